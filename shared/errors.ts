@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'exposition_invalid'
   | 'push_inconsistent'
   | 'path_invalid'
+  | 'request_invalid'
   | 'redis_unavailable'
   | 'redis_full'
   | 'overloaded'

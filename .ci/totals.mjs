@@ -1,0 +1,27 @@
+// totals.mjs REPORT TESTS CHECKS: prints `N passed, N failed[, N skipped]` from vitest's JSON report and the exit statuses
+// of `make test` and `make check`. Ends with 1 when anything failed.
+import { readFileSync } from 'node:fs';
+
+const [reportFile, tests, checks] = process.argv.slice(2);
+const report = readReport();
+
+let passed = report.numPassedTests;
+const skipped = report.numPendingTests + report.numTodoTests;
+// A test without a result was cut off by a crash.
+let failed = report.numTotalTests - passed - skipped;
+// A file that could not be loaded, a leak or an unhandled error fails the run without failing a test; no test is no pass.
+if (failed === 0 && (tests !== '0' || passed === 0)) failed = 1;
+if (checks === '0') passed++;
+else failed++;
+
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+process.exitCode = failed > 0 ? 1 : 0;
+
+function readReport() {
+  try {
+    return JSON.parse(readFileSync(reportFile, 'utf8'));
+  } catch (error) {
+    console.log(`no test report: ${error.message}`);
+    return { numTotalTests: 0, numPassedTests: 0, numPendingTests: 0, numTodoTests: 0 };
+  }
+}

@@ -1,0 +1,98 @@
+# `make` alone lists what there is. Works with GNU make 3.81 and later.
+
+PORT ?= 9753
+REDIS_PORT ?= 6379
+PROM_PORT ?= 9090
+DATA_DIR ?= data
+URL ?= http://localhost:$(PORT)
+FUZZ_SECONDS ?= 60
+IMAGE ?= pushgateway-redis
+export PORT REDIS_PORT PROM_PORT DATA_DIR
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check lint format ingest metrics start-redis stop-redis start-prom stop-prom \
+	k6 bench fuzz faults docker-build clean tools dist
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: PORT=$(PORT) REDIS_PORT=$(REDIS_PORT) PROM_PORT=$(PROM_PORT) DATA_DIR=$(DATA_DIR) ARGS='more flags for run'"
+
+run: tools build ## Start the gateway on PORT with an embedded Redis; its data is in DATA_DIR
+	@echo "push:   make ingest, or curl --data-binary @examples/data.txt $(URL)/ingest"
+	@echo "scrape: make metrics, or $(URL)/metrics"
+	@echo "look:   $(URL)/telemetry   stop: Ctrl-C"
+	@exec ./pushgateway --port=$(PORT) --redis.embedded --data.dir=$(DATA_DIR) $(ARGS)
+
+build: dist ## Compile, and leave the command ./pushgateway
+	@printf '%s\n' '#!/bin/sh' 'exec node "$$(dirname "$$(readlink -f "$$0")")/dist/services/gateway/main.js" "$$@"' > pushgateway
+	@chmod +x pushgateway
+
+dist: node_modules/.package-lock.json
+	@npm run --silent build
+
+# npm writes this file last: it tells whether, and when, the packages were installed.
+node_modules/.package-lock.json: package-lock.json
+	npm ci
+	@touch $@
+
+tools:
+	@.ci/install-tools redis-server
+
+test: node_modules/.package-lock.json ## Install what the tests need, and run all of them
+	@.ci/install-tools redis-server redis-cli prometheus? promtool? prometheus-pushgateway?
+	npx vitest run $(ARGS)
+
+check: node_modules/.package-lock.json ## Types, lint, format, and the files that no compiler reads
+	npx tsc
+	npx oxlint --type-aware --deny-warnings
+	npx prettier --check .
+	node .ci/check-files.mjs
+
+lint: node_modules/.package-lock.json ## Lint alone, with what can be mended mended
+	npx oxlint --type-aware --deny-warnings --fix
+
+format: node_modules/.package-lock.json ## Format every file
+	npx prettier --write .
+
+faults: node_modules/.package-lock.json ## The tests that kill, stop and starve processes
+	@.ci/install-tools redis-server redis-cli
+	npx vitest run --project faults $(ARGS)
+
+fuzz: node_modules/.package-lock.json ## Try every property for FUZZ_SECONDS (60)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) npx vitest run --project property $(ARGS)
+
+bench: node_modules/.package-lock.json ## Run the benchmarks of test/bench
+	npx vitest bench --run --project bench $(ARGS)
+
+k6: tools build ## Run k6/*.js against TARGET, or against a gateway it starts
+	@k6/run.sh
+
+ingest: ## Push examples/data.txt
+	@.ci/install-tools curl
+	@curl -fsS -X POST -H 'Content-Type: text/plain' --data-binary @examples/data.txt $(URL)/ingest || { $(explain); }
+	@echo "examples/data.txt is pushed; see it: make metrics"
+
+metrics: ## Scrape
+	@.ci/install-tools curl
+	@curl -fsS $(URL)/metrics || { $(explain); }
+
+# Status 7 of curl: nobody listens.
+explain = status=$$?; [ $$status -ne 7 ] || echo "is the gateway running at $(URL)? (make run)" >&2; exit $$status
+
+start-redis: ## Start a Redis on REDIS_PORT: in Docker where an engine answers, else a local process
+	@deploy/local.sh start redis
+
+stop-redis: ## Stop it; its data stays
+	@deploy/local.sh stop redis
+
+start-prom: ## Start a Prometheus on PROM_PORT that scrapes the gateway on PORT
+	@deploy/local.sh start prometheus
+
+stop-prom: ## Stop it; its data stays
+	@deploy/local.sh stop prometheus
+
+docker-build: ## Build the image IMAGE (pushgateway-redis)
+	docker build -t $(IMAGE) .
+
+clean: ## Remove what was built; DATA_DIR and node_modules stay
+	rm -rf dist coverage .cache pushgateway

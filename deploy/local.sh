@@ -1,0 +1,130 @@
+#!/bin/sh
+# local.sh start|stop redis|prometheus: a Redis or a Prometheus to try things with on this machine; `make start-redis` and
+# its like call it. Where a Docker engine answers it is a container, else the installed program, with its data, its log and
+# its pid file under DATA_DIR/local. Starting what runs and stopping what does not are harmless.
+set -eu
+cd "$(dirname "$0")/.."
+
+PORT=${PORT:-9753}
+REDIS_PORT=${REDIS_PORT:-6379}
+PROM_PORT=${PROM_PORT:-9090}
+DATA_DIR=${DATA_DIR:-data}
+
+action=${1:-}
+service=${2:-}
+container=pushgateway-$service
+mkdir -p "$DATA_DIR/local/$service"
+folder=$(cd "$DATA_DIR/local/$service" && pwd)
+pid_file=$folder/pid
+
+case $service in
+  redis) program=redis-server url=127.0.0.1:$REDIS_PORT ;;
+  prometheus) program=prometheus url=http://127.0.0.1:$PROM_PORT ;;
+  *) echo "unknown service: $service" >&2 && exit 2 ;;
+esac
+
+docker_answers() {
+  command -v docker >/dev/null 2>&1 && docker info >/dev/null 2>&1
+}
+
+# The pid of the local process; fails where there is none. A pid that now belongs to another program is none.
+local_pid() {
+  [ -s "$pid_file" ] || return 1
+  pid=$(cat "$pid_file")
+  case $(ps -p "$pid" -o comm= 2>/dev/null) in
+    *"$program"*) echo "$pid" ;;
+    *) return 1 ;;
+  esac
+}
+
+# examples/prometheus.yml with the gateway where it is seen from.
+write_prometheus_config() {
+  sed "s/localhost:9753/$1:$PORT/" examples/prometheus.yml >"$folder/prometheus.yml"
+}
+
+start_container() {
+  if [ -n "$(docker ps -q -f "name=^$container\$")" ]; then
+    echo "$service runs already: $url"
+    return
+  fi
+  docker rm -f "$container" >/dev/null 2>&1 || true
+  case $service in
+    redis)
+      docker run -d --name "$container" -p "127.0.0.1:$REDIS_PORT:6379" -v pushgateway-redis:/data redis:7-alpine \
+        redis-server --appendonly yes --maxmemory-policy noeviction >/dev/null
+      ;;
+    prometheus)
+      write_prometheus_config host.docker.internal
+      docker run -d --name "$container" -p "127.0.0.1:$PROM_PORT:9090" --add-host=host.docker.internal:host-gateway \
+        -v "$folder/prometheus.yml:/etc/prometheus/prometheus.yml:ro" prom/prometheus >/dev/null
+      ;;
+  esac
+  echo "$service runs in the container $container: $url"
+}
+
+start_process() {
+  if pid=$(local_pid); then
+    echo "$service runs already, pid $pid: $url"
+    return
+  fi
+  .ci/install-tools "$program"
+  case $service in
+    redis)
+      set -- --port "$REDIS_PORT" --bind 127.0.0.1 --dir "$folder" --appendonly yes --maxmemory-policy noeviction
+      ;;
+    prometheus)
+      write_prometheus_config localhost
+      set -- --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder" --web.listen-address="127.0.0.1:$PROM_PORT"
+      ;;
+  esac
+  nohup "$program" "$@" >"$folder/$service.log" 2>&1 </dev/null &
+  echo $! >"$pid_file"
+  # Ready when it says so; a port that is taken ends it instead.
+  tries=0
+  until grep -q -e 'Ready to accept connections' -e 'Server is ready to receive web requests' "$folder/$service.log"; do
+    tries=$((tries + 1))
+    if ! pid=$(local_pid) || [ $tries -gt 150 ]; then
+      echo "cannot start $service on $url, the end of $folder/$service.log:" >&2
+      tail -n 5 "$folder/$service.log" >&2
+      exit 1
+    fi
+    sleep 0.1
+  done
+  echo "$service runs, pid $pid: $url (log: $folder/$service.log)"
+}
+
+stop_container() {
+  if docker rm -f "$container" 2>/dev/null | grep -q .; then
+    echo "$service stopped"
+  else
+    echo "$service was not running"
+  fi
+}
+
+stop_process() {
+  if ! pid=$(local_pid); then
+    echo "$service was not running"
+    rm -f "$pid_file"
+    return
+  fi
+  kill "$pid"
+  tries=0
+  while kill -0 "$pid" 2>/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -le 150 ] || { echo "$service (pid $pid) does not stop" >&2 && exit 1; }
+    sleep 0.1
+  done
+  rm -f "$pid_file"
+  echo "$service stopped"
+}
+
+case $action in
+  start)
+    if docker_answers; then start_container; else start_process; fi
+    ;;
+  stop)
+    # Whichever way it was started.
+    if local_pid >/dev/null || ! docker_answers; then stop_process; else stop_container; fi
+    ;;
+  *) echo "usage: $0 start|stop redis|prometheus" >&2 && exit 2 ;;
+esac

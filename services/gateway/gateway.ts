@@ -1,0 +1,129 @@
+/**
+ * Wires the roles of one process:
+ *
+ *     created ──start()──▶ listening (not ready: Redis may be away) ──▶ ready ──destroy()──▶ draining ──▶ stopped
+ *
+ * The port opens before Redis answers: probes and telemetry tell what is missing, pushes wait (bounded), and a reader that
+ * has nothing yet says so.
+ */
+import type { FastifyInstance } from 'fastify';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Config } from '../../shared/config/config.ts';
+import { createServer } from '../../shared/http/server.ts';
+import { listen } from '../../shared/http/listen.ts';
+import type { Logger } from '../../shared/logger.ts';
+import { BacklogMonitor } from '../../shared/redis/backlog-monitor.ts';
+import { ChangeFeed } from '../../shared/redis/change-feed.ts';
+import { Connections } from '../../shared/redis/connections.ts';
+import { EmbeddedServer } from '../../shared/redis/embedded-server.ts';
+import { makeKeyspace } from '../../shared/redis/keys.ts';
+import { claimLayout } from '../../shared/redis/layout.ts';
+import { retrying } from '../../shared/redis/retry.ts';
+import { IngestService } from '../ingest/ingest.ts';
+import { ReaderService } from '../reader/reader.ts';
+import { WorkerService } from '../worker/worker.ts';
+
+export class Gateway {
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #abort = new AbortController();
+  readonly #embedded: EmbeddedServer | undefined;
+  readonly #connections: Connections;
+  readonly #feed: ChangeFeed;
+  readonly #backlog: BacklogMonitor;
+  readonly #ingest: IngestService | undefined;
+  readonly #worker: WorkerService | undefined;
+  readonly #reader: ReaderService | undefined;
+  readonly #app: FastifyInstance;
+  #started: Promise<void> | undefined;
+  #destroyed: Promise<void> | undefined;
+
+  constructor(config: Config, logger: Logger) {
+    this.#config = config;
+    this.#logger = logger;
+    const registry = new Registry();
+    collectDefaultMetrics({ register: registry });
+    if (config.redis.embedded) this.#embedded = new EmbeddedServer(config.dataDir, logger);
+    const endpoints = this.#embedded && [{ kind: 'unix' as const, path: this.#embedded.socketPath }];
+    this.#connections = new Connections(config.redis, logger, endpoints);
+    const keyspace = makeKeyspace(config.redis.prefix, config.redis.shards);
+    this.#feed = new ChangeFeed(this.#connections, keyspace, logger);
+    const context = { config, connections: this.#connections, keyspace, feed: this.#feed, registry, logger };
+    this.#backlog = new BacklogMonitor(context);
+
+    const { role } = config;
+    // The reader before ingest: the feed tells it first, so that a push that was waited for is in the next scrape.
+    if (role === 'all' || role === 'reader') this.#reader = new ReaderService(context);
+    if (role === 'all' || role === 'ingest') this.#ingest = new IngestService(context);
+    if (role === 'all' || role === 'worker') this.#worker = new WorkerService(context);
+    this.#app = createServer({ config, registry, logger, notReady: () => this.#notReady() });
+    this.#reader?.register(this.#app);
+    this.#ingest?.register(this.#app);
+  }
+
+  get isStopping(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  /** Resolves when all roles run. Rejects when the port cannot be had or the state in Redis is not ours to use. */
+  async start(): Promise<void> {
+    this.#started = this.#run();
+    await this.#started;
+  }
+
+  /** Stops accepting, finishes what was accepted, closes. */
+  async destroy(): Promise<void> {
+    this.#destroyed ??= this.#drain();
+    await this.#destroyed;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    const url = await listen(this.#app, this.#config);
+    await this.#embedded?.start();
+    const topology = await this.#connections.detect(signal);
+    const client = this.#connections.open('commands', 'layout');
+    const keyspace = makeKeyspace(this.#config.redis.prefix, this.#config.redis.shards);
+    await retrying(() => claimLayout(client, keyspace), signal);
+    this.#connections.close(client);
+
+    this.#backlog.start();
+    if (this.#reader !== undefined || this.#ingest !== undefined) this.#feed.start();
+    await Promise.all([this.#ingest?.start(), this.#worker?.start(), this.#reader?.start()]);
+    this.#announce(url, topology);
+  }
+
+  async #drain(): Promise<void> {
+    this.#abort.abort();
+    await this.#app.close();
+    // What start() was still waiting for ends with the signal.
+    await this.#started?.catch(() => undefined);
+    await this.#ingest?.destroy();
+    await this.#worker?.destroy();
+    await this.#reader?.destroy();
+    await this.#feed.destroy();
+    await this.#backlog.destroy();
+    this.#connections.destroy();
+    await this.#embedded?.stop();
+  }
+
+  #notReady(): string[] {
+    if (this.isStopping) return ['shutting down'];
+    const roles = { ingest: this.#ingest, worker: this.#worker, reader: this.#reader };
+    return Object.entries(roles).flatMap(([name, role]) =>
+      role === undefined || role.isReady ? [] : [`${name} is not ready`],
+    );
+  }
+
+  #announce(url: string, topology: string): void {
+    const { paths, role, redis } = this.#config;
+    const fields: Record<string, string> = {
+      role,
+      redis: redis.embedded ? `embedded in ${this.#config.dataDir}` : topology,
+    };
+    if (this.#ingest !== undefined)
+      Object.assign(fields, { push: `${url}${paths.metrics}/job/JOB`, ingest: `${url}${paths.ingest}` });
+    if (this.#reader !== undefined) fields['scrape'] = `${url}${paths.metrics}`;
+    this.#logger.info({ ...fields, telemetry: `${url}${paths.telemetry}` }, 'ready');
+  }
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env node
+/** The `pushgateway` command: reads its settings, runs the roles, and ends them on SIGTERM or SIGINT. */
+import { loadConfig } from '../../shared/config/load.ts';
+import { asError } from '../../shared/errors.ts';
+import { createLogger } from '../../shared/logger.ts';
+import { Gateway } from './gateway.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+const loaded = loadConfig();
+switch (loaded.kind) {
+  case 'help':
+  case 'version':
+    process.stdout.write(loaded.text.endsWith('\n') ? loaded.text : `${loaded.text}\n`);
+    break;
+  case 'invalid':
+    for (const fault of loaded.faults) process.stderr.write(`pushgateway: ${fault}\n`);
+    process.exitCode = EXIT_USAGE;
+    break;
+  case 'config': {
+    const { config, warnings } = loaded;
+    const logger = createLogger(config.log);
+    for (const warning of warnings) logger.warn(warning);
+    const gateway = new Gateway(config, logger);
+    const signals = ['SIGTERM', 'SIGINT'] as const;
+    const stop = (signal: NodeJS.Signals): void => {
+      logger.info({ signal }, 'draining');
+      // A second signal ends it the hard way.
+      for (const name of signals) process.removeListener(name, stop);
+      setTimeout(() => {
+        logger.error({ grace_ms: config.shutdown.graceMs }, 'could not drain in time');
+        process.exit(EXIT_FAILED);
+      }, config.shutdown.graceMs).unref();
+      gateway.destroy().then(
+        () => logger.info('stopped'),
+        (thrown: unknown) => {
+          logger.error({ err: asError(thrown) }, 'could not drain');
+          process.exitCode = EXIT_FAILED;
+        },
+      );
+    };
+    for (const name of signals) process.on(name, stop);
+    try {
+      await gateway.start();
+    } catch (thrown) {
+      if (!gateway.isStopping) {
+        logger.error({ err: asError(thrown) }, 'cannot start');
+        process.exitCode = EXIT_FAILED;
+        await gateway.destroy();
+      }
+    }
+    break;
+  }
+  default:
+    loaded satisfies never;
+}

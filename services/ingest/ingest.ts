@@ -1,0 +1,121 @@
+/**
+ * Ingest: takes pushes over HTTP, checks them and appends them to the log. It answers when the log has them.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Registry } from 'prom-client';
+import type { Config } from '../../shared/config/config.ts';
+import { asError } from '../../shared/errors.ts';
+import { InflightBytes } from '../../shared/http/read-body.ts';
+import { sendText } from '../../shared/http/server.ts';
+import type { Service } from '../../shared/lifecycle.ts';
+import type { Logger } from '../../shared/logger.ts';
+import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
+import type { Connections } from '../../shared/redis/connections.ts';
+import type { Keyspace } from '../../shared/redis/keys.ts';
+import { PushLog } from '../../shared/redis/push-log.ts';
+import { acceptGroupPush, acceptSeries, type AcceptContext } from './accept.ts';
+import { answerForError, type PushAnswer } from './answer.ts';
+import { Outcomes } from './outcomes.ts';
+import { IngestTelemetry } from './telemetry.ts';
+
+const RETRY_AFTER_SECONDS = '1';
+
+export interface IngestContext {
+  readonly config: Config;
+  readonly connections: Connections;
+  readonly keyspace: Keyspace;
+  readonly feed: ChangeFeed;
+  readonly registry: Registry;
+  readonly logger: Logger;
+}
+
+export class IngestService implements Service {
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #log: PushLog;
+  readonly #accept: AcceptContext;
+  readonly #telemetry: IngestTelemetry;
+  #ready = false;
+
+  /** The feed tells ingest after all consumers that were added before: in `all`, a push that was waited for is then visible. */
+  constructor({ config, connections, keyspace, feed, registry, logger }: IngestContext) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#log = new PushLog(connections, keyspace);
+    const outcomes = new Outcomes();
+    feed.add(outcomes);
+    const inflight = new InflightBytes(config.push.maxInflightBytes);
+    this.#telemetry = new IngestTelemetry(registry, inflight);
+    this.#accept = { config, log: this.#log, outcomes, inflight, telemetry: this.#telemetry };
+  }
+
+  get isReady(): boolean {
+    return this.#ready && this.#log.isConnected;
+  }
+
+  register(app: FastifyInstance): void {
+    const { metrics, ingest } = this.#config.paths;
+    // Wildcards, because the labels are read from the URL as it was sent: the router decodes %2F.
+    for (const path of [`${metrics}/job/*`, `${metrics}/job@base64/*`]) {
+      for (const method of ['PUT', 'POST', 'DELETE'] as const) {
+        app.route({
+          method,
+          url: path,
+          handler: async (request, reply) =>
+            await this.#answer(request, reply, async () => {
+              const [rawPath = ''] = request.url.split('?', 1);
+              return await acceptGroupPush(this.#accept, request, method, rawPath.slice(metrics.length));
+            }),
+        });
+      }
+    }
+    app.post(
+      ingest,
+      async (request, reply) => await this.#answer(request, reply, () => acceptSeries(this.#accept, request)),
+    );
+  }
+
+  /** Redis must have answered. */
+  async start(): Promise<void> {
+    this.#log.start();
+    this.#ready = true;
+    return await Promise.resolve();
+  }
+
+  /** To be called when no request is under way any more. */
+  async destroy(): Promise<void> {
+    this.#ready = false;
+    this.#log.destroy();
+    return await Promise.resolve();
+  }
+
+  async #answer(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    accept: () => Promise<PushAnswer>,
+  ): Promise<FastifyReply> {
+    const startedMs = performance.now();
+    let answer: PushAnswer;
+    try {
+      answer = await accept();
+    } catch (thrown) {
+      answer = answerForError(thrown) ?? this.#failed(thrown, request);
+    }
+    this.#telemetry.answered(request.method, answer.outcome, (performance.now() - startedMs) / 1000);
+    if (answer.status >= 400) {
+      // What was not read of the body would be taken for the next request.
+      if (!request.raw.complete) reply.header('Connection', 'close');
+      if (answer.status === 503) reply.header('Retry-After', RETRY_AFTER_SECONDS);
+      const { method, url } = request;
+      this.#logger.debug({ method, url, status: answer.status, reason: answer.text }, 'push refused');
+    }
+    return answer.text === ''
+      ? await reply.code(answer.status).send()
+      : await sendText(reply, answer.status, answer.text);
+  }
+
+  #failed(thrown: unknown, { method, url }: FastifyRequest): PushAnswer {
+    this.#logger.error({ err: asError(thrown), method, url }, 'push failed');
+    return { status: 500, outcome: 'failed', text: 'internal error' };
+  }
+}

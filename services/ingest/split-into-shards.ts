@@ -1,0 +1,47 @@
+/**
+ * Divides the series of one `POST /ingest` among the shards that will hold them: each label set is a group, and its ID says
+ * where it lives. Series that share a shard and a TTL travel as one push. Pure.
+ */
+import type { Families, Family, Labels } from '../../shared/exposition/model.ts';
+import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
+import { splitByLabelSet } from '../../shared/exposition/split-series.ts';
+import { makeGroup, shardOf } from '../../shared/grouping/group.ts';
+
+export interface ShardPart {
+  readonly shard: number;
+  readonly ttlMs: number;
+  /** Exposition text of the series. */
+  readonly text: Buffer;
+}
+
+export function splitIntoShards(families: Families, shards: number, ttlOf: (labels: Labels) => number): ShardPart[] {
+  const parts = new Map<string, { shard: number; ttlMs: number; families: Families }>();
+  for (const { labels, families: own } of splitByLabelSet(families).values()) {
+    const shard = shardOf(makeGroup('ingest', labels).id, shards);
+    const ttlMs = ttlOf(labels);
+    const key = `${shard} ${ttlMs}`;
+    let part = parts.get(key);
+    if (part === undefined) parts.set(key, (part = { shard, ttlMs, families: new Map() }));
+    for (const family of own.values()) add(part.families, family);
+  }
+  return [...parts.values()].map(({ shard, ttlMs, families: own }) => ({
+    shard,
+    ttlMs,
+    text: Buffer.from(render(own)),
+  }));
+}
+
+function add(families: Families, family: Family): void {
+  const held = families.get(family.name);
+  if (held === undefined) families.set(family.name, { ...family, metrics: [...family.metrics] } as Family);
+  // The parts of one family are of one type: they come from one body.
+  else (held.metrics as unknown[]).push(...family.metrics);
+}
+
+function render(families: Families): string {
+  let text = '';
+  for (const family of families.values()) {
+    text += renderHeader(family.name, family.help, family.type) + renderSamples(family);
+  }
+  return text;
+}

@@ -1,0 +1,128 @@
+/**
+ * The fleet's chores, each done once however many workers there are: BullMQ's schedulers make one job a period, and one worker
+ * gets it.
+ *
+ *     sweep          groups past their deadline, and tombstones, leave the index
+ *     consumers      consumers that have been idle for long, with nothing pending, are deleted
+ *     dead-letters   those older than the retention are dropped
+ */
+import { Queue, Worker, type ConnectionOptions } from 'bullmq';
+import type { Logger } from '../../shared/logger.ts';
+import { asError } from '../../shared/errors.ts';
+import type { Connections, RedisClient } from '../../shared/redis/connections.ts';
+import type { GroupStore } from '../../shared/redis/group-store.ts';
+import type { Keyspace } from '../../shared/redis/keys.ts';
+import type { PushConsumer } from '../../shared/redis/push-consumer.ts';
+import type { WorkerTelemetry } from './telemetry.ts';
+
+const QUEUE = 'housekeeping';
+const SWEEP_BATCH = 500;
+/** A consumer that is gone for that long does not come back; one that does is created anew. */
+const CONSUMER_IDLE_MS = 15 * 60_000;
+
+const EVERY_MS = { sweep: 5_000, consumers: 60_000, 'dead-letters': 60_000 } as const;
+type Chore = keyof typeof EVERY_MS;
+
+export interface HousekeepingContext {
+  readonly connections: Connections;
+  readonly keyspace: Keyspace;
+  readonly store: GroupStore;
+  readonly consumer: PushConsumer;
+  readonly commands: RedisClient;
+  readonly telemetry: WorkerTelemetry;
+  readonly logger: Logger;
+  /** 0 = dead letters are kept until dropped by hand. */
+  readonly deadLetterRetentionMs: number;
+}
+
+export class Housekeeping {
+  readonly #context: HousekeepingContext;
+  readonly #clients: RedisClient[];
+  readonly #queue: Queue;
+  readonly #worker: Worker;
+
+  constructor(context: HousekeepingContext) {
+    const { connections, keyspace, logger } = context;
+    this.#context = context;
+    const prefix = keyspace.jobs;
+    const open = (): ConnectionOptions => {
+      const client = connections.open('jobs', QUEUE);
+      this.#clients.push(client);
+      return client;
+    };
+    this.#clients = [];
+    this.#queue = new Queue(QUEUE, { connection: open(), prefix, skipVersionCheck: true });
+    this.#worker = new Worker(QUEUE, async (job) => await this.#run(job.name as Chore), {
+      connection: open(),
+      prefix,
+      autorun: false,
+      skipVersionCheck: true,
+    });
+    const report = (error: Error): void => logger.debug({ err: error }, 'housekeeping');
+    this.#queue.on('error', report);
+    this.#worker.on('error', report);
+    this.#worker.on('failed', (job, error) => logger.warn({ err: error, chore: job?.name }, 'housekeeping failed'));
+  }
+
+  async start(): Promise<void> {
+    for (const [chore, every] of Object.entries(EVERY_MS)) {
+      const opts = { removeOnComplete: true, removeOnFail: 10 };
+      await this.#queue.upsertJobScheduler(chore, { every }, { name: chore, opts });
+    }
+    this.#worker
+      .run()
+      .catch((thrown: unknown) => this.#context.logger.warn({ err: asError(thrown) }, 'housekeeping stopped'));
+  }
+
+  /** Does not wait for a Redis that is away. */
+  async destroy(): Promise<void> {
+    const closing = Promise.allSettled([this.#worker.close(), this.#queue.close()]);
+    await Promise.race([closing, new Promise((done) => setTimeout(done, 1_000).unref())]);
+    for (const client of this.#clients) this.#context.connections.close(client);
+  }
+
+  async #run(chore: Chore): Promise<void> {
+    const { keyspace, telemetry } = this.#context;
+    for (const shard of keyspace.shards.keys()) {
+      switch (chore) {
+        case 'sweep':
+          await this.#sweep(shard);
+          break;
+        case 'consumers':
+          await this.#dropIdleConsumers(shard);
+          break;
+        case 'dead-letters':
+          await this.#dropOldDeadLetters(shard);
+          break;
+        default:
+          chore satisfies never;
+      }
+    }
+    telemetry.chore(chore);
+  }
+
+  async #sweep(shard: number): Promise<void> {
+    const { store, commands } = this.#context;
+    let forgotten;
+    do forgotten = await store.sweep(commands, shard, SWEEP_BATCH);
+    while (forgotten === SWEEP_BATCH);
+  }
+
+  async #dropIdleConsumers(shard: number): Promise<void> {
+    const { consumer, commands, logger } = this.#context;
+    for (const name of await consumer.idleConsumers(commands, shard, CONSUMER_IDLE_MS)) {
+      if (await consumer.dropConsumer(commands, shard, name, CONSUMER_IDLE_MS))
+        logger.info({ shard, name }, 'consumer deleted');
+    }
+  }
+
+  async #dropOldDeadLetters(shard: number): Promise<void> {
+    const { keyspace, commands, deadLetterRetentionMs } = this.#context;
+    if (deadLetterRetentionMs === 0) return;
+    await commands.xtrim(
+      keyspace.shards[shard]?.dead ?? '',
+      'MINID',
+      `${Date.now() - Math.ceil(deadLetterRetentionMs)}-0`,
+    );
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Takes over what dead or frozen workers left pending, one entry at a time (see push-consumer.ts for why).
+ */
+import type { Delivery, StaleEntry } from '../../shared/redis/push-consumer.ts';
+import { attempt, handle, type ConsumeContext } from './consume.ts';
+
+const PAGE = 64;
+
+/** What an earlier life of this worker left, whatever its age: nobody else works on it. Called before the first read. */
+export async function reclaimOwn(context: ConsumeContext, shard: number): Promise<void> {
+  const { commands, consumer } = context;
+  for (;;) {
+    const stale = await consumer.stale(commands, shard, 0, PAGE, consumer.name);
+    await claimAll(context, shard, stale, 0);
+    if (stale.length < PAGE) return;
+  }
+}
+
+/** What has been pending for longer than `idleMs`, whoever has it. */
+export async function reclaimStale(context: ConsumeContext, shards: readonly number[], idleMs: number): Promise<void> {
+  const { commands, consumer, logger, signal } = context;
+  for (const shard of shards) {
+    if (signal.aborted) return;
+    const ok = await attempt(logger, 'claim stale pushes', async () => {
+      const stale = await consumer.stale(commands, shard, idleMs, PAGE);
+      if (stale.length > 0)
+        logger.info({ shard, entries: stale.length, from: stale[0]?.consumer }, 'taking over pushes');
+      await claimAll(context, shard, stale, idleMs);
+    });
+    if (!ok) return;
+  }
+}
+
+async function claimAll(
+  context: ConsumeContext,
+  shard: number,
+  stale: readonly StaleEntry[],
+  idleMs: number,
+): Promise<void> {
+  const { commands, consumer, telemetry } = context;
+  for (const entry of stale) {
+    const delivery: Delivery | undefined = await consumer.claim(commands, shard, entry, idleMs);
+    if (delivery === undefined) continue;
+    telemetry.reclaimed();
+    await handle(context, [delivery]);
+  }
+}

@@ -1,0 +1,52 @@
+import { Counter, Histogram, type Registry } from 'prom-client';
+import type { MergeOutcome } from '../../shared/redis/group-store.ts';
+
+export class WorkerTelemetry {
+  readonly #settled: Counter<'outcome'>;
+  readonly #latency: Histogram;
+  readonly #reclaimed: Counter;
+  readonly #chores: Counter<'chore'>;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    this.#settled = new Counter({
+      name: 'pushgateway_pushes_settled_total',
+      help: 'Pushes that this worker took from the log, by what became of them.',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.#latency = new Histogram({
+      name: 'pushgateway_apply_latency_seconds',
+      help: 'Time from the append of a push to the log until it was merged.',
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+      registers,
+    });
+    this.#reclaimed = new Counter({
+      name: 'pushgateway_pushes_reclaimed_total',
+      help: 'Pushes taken over from a worker that did not finish them.',
+      registers,
+    });
+    this.#chores = new Counter({
+      name: 'pushgateway_housekeeping_runs_total',
+      help: 'Housekeeping jobs done by this worker.',
+      labelNames: ['chore'],
+      registers,
+    });
+    for (const outcome of ['applied', 'superseded', 'duplicate', 'dead-lettered'] as const)
+      this.#settled.inc({ outcome }, 0);
+  }
+
+  settled(outcome: MergeOutcome, latencySeconds: number): void {
+    if (outcome === 'gone') return;
+    this.#settled.inc({ outcome });
+    if (outcome !== 'dead-lettered') this.#latency.observe(Math.max(0, latencySeconds));
+  }
+
+  reclaimed(): void {
+    this.#reclaimed.inc();
+  }
+
+  chore(chore: string): void {
+    this.#chores.inc({ chore });
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Consistency within one push, after its grouping labels are applied: what the official gateway finds when it gathers the push alone
+ * (`checkWriteRequest` of its storage/diskmetricstore.go; `checkMetricConsistency` and `checkSuffixCollisions` of client_golang's registry).
+ * The cost is that of the push. Clashes with other groups are the catalogue's to find.
+ */
+import { GatewayError } from '../errors.ts';
+import { formatFloat } from './format-float.ts';
+import { sortedByName } from './group-labels.ts';
+import type { Families, Family, Labels, Metric, MetricType } from './model.ts';
+import { quote } from './quote.ts';
+
+/** Throws `push_inconsistent` with the first fault found. */
+export function checkPush(families: Families): void {
+  for (const family of families.values()) {
+    for (const metric of family.metrics) {
+      if (metric.timestampMs !== undefined) refuse('pushed metrics must not have timestamps');
+    }
+  }
+  const seen = new Map<string, MetricType>();
+  for (const family of families.values()) {
+    const clash = suffixClash(family.name, family.type, seen);
+    if (clash !== undefined) refuse(clash);
+    seen.set(family.name, family.type);
+    checkSeries(family);
+  }
+}
+
+/**
+ * Why this family cannot be shown beside those `others`, or undefined: a summary or histogram `x` is shown as `x_sum`, `x_count` (and
+ * `x_bucket`), which no other family may be called.
+ */
+export function suffixClash(
+  name: string,
+  type: MetricType,
+  others: { get: (name: string) => MetricType | undefined },
+): string | undefined {
+  for (const suffix of ['_count', '_sum', '_bucket']) {
+    if (!name.endsWith(suffix) || name.length === suffix.length) continue;
+    const base = name.slice(0, -suffix.length);
+    const baseType = others.get(base);
+    if (isHistogram(baseType) || (baseType === 'summary' && suffix !== '_bucket')) {
+      return `collected metric named ${quote(name)} collides with previously collected ${kindOf(baseType)} named ${quote(base)}`;
+    }
+  }
+  if (type === 'summary' || isHistogram(type)) {
+    for (const suffix of ['_count', '_sum']) {
+      if (others.get(name + suffix) === undefined) continue;
+      return `collected histogram or summary named ${quote(name)} collides with previously collected metric named ${quote(name + suffix)}`;
+    }
+  }
+  if (isHistogram(type) && others.get(`${name}_bucket`) !== undefined) {
+    return `collected histogram named ${quote(name)} collides with previously collected metric named ${quote(`${name}_bucket`)}`;
+  }
+  return undefined;
+}
+
+function isHistogram(type: MetricType | undefined): boolean {
+  return type === 'histogram' || type === 'gauge_histogram';
+}
+
+function kindOf(type: MetricType | undefined): string {
+  return type === 'summary' ? 'summary' : 'histogram';
+}
+
+function checkSeries(family: Family): void {
+  const boundLabel = family.type === 'summary' ? 'quantile' : isHistogram(family.type) ? 'le' : undefined;
+  const keys = new Set<string>();
+  for (const metric of family.metrics) {
+    checkLabels(family, metric, boundLabel);
+    if ('buckets' in metric) checkBounds(family, metric, metric.buckets, 'buckets with the same upper bound');
+    else if ('quantiles' in metric) checkBounds(family, metric, metric.quantiles, 'values for the same quantile');
+    if (family.metrics.length === 1) return;
+
+    const key = seriesKey(metric.labels);
+    if (keys.has(key)) refuse(`${describe(family, metric)} was collected before with the same name and label values`);
+    keys.add(key);
+  }
+}
+
+function checkLabels(family: Family, metric: Metric, boundLabel: string | undefined): void {
+  let previous = '';
+  for (const [name] of sortedByName(metric.labels)) {
+    if (name === previous && name !== '') {
+      refuse(`${describe(family, metric)} has two or more labels with the same name: ${name}`);
+    }
+    if (name === '' || name.startsWith('__')) {
+      refuse(`${describe(family, metric)} has a label with an invalid name: ${name}`);
+    }
+    // The official gateway has this rule for summaries only, and shows an explicit `le` as a label that is there twice.
+    if (name === boundLabel) refuse(`${describe(family, metric)} must not have an explicit ${quote(name)} label`);
+    previous = name;
+  }
+}
+
+/** The official gateway would show such series twice. */
+function checkBounds(
+  family: Family,
+  metric: Metric,
+  bounds: readonly (readonly [number, number])[],
+  what: string,
+): void {
+  if (bounds.length < 2) return;
+  const seen = new Set<number>();
+  for (const [bound] of bounds) {
+    if (seen.has(bound)) refuse(`${describe(family, metric)} has two or more ${what}: ${formatFloat(bound)}`);
+    seen.add(bound);
+  }
+}
+
+/** Different for different label sets: the lengths keep names and values apart. */
+function seriesKey(labels: Labels): string {
+  let key = '';
+  for (const [name, value] of sortedByName(labels)) {
+    key += `${String(name.length)}:${name}${String(value.length)}:${value}`;
+  }
+  return key;
+}
+
+/** Close to what protobuf's text format makes of it in the official message. */
+function describe(family: Family, metric: Metric): string {
+  const labels = metric.labels.map(([name, value]) => `label:{name:${quote(name)} value:${quote(value)}} `).join('');
+  const content = 'value' in metric ? `${family.type}:{value:${formatFloat(metric.value)}}` : `${family.type}:{…}`;
+  return `collected metric ${quote(family.name)} { ${labels}${content} }`;
+}
+
+function refuse(reason: string): never {
+  throw new GatewayError('push_inconsistent', reason);
+}

@@ -1,0 +1,17 @@
+/**
+ * `strconv.FormatFloat(f, 'g', -1, 64)`: the shortest digits that read back as the same number, like JavaScript's, but with
+ * an exponent (of at least two digits) from 1e+06 up and below 1e-04.
+ * https://pkg.go.dev/strconv#FormatFloat
+ */
+export function formatFloat(n: number): string {
+  const size = Math.abs(n);
+  if (size < 1e6 && size >= 1e-4) return String(n);
+  if (n === 0) return Object.is(n, -0) ? '-0' : '0';
+  if (n === Infinity) return '+Inf';
+  if (n === -Infinity) return '-Inf';
+  if (n !== n) return 'NaN';
+  const text = n.toExponential();
+  // One digit of exponent? "1.5e+6" → "1.5e+06"; the sign is always there.
+  const signAt = text.lastIndexOf('e') + 1;
+  return text.length - signAt === 2 ? `${text.slice(0, signAt + 1)}0${text.slice(signAt + 1)}` : text;
+}

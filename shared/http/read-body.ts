@@ -1,0 +1,78 @@
+/**
+ * Reads a request's body into memory, bounded twice: each body, and all bodies together that are under way.
+ */
+import type { IncomingMessage } from 'node:http';
+
+/** Bytes that requests hold at this moment. */
+export class InflightBytes {
+  readonly #max: number;
+  #held = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  /** False when that would be too much; nothing is taken then. */
+  take(bytes: number): boolean {
+    if (this.#held + bytes > this.#max) return false;
+    this.#held += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#held -= bytes;
+  }
+}
+
+export type BodyFault = 'too_large' | 'overloaded' | 'aborted';
+
+/** Thrown with what to do about it; `held` was given back already. */
+export class BodyError extends Error {
+  readonly fault: BodyFault;
+
+  constructor(fault: BodyFault, message: string) {
+    super(message);
+    this.name = 'BodyError';
+    this.fault = fault;
+  }
+}
+
+/**
+ * The whole body. Its length stays taken from `inflight`: whoever called gives it back when done.
+ * Throws BodyError.
+ */
+export async function readBody(request: IncomingMessage, maxBytes: number, inflight: InflightBytes): Promise<Buffer> {
+  const announced = Number(request.headers['content-length'] ?? 0);
+  if (announced > maxBytes) throw tooLarge(maxBytes);
+  let taken = 0;
+  const take = (bytes: number): void => {
+    if (!inflight.take(bytes)) throw new BodyError('overloaded', 'too many pushes are under way; try again later');
+    taken += bytes;
+  };
+  try {
+    take(announced);
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > maxBytes) throw tooLarge(maxBytes);
+      if (length > taken) take(length - taken);
+      chunks.push(chunk);
+    }
+    if (!request.complete) throw new BodyError('aborted', 'the body was cut short');
+    const [only] = chunks;
+    return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
+  } catch (thrown) {
+    inflight.give(taken);
+    if (thrown instanceof BodyError) throw thrown;
+    throw new BodyError('aborted', 'the body was cut short');
+  }
+}
+
+function tooLarge(maxBytes: number): BodyError {
+  return new BodyError('too_large', `the body is larger than ${maxBytes} bytes (--push.max-body-bytes)`);
+}

@@ -1,0 +1,80 @@
+/**
+ * The HTTP server that all roles of a process share: plain-text errors in one line, probes, telemetry. Services add their
+ * routes to it.
+ */
+import { readFileSync } from 'node:fs';
+import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Registry } from 'prom-client';
+import type { Config } from '../config/config.ts';
+import { asError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+
+/** Above what load balancers keep (60 s and more), so that they close an idle connection, not we in the face of a request. */
+const KEEP_ALIVE_TIMEOUT_MS = 95_000;
+/** A request that has not arrived whole by then is given up. */
+const REQUEST_TIMEOUT_MS = 120_000;
+
+export interface ServerContext {
+  readonly config: Config;
+  readonly registry: Registry;
+  readonly logger: Logger;
+  /** What is not ready yet, one line each; none = ready. */
+  readonly notReady: () => readonly string[];
+}
+
+export function createServer({ config, registry, logger, notReady }: ServerContext): FastifyInstance {
+  const https = config.tls.enabled
+    ? { https: { key: readFileSync(config.tls.keyFile), cert: readFileSync(config.tls.certFile) } }
+    : {};
+  const app = fastify({
+    ...https,
+    logger: false,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Requests that came before the last connection closes are served; new ones see a closed port.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { ignoreTrailingSlash: false, maxParamLength: 64 * 1024 },
+    exposeHeadRoutes: false,
+    frameworkErrors: (error, _request, reply) => void sendText(reply as FastifyReply, 400, error.message),
+  }) as unknown as FastifyInstance;
+
+  // Handlers read the body themselves (read-body.ts): bounded, before and after inflation.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+
+  app.setNotFoundHandler(async (request, reply) => {
+    const allowed = allowedMethods(app, request);
+    if (allowed.length === 0) return await sendText(reply, 404, '404 page not found');
+    reply.header('Allow', allowed.join(', '));
+    return await sendText(reply, 405, 'Method Not Allowed');
+  });
+  app.setErrorHandler(async (error: FastifyError, request, reply) => {
+    const status = error.statusCode ?? 500;
+    if (status >= 500)
+      logger.error({ err: asError(error), method: request.method, url: request.url }, 'request failed');
+    return await sendText(reply, status, status >= 500 ? 'internal error' : error.message);
+  });
+
+  app.get('/-/healthy', async (_request, reply) => await sendText(reply, 200, 'OK'));
+  app.get('/-/ready', async (_request, reply) => {
+    const missing = notReady();
+    return missing.length === 0 ? await sendText(reply, 200, 'OK') : await sendText(reply, 503, missing.join('; '));
+  });
+  app.get(config.paths.telemetry, async (_request, reply) => {
+    reply.type(registry.contentType);
+    return await registry.metrics();
+  });
+  return app;
+}
+
+export async function sendText(reply: FastifyReply, status: number, line: string): Promise<FastifyReply> {
+  return await reply.code(status).type('text/plain; charset=utf-8').send(`${line}\n`);
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const;
+
+function allowedMethods(app: FastifyInstance, request: FastifyRequest): string[] {
+  const url = request.url.split('?', 1)[0] ?? '';
+  return METHODS.filter((method) => method !== request.method && app.findRoute({ method, url }) !== null);
+}

@@ -1,0 +1,190 @@
+/**
+ * Follows `changes` of every shard and hands what is new to its consumers, in order, without gaps:
+ *
+ *     reset(shard)     everything known about the shard may be stale: load it again
+ *     changes(shard)   these groups changed, these pushes were settled
+ *
+ * A shard is read from the entry last seen, that entry included. If Redis still has it, nothing was missed. If not, the
+ * stream was trimmed past it, emptied, or lost its end in a failover: a gap, so the shard is reset.
+ *
+ * A notification wakes it; a poll each second is the backstop, so a lost notification costs no more than that.
+ */
+import type { Logger } from '../logger.ts';
+import { asError } from '../errors.ts';
+import { backoff, sleep, Wake } from '../lifecycle.ts';
+import type { Outcome } from '../state/push.ts';
+import { CONNECT_TIMEOUT_MS, ready, type Connections, type RedisClient } from './connections.ts';
+import { outcomeOf } from './group-store.ts';
+import type { Keyspace } from './keys.ts';
+import { Notifications } from './notifications.ts';
+
+export const POLL_MS = 1_000;
+const PAGE = 1_000;
+
+export interface ShardChanges {
+  readonly groupIds: ReadonlySet<string>;
+  readonly outcomes: ReadonlyMap<string, Outcome>;
+}
+
+/** Called one at a time for a shard. A consumer that throws is called again, with a reset, after a pause. */
+export interface ChangeConsumer {
+  reset(client: RedisClient, shard: number): Promise<void>;
+  changes(client: RedisClient, shard: number, changes: ShardChanges): Promise<void>;
+}
+
+type Entries = [id: string, fields: string[]][];
+
+/** '' = the stream was empty when it was last looked at. */
+type Cursor = string;
+
+export class ChangeFeed {
+  readonly #connections: Connections;
+  readonly #keyspace: Keyspace;
+  readonly #logger: Logger;
+  readonly #consumers: ChangeConsumer[] = [];
+  readonly #abort = new AbortController();
+  readonly #wake = new Wake();
+  readonly #cursors: (Cursor | undefined)[];
+  readonly #dirty = new Set<number>();
+  #client: RedisClient | undefined;
+  #notifications: Notifications | undefined;
+  #running: Promise<void> | undefined;
+  #lastCompleteMs = 0;
+
+  constructor(connections: Connections, keyspace: Keyspace, logger: Logger) {
+    this.#connections = connections;
+    this.#keyspace = keyspace;
+    this.#logger = logger;
+    this.#cursors = keyspace.shards.map(() => undefined);
+  }
+
+  /** Consumers are told in the order in which they were added; a later one may rely on an earlier one having seen it. */
+  add(consumer: ChangeConsumer): void {
+    this.#consumers.push(consumer);
+  }
+
+  /** When all shards were last known to be up to date, ms since the epoch; 0 = never. */
+  get lastCompleteMs(): number {
+    return this.#lastCompleteMs;
+  }
+
+  get isComplete(): boolean {
+    return this.#lastCompleteMs > 0;
+  }
+
+  start(): void {
+    this.#client = this.#connections.open('commands', 'changes');
+    this.#notifications = new Notifications(this.#connections, this.#keyspace, this.#logger, (shard) => {
+      this.#dirty.add(shard);
+      this.#wake.wake();
+    });
+    this.#running = this.#run(this.#client, this.#notifications);
+  }
+
+  async destroy(): Promise<void> {
+    this.#abort.abort();
+    this.#wake.wake();
+    await this.#running;
+    this.#notifications?.destroy();
+    if (this.#client !== undefined) this.#connections.close(this.#client);
+  }
+
+  async #run(client: RedisClient, notifications: Notifications): Promise<void> {
+    const { signal } = this.#abort;
+    const pause = backoff({ minMs: 50, maxMs: 1_000 });
+    let nextPoll = 0;
+    await ready(client, CONNECT_TIMEOUT_MS, signal);
+    while (!signal.aborted) {
+      try {
+        const now = performance.now();
+        if (now >= nextPoll) {
+          for (const shard of this.#cursors.keys()) this.#dirty.add(shard);
+          await notifications.ensure(client);
+          nextPoll = now + POLL_MS;
+        }
+        const poll = this.#dirty.size === this.#cursors.length;
+        await this.#followDirty(client);
+        if (poll) this.#lastCompleteMs = Date.now();
+        pause.reset();
+        if (this.#dirty.size === 0) await this.#wake.wait(Math.max(0, nextPoll - performance.now()), signal);
+      } catch (thrown) {
+        if (signal.aborted) return;
+        nextPoll = 0;
+        this.#logger.debug({ reason: asError(thrown).message }, 'cannot follow changes');
+        await sleep(pause.next(), signal);
+      }
+    }
+  }
+
+  async #followDirty(client: RedisClient): Promise<void> {
+    const shards = [...this.#dirty];
+    this.#dirty.clear();
+    const settled = await Promise.allSettled(shards.map((shard) => this.#follow(client, shard)));
+    for (const [i, result] of settled.entries()) {
+      if (result.status === 'fulfilled') continue;
+      this.#dirty.add(shards[i] as number);
+      throw result.reason;
+    }
+  }
+
+  async #follow(client: RedisClient, shard: number): Promise<void> {
+    const key = this.#keyspace.shards[shard]?.changes ?? '';
+    for (;;) {
+      const cursor = this.#cursors[shard];
+      if (cursor === undefined) {
+        await this.#reset(client, shard, key);
+        return;
+      }
+      const entries = (await client.xrange(key, cursor === '' ? '-' : cursor, '+', 'COUNT', PAGE)) as Entries;
+      // From an empty stream we cannot tell whether the first entries were trimmed already.
+      const gap = cursor === '' ? entries.length > 0 : entries[0]?.[0] !== cursor;
+      if (gap) {
+        await this.#reset(client, shard, key);
+        return;
+      }
+      const fresh = cursor === '' ? entries : entries.slice(1);
+      if (fresh.length === 0) return;
+      await this.#tell(client, shard, fresh);
+      this.#cursors[shard] = (fresh.at(-1) as Entries[number])[0];
+      if (entries.length < PAGE) return;
+    }
+  }
+
+  async #reset(client: RedisClient, shard: number, key: string): Promise<void> {
+    this.#cursors[shard] = undefined;
+    // The end first, then the groups: what changes meanwhile is told again, which does no harm.
+    const recent = (await client.xrevrange(key, '+', '-', 'COUNT', PAGE)) as Entries;
+    for (const consumer of this.#consumers) await consumer.reset(client, shard);
+    // Whoever waits for one of these pushes need not wait in vain.
+    if (recent.length > 0) {
+      const { outcomes } = parse(recent);
+      for (const consumer of this.#consumers) await consumer.changes(client, shard, { groupIds: new Set(), outcomes });
+    }
+    this.#cursors[shard] = recent[0]?.[0] ?? '';
+  }
+
+  async #tell(client: RedisClient, shard: number, entries: Entries): Promise<void> {
+    const changes = parse(entries);
+    try {
+      for (const consumer of this.#consumers) await consumer.changes(client, shard, changes);
+    } catch (thrown) {
+      this.#cursors[shard] = undefined;
+      throw thrown;
+    }
+  }
+}
+
+/** An entry is `pushes ID:OUTCOME… groups ID…` (merge.lua). */
+function parse(entries: Entries): { groupIds: Set<string>; outcomes: Map<string, Outcome> } {
+  const groupIds = new Set<string>();
+  const outcomes = new Map<string, Outcome>();
+  for (const [, fields] of entries) {
+    for (const push of (fields[1] ?? '').split(' ')) {
+      const colon = push.lastIndexOf(':');
+      const outcome = outcomeOf(push.slice(colon + 1));
+      if (colon > 0 && outcome !== 'gone') outcomes.set(push.slice(0, colon), outcome);
+    }
+    for (const id of (fields[3] ?? '').split(' ')) if (id !== '') groupIds.add(id);
+  }
+  return { groupIds, outcomes };
+}

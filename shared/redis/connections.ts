@@ -1,0 +1,224 @@
+/**
+ * Opens connections to Redis, on whichever topology it runs, and knows what the topology means for the rest:
+ *
+ *   single     one server
+ *   sentinel   one master, found through the Sentinels
+ *   cluster    shards spread over masters; only shards of one lane may share a pipeline or a blocking read
+ *
+ * Commands are never queued while Redis is away and never sent twice behind our back: a connection that breaks fails what
+ * was under way, and whoever sent it decides (see retry.ts). Each connection reconnects by itself for as long as it is open.
+ */
+import { readFileSync } from 'node:fs';
+import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
+import type { Config, RedisEndpoint } from '../config/config.ts';
+import type { Logger } from '../logger.ts';
+import { backoff, sleep } from '../lifecycle.ts';
+import { asError, GatewayError } from '../errors.ts';
+
+export type RedisClient = Redis | Cluster;
+export type Topology = 'single' | 'sentinel' | 'cluster';
+
+/**
+ * commands    fails at once when Redis is away
+ * blocking    as commands, and its socket may stay silent for as long as a blocking read lasts
+ * subscriber  restores its subscriptions
+ * jobs        as BullMQ wants it: queues while Redis is away, without end
+ */
+export type Purpose = 'commands' | 'blocking' | 'subscriber' | 'jobs';
+
+/** How long a blocking read blocks. Finite, so that a connection that died unnoticed is found. */
+export const BLOCK_MS = 1_000;
+const RECONNECT_MAX_MS = 1_000;
+export const CONNECT_TIMEOUT_MS = 2_000;
+/** A socket with a command under way that stays silent for longer is given up, unless `redis.timeout` says otherwise. */
+const SILENCE_MS = 5_000;
+
+type RedisConfig = Config['redis'];
+type ServerOptions = RedisOptions & { replyMapping: 'legacy' };
+
+export class Connections {
+  readonly #config: RedisConfig;
+  readonly #logger: Logger;
+  readonly #endpoints: readonly RedisEndpoint[];
+  readonly #open = new Set<RedisClient>();
+  readonly #tls: RedisOptions['tls'];
+  #topology: Topology | undefined;
+
+  /** `endpoints` overrides the configured ones; the embedded server's socket comes this way. */
+  constructor(config: RedisConfig, logger: Logger, endpoints: readonly RedisEndpoint[] = config.endpoints) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#endpoints = endpoints;
+    this.#tls = config.tls.enabled ? tlsOptions(config.tls) : undefined;
+    if (config.tls.enabled && config.tls.skipVerify) {
+      logger.warn('the certificate of Redis is not verified (redis.tls-skip-verify): anyone on the way can pose as it');
+    }
+    if (config.mode !== 'auto') this.#topology = config.mode;
+  }
+
+  /** Waits until Redis answers, however long that takes, and settles what kind of Redis it is. */
+  async detect(signal: AbortSignal): Promise<Topology> {
+    const client = this.open('commands', 'detect');
+    const pause = backoff({ minMs: 100, maxMs: 2_000 });
+    try {
+      for (;;) {
+        try {
+          await ready(client, CONNECT_TIMEOUT_MS, signal);
+          if (this.#topology !== undefined) {
+            await client.ping();
+            return this.#topology;
+          }
+          const info = await client.info('cluster');
+          this.#topology = /cluster_enabled:1/.test(info) ? 'cluster' : 'single';
+          return this.#topology;
+        } catch (thrown) {
+          signal.throwIfAborted();
+          const waitMs = pause.next();
+          this.#logger.warn(
+            { reason: asError(thrown).message, retry_in_ms: Math.round(waitMs) },
+            'Redis does not answer',
+          );
+          await sleep(waitMs, signal);
+        }
+      }
+    } finally {
+      this.close(client);
+    }
+  }
+
+  get topology(): Topology {
+    if (this.#topology === undefined) throw new GatewayError('redis_unavailable', 'Redis has not answered yet');
+    return this.#topology;
+  }
+
+  /** Shards that may share a pipeline or a blocking read. */
+  lanes(shardCount: number): readonly (readonly number[])[] {
+    const all = Array.from({ length: shardCount }, (_, shard) => shard);
+    return this.topology === 'cluster' ? all.map((shard) => [shard]) : [all];
+  }
+
+  open(purpose: Purpose, name: string): RedisClient {
+    const options = this.#options(purpose, name);
+    const client = this.#topology === 'cluster' ? this.#openCluster(options) : this.#openServer(options);
+    // Without a listener ioredis prints; what fails is reported by whoever sent a command.
+    client.on('error', (error: Error) => this.#logger.debug({ err: error, connection: name }, 'Redis connection'));
+    this.#open.add(client);
+    return client;
+  }
+
+  /** On one master of a Cluster, if it is given: keyspace notifications never leave the node on which they arise. */
+  openSubscriber(master?: Redis): Redis {
+    if (master === undefined) return this.open('subscriber', 'notifications') as Redis;
+    const subscriber = master.duplicate({ ...this.#options('subscriber', 'notifications'), lazyConnect: false });
+    subscriber.on('error', (error: Error) => this.#logger.debug({ err: error }, 'Redis subscriber'));
+    this.#open.add(subscriber);
+    return subscriber;
+  }
+
+  close(client: RedisClient): void {
+    this.#open.delete(client);
+    client.disconnect();
+  }
+
+  destroy(): void {
+    for (const client of this.#open) client.disconnect();
+    this.#open.clear();
+  }
+
+  #options(purpose: Purpose, name: string): ServerOptions {
+    const config = this.#config;
+    const silenceMs = config.timeoutMs || SILENCE_MS;
+    const options: ServerOptions = {
+      // RESP3 would change nothing for us but the shape of replies.
+      protocol: 2,
+      replyMapping: 'legacy',
+      db: config.db,
+      connectionName: `pushgateway-${name}`,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      keepAlive: 10_000,
+      noDelay: true,
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), RECONNECT_MAX_MS) * (0.75 + Math.random() / 2),
+      // A master that was demoted keeps its connections: leave it for the new one.
+      reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    };
+    if (config.username !== '') options.username = config.username;
+    if (config.password !== '') options.password = config.password;
+    if (this.#tls !== undefined) options.tls = this.#tls;
+    switch (purpose) {
+      case 'commands':
+        options.socketTimeout = silenceMs;
+        break;
+      case 'blocking':
+        options.socketTimeout = BLOCK_MS + silenceMs;
+        break;
+      case 'subscriber':
+        options.autoResubscribe = true;
+        options.enableOfflineQueue = true;
+        break;
+      case 'jobs':
+        options.enableOfflineQueue = true;
+        options.maxRetriesPerRequest = null;
+        break;
+      default:
+        purpose satisfies never;
+    }
+    return options;
+  }
+
+  #openServer(options: ServerOptions): Redis {
+    if (this.#config.mode === 'sentinel') {
+      const sentinel: ServerOptions = {
+        ...options,
+        sentinels: this.#endpoints.flatMap((at) => (at.kind === 'tcp' ? [{ host: at.host, port: at.port }] : [])),
+        name: this.#config.masterName,
+        sentinelRetryStrategy: (times) => Math.min(times * 100, RECONNECT_MAX_MS),
+        failoverDetector: true,
+      };
+      if (this.#config.sentinelUsername !== '') sentinel.sentinelUsername = this.#config.sentinelUsername;
+      if (this.#config.sentinelPassword !== '') sentinel.sentinelPassword = this.#config.sentinelPassword;
+      if (this.#tls !== undefined) sentinel.enableTLSForSentinelMode = true;
+      return new Redis(sentinel);
+    }
+    const at = this.#endpoints[0];
+    if (at === undefined) throw new GatewayError('config_invalid', 'no Redis endpoint is configured');
+    return new Redis({ ...options, ...(at.kind === 'unix' ? { path: at.path } : { host: at.host, port: at.port }) });
+  }
+
+  #openCluster(options: ServerOptions): Cluster {
+    const { retryStrategy: _retryStrategy, enableOfflineQueue: _enableOfflineQueue, ...redisOptions } = options;
+    const clusterOptions: ClusterOptions & { redisOptions: typeof redisOptions } = {
+      redisOptions,
+      enableOfflineQueue: true,
+      // We retry, so that a push knows that it may have been appended already.
+      retryDelayOnFailover: 0,
+      slotsRefreshInterval: 2_000,
+      clusterRetryStrategy: (times) => Math.min(times * 100, RECONNECT_MAX_MS),
+    };
+    const seeds = this.#endpoints.flatMap((at) => (at.kind === 'tcp' ? [{ host: at.host, port: at.port }] : []));
+    return new Cluster(seeds, clusterOptions);
+  }
+}
+
+/** Resolves when the connection can take commands, when `timeoutMs` have passed, or when the signal is aborted. */
+export async function ready(client: RedisClient, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  if (client.status === 'ready') return;
+  const done = new AbortController();
+  const onReady = (): void => done.abort();
+  client.once('ready', onReady);
+  try {
+    await sleep(timeoutMs, AbortSignal.any([signal, done.signal]));
+  } finally {
+    client.removeListener('ready', onReady);
+  }
+}
+
+function tlsOptions(tls: RedisConfig['tls']): NonNullable<RedisOptions['tls']> {
+  const options: NonNullable<RedisOptions['tls']> = { rejectUnauthorized: !tls.skipVerify };
+  if (tls.caFile !== '') options.ca = readFileSync(tls.caFile);
+  if (tls.certFile !== '') options.cert = readFileSync(tls.certFile);
+  if (tls.keyFile !== '') options.key = readFileSync(tls.keyFile);
+  return options;
+}

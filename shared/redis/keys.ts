@@ -1,0 +1,38 @@
+/**
+ * Key names, in one place. All keys of one shard carry its number as the hash tag, so they share a Cluster slot and one
+ * script can act on them atomically.
+ */
+export interface ShardKeys {
+  /** Stream: the write-ahead log. Trimmed only by acknowledgement. */
+  readonly pushes: string;
+  /** Sorted set: group ID → deadline in ms, `+inf` when it never expires. */
+  readonly groups: string;
+  /** Stream: which groups changed and what became of each push, kept for `CHANGES_RETENTION_MS`. */
+  readonly changes: string;
+  /** Stream: pushes that could not be applied. */
+  readonly dead: string;
+  /** Hash: one group. */
+  group(id: string): string;
+}
+
+export interface Keyspace {
+  readonly shards: readonly ShardKeys[];
+  /** String: the layout that was fixed at first use. */
+  readonly layout: string;
+  /** Prefix of the housekeeping queue. */
+  readonly jobs: string;
+}
+
+export function makeKeyspace(prefix: string, shardCount: number): Keyspace {
+  const shards = Array.from({ length: shardCount }, (_, shard): ShardKeys => {
+    const base = `${prefix}:{${shard}}`;
+    return {
+      pushes: `${base}:pushes`,
+      groups: `${base}:groups`,
+      changes: `${base}:changes`,
+      dead: `${base}:dead`,
+      group: (id) => `${base}:group:${id}`,
+    };
+  });
+  return { shards, layout: `${prefix}:layout`, jobs: `{${prefix}:jobs}` };
+}

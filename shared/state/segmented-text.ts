@@ -1,0 +1,193 @@
+/**
+ * A long text made of many chunks in the order of their keys, of which few change at a time. It is kept in segments of some
+ * tens of kilobytes; a change re-joins its own segment and nothing else, and reading hands out buffers that are ready.
+ *
+ * Buffers that were handed out are never written again: a change makes a new one. So whoever is still sending them is safe.
+ *
+ * A segment holds its chunks only as one joined buffer and where each ends; changes wait beside it until somebody reads.
+ */
+
+/** Segments are split above twice this size. Small, because a change copies its segment. */
+const SEGMENT_BYTES = 32 * 1024;
+/** Changes that wait in one segment before they are joined without a reader. */
+const PENDING_MAX = 256;
+
+class Segment {
+  /** Keys in this segment are not below it, and below that of the next segment. */
+  readonly from: string;
+  keys: string[];
+  /** Where each key's chunk ends in `joined`. */
+  ends: number[];
+  joined: Buffer;
+  /** Changes not joined yet; null = deleted. */
+  readonly pending = new Map<string, Buffer | null>();
+
+  constructor(from: string, keys: string[], ends: number[], joined: Buffer) {
+    this.from = from;
+    this.keys = keys;
+    this.ends = ends;
+    this.joined = joined;
+  }
+
+  get(key: string): Buffer | undefined {
+    const waiting = this.pending.get(key);
+    if (waiting !== undefined) return waiting ?? undefined;
+    const at = lowerBound(this.keys, key);
+    return this.keys[at] === key ? this.#slice(at, at + 1) : undefined;
+  }
+
+  /** Brings `pending` into `keys`, `ends` and `joined`. */
+  join(): void {
+    if (this.pending.size === 0) return;
+    const changed = [...this.pending.keys()].toSorted((a, b) => (a < b ? -1 : 1));
+    const keys: string[] = [];
+    const ends: number[] = [];
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    let at = 0;
+    const keep = (until: number): void => {
+      if (until <= at) return;
+      const part = this.#slice(at, until);
+      const shift = bytes - (at === 0 ? 0 : (this.ends[at - 1] as number));
+      for (let i = at; i < until; i++) {
+        keys.push(this.keys[i] as string);
+        ends.push((this.ends[i] as number) + shift);
+      }
+      parts.push(part);
+      bytes += part.length;
+      at = until;
+    };
+    for (const key of changed) {
+      const until = lowerBound(this.keys, key);
+      keep(until);
+      if (this.keys[until] === key) at = until + 1;
+      const text = this.pending.get(key);
+      if (!text) continue;
+      keys.push(key);
+      parts.push(text);
+      bytes += text.length;
+      ends.push(bytes);
+    }
+    keep(this.keys.length);
+    const joined = Buffer.allocUnsafeSlow(bytes);
+    let offset = 0;
+    for (const part of parts) {
+      part.copy(joined, offset);
+      offset += part.length;
+    }
+    this.keys = keys;
+    this.ends = ends;
+    this.joined = joined;
+    this.pending.clear();
+  }
+
+  /** Itself, or its parts if it has grown too large. Must be joined. */
+  split(): Segment[] {
+    if (this.joined.length <= 2 * SEGMENT_BYTES || this.keys.length < 2) return [this];
+    const parts: Segment[] = [];
+    let first = 0;
+    while (first < this.keys.length) {
+      const start = first === 0 ? 0 : (this.ends[first - 1] as number);
+      let last = first + 1;
+      while (last < this.keys.length && (this.ends[last - 1] as number) - start < SEGMENT_BYTES) last++;
+      const ends = this.ends.slice(first, last).map((end) => end - start);
+      const from = first === 0 ? this.from : (this.keys[first] as string);
+      parts.push(new Segment(from, this.keys.slice(first, last), ends, Buffer.from(this.#slice(first, last))));
+      first = last;
+    }
+    return parts;
+  }
+
+  #slice(first: number, last: number): Buffer {
+    return this.joined.subarray(first === 0 ? 0 : this.ends[first - 1], last === 0 ? 0 : this.ends[last - 1]);
+  }
+}
+
+export class SegmentedText {
+  #segments: Segment[] = [new Segment('', [], [], Buffer.alloc(0))];
+  readonly #dirty = new Set<Segment>();
+
+  /** The text is copied at the next join; it must not change until then. */
+  set(key: string, text: Buffer): void {
+    this.#change(key, text);
+  }
+
+  delete(key: string): void {
+    this.#change(key, null);
+  }
+
+  /** May share memory with the segment. */
+  get(key: string): Buffer | undefined {
+    return this.#find(key).get(key);
+  }
+
+  /** The first key above `key`. */
+  next(key: string): string | undefined {
+    this.#joinAll();
+    const start = this.#index(key);
+    for (let i = start; i < this.#segments.length; i++) {
+      const { keys } = this.#segments[i] as Segment;
+      const at = i === start ? upperBound(keys, key) : 0;
+      if (at < keys.length) return keys[at];
+    }
+    return undefined;
+  }
+
+  /** The whole text. */
+  buffers(): readonly Buffer[] {
+    this.#joinAll();
+    return this.#segments.map((segment) => segment.joined);
+  }
+
+  #change(key: string, text: Buffer | null): void {
+    const segment = this.#find(key);
+    segment.pending.set(key, text);
+    this.#dirty.add(segment);
+    if (segment.pending.size >= PENDING_MAX) this.#joinAll();
+  }
+
+  #joinAll(): void {
+    if (this.#dirty.size === 0) return;
+    const replaced = new Map<Segment, Segment[]>();
+    for (const segment of this.#dirty) {
+      segment.join();
+      const parts = segment.keys.length === 0 && segment.from !== '' ? [] : segment.split();
+      if (parts[0] !== segment || parts.length !== 1) replaced.set(segment, parts);
+    }
+    this.#dirty.clear();
+    if (replaced.size > 0) this.#segments = this.#segments.flatMap((segment) => replaced.get(segment) ?? [segment]);
+  }
+
+  #find(key: string): Segment {
+    return this.#segments[this.#index(key)] as Segment;
+  }
+
+  #index(key: string): number {
+    let low = 0;
+    let high = this.#segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#segments[middle] as Segment).from <= key) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}
+
+/** Index of the first key that is not below `key`. */
+function lowerBound(keys: readonly string[], key: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((keys[middle] as string) < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Index of the first key above `key`. */
+function upperBound(keys: readonly string[], key: string): number {
+  const at = lowerBound(keys, key);
+  return keys[at] === key ? at + 1 : at;
+}

@@ -1,0 +1,129 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { projectFolder } from '../support/project.ts';
+import { startRedis } from '../support/redis.ts';
+import { run } from '../support/run.ts';
+import { missing } from '../support/tools.ts';
+
+interface Service {
+  image: string;
+  build?: string;
+  command?: string[];
+  user?: string;
+  ports?: string[];
+  volumes?: string[];
+  environment?: Record<string, string>;
+  depends_on?: Record<string, { condition: string }>;
+  healthcheck?: { test: unknown[] };
+}
+
+interface Prometheus {
+  scrape_configs: {
+    job_name: string;
+    honor_labels?: boolean;
+    metrics_path?: string;
+    static_configs: { targets: string[] }[];
+  }[];
+}
+
+const read = (path: string) => readFileSync(join(projectFolder, path), 'utf8');
+const compose: { services: Record<string, Service>; volumes: object } = parse(read('docker-compose.yml'), {
+  merge: true,
+});
+const services = Object.entries(compose.services);
+const nodes = ['ingest-1', 'ingest-2', 'worker-1', 'worker-2', 'reader-1', 'reader-2'];
+
+function scrapes(path: string) {
+  const { scrape_configs }: Prometheus = parse(read(path));
+  return scrape_configs.map((config) => ({
+    ...config,
+    targets: config.static_configs.flatMap(({ targets }) => targets),
+  }));
+}
+
+describe('docker-compose.yml', () => {
+  test('has two nodes of each role, on one Redis', () => {
+    for (const name of nodes) {
+      expect(compose.services[name]).toMatchObject({
+        image: 'pushgateway-redis',
+        command: [name.replace(/-\d$/, '')],
+        environment: { PUSHGATEWAY_REDIS_ENDPOINT: 'redis:6379' },
+        depends_on: { redis: { condition: 'service_healthy' } },
+      });
+    }
+    expect(services.filter(([, { build }]) => build === '.')).toHaveLength(1);
+  });
+
+  test('asks after the health of every service, in words only', () => {
+    for (const [name, { healthcheck }] of services) {
+      expect(healthcheck?.test[0], name).toBe('CMD');
+      expect(
+        healthcheck?.test.every((word) => typeof word === 'string'),
+        `${name}: ${JSON.stringify(healthcheck)}`,
+      ).toBe(true);
+    }
+  });
+
+  test('runs our nodes and the load balancers without root', () => {
+    for (const name of nodes) expect(compose.services[name]?.user).toBe('node');
+    for (const name of ['ingest', 'reader']) expect(compose.services[name]?.user).toBe('nginx');
+    expect(read('Dockerfile')).toMatch(/^USER node$/m);
+  });
+
+  test('names only services, volumes and files that exist', () => {
+    for (const [name, { depends_on = {}, volumes = [] }] of services) {
+      for (const other of Object.keys(depends_on)) expect(compose.services, name).toHaveProperty(other);
+      for (const source of volumes.map((volume) => volume.split(':')[0] ?? '')) {
+        if (source.startsWith('.')) expect(existsSync(join(projectFolder, source)), source).toBe(true);
+        else expect(compose.volumes).toHaveProperty(source);
+      }
+    }
+  });
+
+  test('gives Redis a command that makes it durable, and full instead of forgetful', async () => {
+    const [, ...args] = compose.services['redis']?.command ?? [];
+    const redis = await startRedis({ args });
+    const setting = async (name: string) => (await redis.cli('CONFIG', 'GET', name)).split('\n')[1];
+    expect(await setting('appendonly')).toBe('yes');
+    expect(await setting('maxmemory')).toBe(String(1024 ** 3));
+    expect(await setting('maxmemory-policy')).toBe('noeviction');
+    expect(await setting('notify-keyspace-events')).toBe('tK');
+  });
+
+  test('is accepted by docker compose', async ({ skip }) => {
+    skip(...missing('docker'));
+    const { code } = await run('docker', ['compose', 'version']);
+    skip(code !== 0, 'this docker has no compose');
+    const config = await run('docker', ['compose', 'config', '--quiet'], { cwd: projectFolder });
+    expect(config).toMatchObject({ code: 0 });
+  });
+});
+
+test('the image starts the file that package.json calls the command', () => {
+  const { bin }: { bin: Record<string, string> } = JSON.parse(read('package.json'));
+  expect(read('Dockerfile')).toContain(`ENTRYPOINT ["node", "${bin['pushgateway']}"]`);
+});
+
+test('the image is built from files that .dockerignore lets through', () => {
+  const passing = read('.dockerignore').matchAll(/^!(.*)$/gm);
+  const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, sources = '']) =>
+    sources.split(' '),
+  );
+  expect(copied.toSorted()).toEqual([...passing].map(([, name = '']) => name).toSorted());
+});
+
+describe('Prometheus', () => {
+  test('scrapes what was pushed once, and the telemetry of every node', () => {
+    const [pushed, telemetry] = scrapes('deploy/prometheus.yml');
+    expect(pushed).toMatchObject({ honor_labels: true, targets: ['reader:9753'] });
+    expect(telemetry).toMatchObject({ metrics_path: '/telemetry', targets: nodes.map((name) => `${name}:9753`) });
+    expect(scrapes('examples/prometheus.yml')[0]).toMatchObject({ honor_labels: true, targets: ['localhost:9753'] });
+  });
+
+  test.for(['deploy/prometheus.yml', 'examples/prometheus.yml'])('accepts %s', async (path, { skip }) => {
+    skip(...missing('promtool'));
+    expect(await run('promtool', ['check', 'config', join(projectFolder, path)])).toMatchObject({ code: 0 });
+  });
+});

@@ -1,0 +1,62 @@
+/**
+ * What we make of a body, beside what the official parser makes of it; docs/text-format.md explains the differences that are known.
+ */
+import { GatewayError } from '../../shared/errors.ts';
+import { checkPush } from '../../shared/exposition/check-push.ts';
+import type { Families } from '../../shared/exposition/model.ts';
+import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
+import type { Verdict } from './oracle.ts';
+
+export function verdictOf(parse: () => Families): Verdict {
+  let rendered = '';
+  try {
+    const families = parse();
+    rendered = render(families);
+    checkPush(families);
+    return { verdict: 'taken', text: rendered };
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    if (error.code === 'exposition_invalid') return { verdict: 'refused', text: error.message };
+    return { verdict: 'inconsistent', text: `${error.message}\n${rendered}` };
+  }
+}
+
+function render(families: Families): string {
+  return [...families.values()]
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map((family) => renderHeader(family.name, family.help, family.type) + renderSamples(family))
+    .join('');
+}
+
+/** Undefined when both agree: on taking it and what it says, or on the line and the kind of fault. */
+export function textDifference(body: string, ours: Verdict, official: Verdict): string | undefined {
+  if (isKnown(body, ours, official)) return undefined;
+  if (ours.verdict !== official.verdict) return `we: ${ours.verdict}, official: ${official.verdict}`;
+  switch (ours.verdict) {
+    case 'taken':
+      return ours.text === official.text ? undefined : 'different families';
+    case 'refused':
+      return fault(ours.text) === fault(official.text) ? undefined : 'different faults';
+    case 'inconsistent':
+    case 'panicked':
+      return undefined; // The official check meets the families in random order, so its reason is one of several.
+  }
+}
+
+function isKnown(body: string, ours: Verdict, official: Verdict): boolean {
+  if (/^[ \t]*\{/m.test(body)) {
+    // Labels without a name are given to the series of the line before, or crash the official parser.
+    if (ours.verdict === 'refused' && ours.text.endsWith(': invalid metric name')) return true;
+    // A summary or histogram whose name is in braces is assembled by the labels of the line before.
+    if (/summary|histogram/i.test(body)) return true;
+    // The name of the series before stands in the reason.
+    if (ours.verdict === 'refused' && official.verdict === 'refused') return true;
+  }
+  // The official gateway would show a series twice.
+  return ours.verdict === 'inconsistent' && / has two or more (?:buckets|values) | explicit "le" label/.test(ours.text);
+}
+
+/** `text format parsing error in line 3: expected float as value, got …`: up to what is quoted. */
+function fault(message: string): string {
+  return message.split(/["']/, 1)[0] ?? '';
+}

@@ -1,0 +1,55 @@
+/**
+ * Asks Prometheus' own Go code (main.go beside this file, which has the protocol) what it makes of exposition bodies.
+ */
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Text with legacy names, text with UTF-8 names, delimited protobuf, or a number to be formatted. */
+export type Mode = 't' | 'u' | 'p' | 'n';
+
+export interface Verdict {
+  /** `inconsistent`: parsed, but a push of it would be refused. `panicked`: the official parser did. */
+  verdict: 'taken' | 'inconsistent' | 'refused' | 'panicked';
+  /** Re-rendered by expfmt; for `inconsistent` the reason and a newline come before; for `refused` the reason. */
+  text: string;
+}
+
+const VERDICTS: Record<string, Verdict['verdict']> = { y: 'taken', i: 'inconsistent', n: 'refused', x: 'panicked' };
+
+export type Oracle = { command: string } | { skipped: string };
+
+/** Builds the Go program, or says why it cannot be asked here. */
+export function buildOracle(): Oracle {
+  if (spawnSync('go', ['version']).error !== undefined) return { skipped: 'skipped: go is not installed' };
+  const command = join(tmpdir(), `exposition-oracle-${String(process.getuid?.() ?? 0)}`);
+  const build = spawnSync('go', ['build', '-o', command, '.'], { cwd: import.meta.dirname, encoding: 'utf8' });
+  if (build.status === 0) return { command };
+  if (/dial tcp|lookup|i\/o timeout|module lookup disabled/.test(build.stderr)) {
+    return { skipped: 'skipped: the Go modules of test/oracle cannot be downloaded' };
+  }
+  throw new Error(`the oracle does not build: ${build.stderr}`);
+}
+
+/** One answer for each body, in order. */
+export function askOracle(command: string, mode: Mode, bodies: readonly Uint8Array[]): Verdict[] {
+  const request: Uint8Array[] = [];
+  for (const body of bodies) {
+    const header = Buffer.alloc(5);
+    header.write(mode, 'latin1');
+    header.writeUInt32BE(body.byteLength, 1);
+    request.push(header, body);
+  }
+  const { stdout, status, error } = spawnSync(command, { input: Buffer.concat(request), maxBuffer: 2 ** 30 });
+  if (status !== 0) throw new Error(`the oracle failed with status ${String(status)}`, { cause: error });
+
+  const answers: Verdict[] = [];
+  for (let at = 0; at < stdout.byteLength;) {
+    const verdict = VERDICTS[stdout.toString('latin1', at, at + 1)];
+    const end = at + 5 + stdout.readUInt32BE(at + 1);
+    if (verdict === undefined) throw new Error('the oracle wrote something else than answers');
+    answers.push({ verdict, text: stdout.toString('utf8', at + 5, end) });
+    at = end;
+  }
+  return answers;
+}

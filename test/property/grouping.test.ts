@@ -1,0 +1,50 @@
+import * as fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { GatewayError } from '../../shared/errors.ts';
+import { decodeLabels, encodeLabels, makeGroup, pathOf } from '../../shared/grouping/group.ts';
+import { parseGroupingPath } from '../../shared/grouping/parse-path.ts';
+
+const value = fc.string({ unit: 'binary', maxLength: 10 });
+const labelName = fc.string({ unit: 'binary', minLength: 1, maxLength: 8 }).filter((s) => !s.startsWith('__'));
+const labels = fc
+  .tuple(fc.string({ unit: 'binary', minLength: 1 }), fc.array(fc.tuple(labelName, value), { maxLength: 4 }))
+  .map(([job, others]): [string, string][] => [...others, ['job', job]]);
+
+it('the path of a group means the group', () => {
+  fc.assert(
+    fc.property(labels, (all) => {
+      const group = makeGroup('push', all);
+      const path = pathOf(group).slice('/metrics'.length);
+      expect(parseGroupingPath(path, { utf8Names: true })).toEqual(group.labels);
+    }),
+  );
+});
+
+it('takes or refuses any path, and never fails otherwise', () => {
+  const part = fc.oneof(
+    fc.constantFrom('/job/', '/', '@base64', '%2F', '%', '=', '..', 'a', '%ff', 'U__'),
+    fc.string({ maxLength: 5 }),
+  );
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 10 }), fc.boolean(), (parts, utf8Names) => {
+      try {
+        const parsed = parseGroupingPath(`/job${parts.join('')}`, { utf8Names });
+        expect(
+          parseGroupingPath(pathOf({ kind: 'push', labels: parsed }).slice('/metrics'.length), { utf8Names }),
+        ).toEqual(parsed);
+      } catch (error) {
+        expect(error).toBeInstanceOf(GatewayError);
+        expect(error).toHaveProperty('code', 'path_invalid');
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+it('labels survive their encoding', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.string({ unit: 'binary' }), value)), (all) => {
+      expect(decodeLabels(encodeLabels(all))).toEqual(all);
+    }),
+  );
+});

@@ -1,0 +1,46 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort } from './ports.ts';
+import { TestProcess } from './process.ts';
+import { temporaryFolder } from './temporary.ts';
+import { requireTool } from './tools.ts';
+
+/**
+ * A load balancer of deploy/ as it is, but on this machine: the addresses of the compose network are replaced, and it
+ * stays in the foreground. `upstreams` maps `host:port` of the file to where it is here.
+ */
+export async function startNginx(
+  configFile: string,
+  upstreams: Readonly<Record<string, string>>,
+): Promise<{ url: string; process: TestProcess }> {
+  const folder = temporaryFolder();
+  const port = await freePort();
+  const file = writeNginxConfig(folder, configFile, port, upstreams);
+  const nginx = requireTool('nginx');
+  const server = await TestProcess.start(nginx, ['-p', folder, '-e', 'stderr', '-c', file, '-g', 'daemon off;'], {
+    cwd: folder,
+  });
+  const url = `http://127.0.0.1:${port}`;
+  await server.waitUntil('nginx', 10_000, async () => {
+    await fetch(url, { headers: { connection: 'close' } }).then(async (response) => response.arrayBuffer());
+  });
+  return { url, process: server };
+}
+
+/** Returns the path of the adapted file. */
+export function writeNginxConfig(
+  folder: string,
+  configFile: string,
+  port: number,
+  upstreams: Readonly<Record<string, string>>,
+): string {
+  let text = readFileSync(configFile, 'utf8').replaceAll('/tmp/', `${folder}/`);
+  text = text.replace(/\blisten \d+;/, `listen 127.0.0.1:${port};`);
+  for (const [address, local] of Object.entries(upstreams)) {
+    if (!text.includes(`server ${address}`)) throw new Error(`${configFile} has no server ${address}`);
+    text = text.replaceAll(`server ${address}`, `server ${local}`);
+  }
+  const file = join(folder, 'nginx.conf');
+  writeFileSync(file, text);
+  return file;
+}

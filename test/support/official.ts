@@ -1,0 +1,88 @@
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort } from './ports.ts';
+import { TestProcess, type Exit } from './process.ts';
+import { projectFolder } from './project.ts';
+import { request, type Answer, type RequestOptions } from './request.ts';
+import { runOrThrow } from './run.ts';
+import { findTool, requireTool } from './tools.ts';
+
+/** The release our behaviour is compared with; Debian's package is older. */
+export const LATEST_RELEASE = 'v1.11.3';
+
+/** The official Pushgateway, to ask how it behaves. It keeps nothing on disk. */
+export class OfficialGateway {
+  readonly url: string;
+  readonly process: TestProcess;
+
+  private constructor(url: string, server: TestProcess) {
+    this.url = url;
+    this.process = server;
+  }
+
+  static async start(command: string, args: readonly string[]): Promise<OfficialGateway> {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const flags = [`--web.listen-address=127.0.0.1:${port}`, '--persistence.file=', ...args];
+    const server = await TestProcess.start(command, flags);
+    await server.waitForHttp(`${url}/-/ready`);
+    return new OfficialGateway(url, server);
+  }
+
+  async request(path: string, options?: RequestOptions): Promise<Answer> {
+    return request(this.url, path, options);
+  }
+
+  async push(path: string, body: string | Uint8Array = '', options: RequestOptions = {}): Promise<Answer> {
+    return request(this.url, path, { method: 'PUT', body, ...options });
+  }
+
+  async scrape(): Promise<string> {
+    return (await request(this.url, '/metrics')).text;
+  }
+
+  async stop(): Promise<Exit> {
+    return this.process.stop();
+  }
+}
+
+/** Debian's package, 1.5.1 in Debian 12. */
+export async function startOfficial(args: readonly string[] = []): Promise<OfficialGateway> {
+  return OfficialGateway.start(requireTool('prometheus-pushgateway'), args);
+}
+
+/** LATEST_RELEASE; ask whyNoLatest() before. The first start on a machine compiles it, which takes minutes. */
+export async function startOfficialLatest(args: readonly string[] = []): Promise<OfficialGateway> {
+  return OfficialGateway.start(await buildLatest(), args);
+}
+
+/** For `skip(...whyNoLatest())`: it can only be had by compiling it. */
+export function whyNoLatest(): [condition: boolean, note: string] {
+  return [!existsSync(latestBinary()) && findTool('go') === undefined, 'Go is not installed'];
+}
+
+function latestBinary(): string {
+  return join(projectFolder, '.cache/official', LATEST_RELEASE, 'pushgateway');
+}
+
+async function buildLatest(): Promise<string> {
+  const binary = latestBinary();
+  if (existsSync(binary)) return binary;
+  // As the dependency of a module of our own: asking for it by name alone needs a list of versions, which not every
+  // module proxy gives out.
+  const folder = `${binary}.build-${process.pid}`;
+  mkdirSync(folder, { recursive: true });
+  try {
+    const module = 'github.com/prometheus/pushgateway';
+    writeFileSync(join(folder, 'go.mod'), `module official\n\ngo 1.25.0\n\nrequire ${module} ${LATEST_RELEASE}\n`);
+    await runOrThrow(requireTool('go'), ['build', '-o', 'pushgateway', module], {
+      cwd: folder,
+      env: { ...process.env, GOFLAGS: '-mod=mod', CGO_ENABLED: '0' },
+      timeoutMs: 600_000,
+    });
+    renameSync(join(folder, 'pushgateway'), binary); // atomic: another worker may have built it too
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return binary;
+}

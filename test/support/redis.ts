@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { freePort } from './ports.ts';
+import { TestProcess, type Exit } from './process.ts';
+import { redisCli } from './redis-cli.ts';
+import { temporaryFolder } from './temporary.ts';
+import { requireTool } from './tools.ts';
+
+export interface RedisOptions {
+  /** Default: a free one. */
+  port?: number;
+  /** Listen on this unix socket, and on no port. */
+  socket?: string;
+  /** More redis-server arguments; they win over the defaults. */
+  args?: readonly string[];
+  /** Where the append-only file lives; default a temporary folder. */
+  folder?: string;
+}
+
+/** A single Redis server with an append-only file, or one node of a larger topology. */
+export class RedisServer {
+  readonly port: number;
+  readonly socket: string | undefined;
+  readonly folder: string;
+  readonly #args: readonly string[];
+  #process: TestProcess | undefined;
+
+  private constructor(port: number, socket: string | undefined, folder: string, args: readonly string[]) {
+    this.port = port;
+    this.socket = socket;
+    this.folder = folder;
+    this.#args = args;
+  }
+
+  static async start(options: RedisOptions = {}): Promise<RedisServer> {
+    const { socket, folder = temporaryFolder(), args = [] } = options;
+    const port = socket === undefined ? (options.port ?? (await freePort())) : 0;
+    const server = new RedisServer(port, socket, folder, args);
+    await server.restart();
+    return server;
+  }
+
+  /** As `--redis.endpoint` takes it. */
+  get endpoint(): string {
+    return this.socket === undefined ? `127.0.0.1:${this.port}` : `unix:${this.socket}`;
+  }
+
+  get url(): string {
+    return this.socket === undefined ? `redis://${this.endpoint}` : `redis+unix://${this.socket}`;
+  }
+
+  get pid(): number {
+    return this.#running().pid;
+  }
+
+  /** How it ended, or undefined while it runs. */
+  get exit(): Exit | undefined {
+    return this.#running().exit;
+  }
+
+  log(): string {
+    return this.#running().log();
+  }
+
+  /** Starts it again on the same address and the same data, ending it first where it still runs. */
+  async restart(): Promise<void> {
+    await this.#process?.stop();
+    const listen = ['--port', String(this.port), '--bind', '127.0.0.1'];
+    if (this.socket !== undefined) listen.push('--unixsocket', this.socket);
+    const durable = ['--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction'];
+    this.#process = await TestProcess.start(
+      requireTool('redis-server'),
+      [...listen, '--dir', this.folder, ...durable, ...this.#args],
+      { cwd: this.folder },
+    );
+    await this.#process.waitUntil(
+      `redis-server on ${this.endpoint}`,
+      10_000,
+      async () => (await this.cli('PING')) === 'PONG',
+    );
+  }
+
+  /** Runs one command; rejects on an error reply. */
+  async cli(...command: string[]): Promise<string> {
+    return redisCli(this.socket ?? this.port, command);
+  }
+
+  /** One field of INFO. */
+  async info(field: string): Promise<string | undefined> {
+    return new RegExp(`^${field}:(.*?)\\r?$`, 'm').exec(await this.cli('INFO'))?.[1];
+  }
+
+  async stop(): Promise<void> {
+    await this.#running().stop();
+  }
+
+  /** SIGKILL: what was not yet written is lost, as in a crash. */
+  async kill(): Promise<void> {
+    await this.#running().kill();
+  }
+
+  /** Connections stay open, nothing is answered: a server that hangs, or a network that swallows. */
+  pause(): void {
+    this.#running().signal('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#running().signal('SIGCONT');
+  }
+
+  #running(): TestProcess {
+    if (this.#process === undefined) throw new Error('this redis-server was never started');
+    return this.#process;
+  }
+}
+
+export async function startRedis(options?: RedisOptions): Promise<RedisServer> {
+  return RedisServer.start(options);
+}
+
+/** A Redis that listens on a unix socket only. */
+export async function startRedisOnSocket(options: Omit<RedisOptions, 'socket' | 'port'> = {}): Promise<RedisServer> {
+  return RedisServer.start({ ...options, socket: join(temporaryFolder(), 'redis.sock') });
+}

@@ -1,0 +1,29 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** The path of a program, or undefined. Looks in sbin too, where Debian keeps nginx and a plain user's PATH does not. */
+export function findTool(name: string): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  for (const folder of folders) {
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // not here
+    }
+  }
+  return undefined;
+}
+
+/** Like findTool, for what `make test` has installed: its absence is a fault. */
+export function requireTool(name: string): string {
+  const path = findTool(name);
+  if (path === undefined) throw new Error(`cannot find ${name}: run "make test", which installs it`);
+  return path;
+}
+
+/** For `test.skipIf`-like use in a test: `skip(...missing('nginx'))` skips with the reason when the program is absent. */
+export function missing(name: string): [condition: boolean, note: string] {
+  return [findTool(name) === undefined, `${name} is not installed`];
+}
