@@ -15,38 +15,30 @@ const maxTimeoutMs = 2 ** 31 - 1;
  */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    arm(ms, signal, resolve, () => resolve());
+    arm(ms, signal, resolve);
   });
 }
 
-/** Calls `onTime` after `ms` or `onAbort` with the reason, one of them once, unless the returned function is called before. */
-function arm(
-  ms: number,
-  signal: AbortSignal | undefined,
-  onTime: () => void,
-  onAbort: (reason: unknown) => void,
-): () => void {
+/** Calls `done` once, after `ms` or on abort, unless the returned function is called before. */
+function arm(ms: number, signal: AbortSignal | undefined, done: () => void): () => void {
   const deadline = performance.now() + ms;
   let timer: NodeJS.Timeout | undefined;
   const disarm = () => {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
+    signal?.removeEventListener('abort', finish);
   };
-  const abort = () => {
+  const finish = () => {
     disarm();
-    onAbort(signal?.reason);
+    done();
   };
   const tick = () => {
     const left = deadline - performance.now();
     if (left > 0) timer = setTimeout(tick, Math.min(left, maxTimeoutMs));
-    else {
-      disarm();
-      onTime();
-    }
+    else finish();
   };
-  if (signal?.aborted) abort();
+  if (signal?.aborted) finish();
   else {
-    signal?.addEventListener('abort', abort);
+    signal?.addEventListener('abort', finish);
     timer = setTimeout(tick, Math.min(ms, maxTimeoutMs));
   }
   return disarm;
@@ -96,33 +88,22 @@ export class Wake {
     for (const end of this.#waiting) end();
   }
 
-  /** True when woken, false when the time ran out. Rejects with the signal's reason when aborted, as `sleep` does. */
+  /** True when woken, false when the time ran out or the signal was aborted. Never rejects. */
   wait(ms: number, signal?: AbortSignal): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      if (this.#pending && !signal?.aborted) {
-        this.#pending = false;
-        resolve(true);
-        return;
-      }
-      const onWake = () => {
+    if (signal?.aborted) return Promise.resolve(false);
+    if (this.#pending) {
+      this.#pending = false;
+      return Promise.resolve(true);
+    }
+    return new Promise((resolve) => {
+      const end = (woken: boolean) => {
         this.#waiting.delete(onWake);
         disarm();
-        resolve(true);
+        resolve(woken);
       };
+      const onWake = () => end(true);
       this.#waiting.add(onWake);
-      const disarm = arm(
-        ms,
-        signal,
-        () => {
-          this.#waiting.delete(onWake);
-          resolve(false);
-        },
-        (reason) => {
-          this.#waiting.delete(onWake);
-          // oxlint-disable-next-line typescript/prefer-promise-reject-errors
-          reject(reason);
-        },
-      );
+      const disarm = arm(ms, signal, () => end(false));
     });
   }
 }

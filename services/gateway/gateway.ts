@@ -15,6 +15,8 @@ import type { Logger } from '../../shared/logger.ts';
 import { BacklogMonitor } from '../../shared/redis/backlog-monitor.ts';
 import { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import { Connections } from '../../shared/redis/connections.ts';
+import { GroupFollower } from '../../shared/redis/group-follower.ts';
+import { GroupStore } from '../../shared/redis/group-store.ts';
 import { EmbeddedServer } from '../../shared/redis/embedded-server.ts';
 import { makeKeyspace } from '../../shared/redis/keys.ts';
 import { claimLayout } from '../../shared/redis/layout.ts';
@@ -48,11 +50,23 @@ export class Gateway {
     this.#connections = new Connections(config.redis, logger, endpoints);
     const keyspace = makeKeyspace(config.redis.prefix, config.redis.shards);
     this.#feed = new ChangeFeed(this.#connections, keyspace, logger);
-    const context = { config, connections: this.#connections, keyspace, feed: this.#feed, registry, logger };
+    const store = new GroupStore(keyspace);
+    const follower = new GroupFollower(store, config.redis.shards);
+    this.#feed.add(follower);
+    const context = {
+      config,
+      connections: this.#connections,
+      keyspace,
+      feed: this.#feed,
+      follower,
+      store,
+      registry,
+      logger,
+    };
     this.#backlog = new BacklogMonitor(context);
 
     const { role } = config;
-    // The reader before ingest: the feed tells it first, so that a push that was waited for is in the next scrape.
+    // The feed tells the follower first, then ingest: a push that was waited for is in the next scrape.
     if (role === 'all' || role === 'reader') this.#reader = new ReaderService(context);
     if (role === 'all' || role === 'ingest') this.#ingest = new IngestService(context);
     if (role === 'all' || role === 'worker') this.#worker = new WorkerService(context);

@@ -5,16 +5,19 @@ import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Config } from '../../shared/config/config.ts';
 import { ttlForJob } from '../../shared/config/ttl-rules.ts';
+import { GatewayError } from '../../shared/errors.ts';
 import { checkPush } from '../../shared/exposition/check-push.ts';
 import { decodeBody } from '../../shared/exposition/decode-body.ts';
-import { applyGroupingLabels } from '../../shared/exposition/group-labels.ts';
-import type { Labels } from '../../shared/exposition/model.ts';
+import { applyGroupingLabels, sortLabels } from '../../shared/exposition/group-labels.ts';
+import type { Families, Labels } from '../../shared/exposition/model.ts';
 import { makeGroup, shardOf } from '../../shared/grouping/group.ts';
 import { parseGroupingPath } from '../../shared/grouping/parse-path.ts';
 import { readBody, type InflightBytes } from '../../shared/http/read-body.ts';
 import type { PushLog } from '../../shared/redis/push-log.ts';
-import type { BodyFormat, Push, Verb } from '../../shared/state/push.ts';
+import type { CataloguedPush } from '../../shared/state/catalogue.ts';
+import { deadlineOf, type BodyFormat, type Push, type Verb } from '../../shared/state/push.ts';
 import { ACCEPTED, APPLIED, type PushAnswer } from './answer.ts';
+import type { Consistency } from './consistency.ts';
 import type { Outcomes } from './outcomes.ts';
 import { preferredWaitMs, requestedTtlMs } from './preferences.ts';
 import { splitIntoShards } from './split-into-shards.ts';
@@ -23,6 +26,7 @@ import type { IngestTelemetry } from './telemetry.ts';
 export interface AcceptContext {
   readonly config: Config;
   readonly log: PushLog;
+  readonly consistency: Consistency;
   readonly outcomes: Outcomes;
   readonly inflight: InflightBytes;
   readonly telemetry: IngestTelemetry;
@@ -34,6 +38,13 @@ let count = 0;
 const nextId = (): string => `${PROCESS_ID}.${(count++).toString(36)}`;
 
 const NO_BODY = Buffer.alloc(0);
+
+/** A push and the shard it goes to, with what it does to each of its groups. */
+interface Part {
+  readonly shard: number;
+  readonly push: Push;
+  readonly catalogued: readonly CataloguedPush[];
+}
 
 /** PUT, POST or DELETE on a group. `rawPath` is what follows the metrics path, as it was sent. Throws what answer.ts explains. */
 export async function acceptGroupPush(
@@ -48,30 +59,38 @@ export async function acceptGroupPush(
   const job = labels.find(([name]) => name === 'job')?.[1] ?? '';
   const ttlMs = requestedTtlMs(request.url, request.headers) ?? ttlForJob(config, job);
   const format = textFormat(config);
-  const push = (as: Verb, body: Buffer): Push => ({
-    id: nextId(),
-    verb: as,
-    kind: 'push',
-    labels,
-    arrivalMs,
-    ttlMs,
-    format,
-    body,
-  });
-  const shard = shardOf(makeGroup('push', labels).id, config.redis.shards);
+  const groupId = makeGroup('push', labels).id;
+  const shard = shardOf(groupId, config.redis.shards);
+  const part = (as: Verb, body: Buffer, families: Families): Part => {
+    const id = nextId();
+    const push: Push = { id, verb: as, kind: 'push', labels, arrivalMs, ttlMs, format, body };
+    const deadlineMs = deadlineOf(push);
+    return {
+      shard,
+      push,
+      catalogued: as === 'FAIL' ? [] : [{ id, verb: as, kind: 'push', labels, groupId, families, deadlineMs }],
+    };
+  };
 
-  if (verb === 'DELETE') return await append(context, request, arrivalMs, [{ shard, push: push('DELETE', NO_BODY) }]);
+  if (verb === 'DELETE') return await append(context, request, arrivalMs, [part('DELETE', NO_BODY, new Map())]);
 
   return await withBody(context, request, async (body) => {
     const families = applyGroupingLabels(decodeBody(body, format), labels);
+    const parts = [part(verb, body, families)];
     try {
       checkPush(families);
+      await admit(context, parts);
     } catch (thrown) {
+      if (!isInconsistent(thrown)) throw thrown;
       // Nothing of it is stored but that it failed.
-      await context.log.append(shard, push('FAIL', NO_BODY), config.push.timeoutMs).catch(() => undefined);
+      if (context.consistency.mayRecordFailure(labels)) {
+        const { push } = part('FAIL', NO_BODY, new Map());
+        await context.log.append(shard, push, config.push.timeoutMs).catch(() => undefined);
+      }
+      if (config.push.disableConsistencyCheck) return ACCEPTED;
       throw thrown;
     }
-    return await append(context, request, arrivalMs, [{ shard, push: push(verb, body) }]);
+    return await append(context, request, arrivalMs, parts);
   });
 }
 
@@ -82,25 +101,31 @@ export async function acceptSeries(context: AcceptContext, request: FastifyReque
   const asked = requestedTtlMs(request.url, request.headers);
   const format = textFormat(config);
   return await withBody(context, request, async (body) => {
-    const families = decodeBody(body, format);
+    const families = sortLabels(decodeBody(body, format));
     checkPush(families);
     const ttlOf = (labels: Labels): number =>
       asked ?? ttlForJob(config, labels.find(([name]) => name === 'job')?.[1] ?? '');
-    const parts = splitIntoShards(families, config.redis.shards, ttlOf).map(({ shard, ttlMs, text }) => {
-      const push: Push = {
-        id: nextId(),
-        verb: 'POST',
-        kind: 'ingest',
-        labels: [],
-        arrivalMs,
-        ttlMs,
-        format,
-        body: text,
-      };
-      return { shard, push };
+    const parts = splitIntoShards(families, config.redis.shards, ttlOf).map(({ shard, ttlMs, groups, text }): Part => {
+      const id = nextId();
+      const push: Push = { id, verb: 'POST', kind: 'ingest', labels: [], arrivalMs, ttlMs, format, body: text };
+      const common = { id, verb: 'POST', kind: 'ingest', deadlineMs: deadlineOf(push) } as const;
+      const catalogued = groups.map((group) => ({ ...common, ...group }));
+      return { shard, push, catalogued };
     });
+    await admit(context, parts);
     return await append(context, request, arrivalMs, parts);
   });
+}
+
+/** Checks against what other groups hold. Throws `push_inconsistent`. */
+async function admit({ config, consistency }: AcceptContext, parts: readonly Part[]): Promise<void> {
+  if (config.push.disableConsistencyCheck) return;
+  await consistency.whenLoaded();
+  await consistency.check(parts.flatMap(({ catalogued }) => catalogued));
+}
+
+function isInconsistent(thrown: unknown): boolean {
+  return thrown instanceof GatewayError && thrown.code === 'push_inconsistent';
 }
 
 async function withBody(
@@ -118,19 +143,25 @@ async function withBody(
 }
 
 async function append(
-  { config, log, outcomes }: AcceptContext,
+  { config, log, outcomes, consistency }: AcceptContext,
   request: FastifyRequest,
   arrivalMs: number,
-  parts: readonly { readonly shard: number; readonly push: Push }[],
+  parts: readonly Part[],
 ): Promise<PushAnswer> {
   const waitMs = preferredWaitMs(request.headers) ?? config.push.waitMs;
   const leftMs = waitMs - (Date.now() - arrivalMs);
   const expected = waitMs > 0 ? parts.map(({ push }) => outcomes.expect(push.id, Math.max(0, leftMs))) : [];
-  try {
-    await Promise.all(parts.map(async ({ shard, push }) => await log.append(shard, push, config.push.timeoutMs)));
-  } catch (thrown) {
+  for (const { catalogued } of parts) consistency.expect(catalogued);
+  const appended = await Promise.allSettled(
+    parts.map(async ({ shard, push }) => await log.append(shard, push, config.push.timeoutMs)),
+  );
+  const failed = appended.find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
     for (const one of expected) one.cancel();
-    throw thrown;
+    for (const [i, result] of appended.entries()) {
+      if (result.status === 'rejected') consistency.abandon(parts[i]?.catalogued ?? []);
+    }
+    throw failed.reason;
   }
   if (waitMs === 0) return ACCEPTED;
   const settled = await Promise.all(expected.map(({ outcome }) => outcome));

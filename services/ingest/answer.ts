@@ -21,7 +21,7 @@ export function answerForError(thrown: unknown): PushAnswer | undefined {
       case 'too_large':
         return { status: 413, outcome: 'too_large', text: message };
       case 'overloaded':
-        return { status: 503, outcome: 'overloaded', text: message };
+        return { status: 429, outcome: 'overloaded', text: message };
       case 'aborted':
         return { status: 400, outcome: 'invalid', text: message };
       default:
@@ -45,7 +45,7 @@ export function answerForError(thrown: unknown): PushAnswer | undefined {
     case 'shutting_down':
       return { status: 503, outcome: 'unavailable', text: message };
     case 'overloaded':
-      return { status: 503, outcome: 'overloaded', text: message };
+      return { status: 429, outcome: 'overloaded', text: message };
     case 'config_invalid':
       return undefined;
     default:

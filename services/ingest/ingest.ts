@@ -11,10 +11,13 @@ import type { Service } from '../../shared/lifecycle.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { Connections } from '../../shared/redis/connections.ts';
+import type { GroupFollower } from '../../shared/redis/group-follower.ts';
+import type { GroupStore } from '../../shared/redis/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
 import { PushLog } from '../../shared/redis/push-log.ts';
 import { acceptGroupPush, acceptSeries, type AcceptContext } from './accept.ts';
 import { answerForError, type PushAnswer } from './answer.ts';
+import { Consistency } from './consistency.ts';
 import { Outcomes } from './outcomes.ts';
 import { IngestTelemetry } from './telemetry.ts';
 
@@ -25,6 +28,8 @@ export interface IngestContext {
   readonly connections: Connections;
   readonly keyspace: Keyspace;
   readonly feed: ChangeFeed;
+  readonly follower: GroupFollower;
+  readonly store: GroupStore;
   readonly registry: Registry;
   readonly logger: Logger;
 }
@@ -33,20 +38,25 @@ export class IngestService implements Service {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #log: PushLog;
+  readonly #consistency: Consistency;
   readonly #accept: AcceptContext;
   readonly #telemetry: IngestTelemetry;
   #ready = false;
 
   /** The feed tells ingest after all consumers that were added before: in `all`, a push that was waited for is then visible. */
-  constructor({ config, connections, keyspace, feed, registry, logger }: IngestContext) {
+  constructor({ config, connections, keyspace, feed, follower, store, registry, logger }: IngestContext) {
     this.#config = config;
     this.#logger = logger;
     this.#log = new PushLog(connections, keyspace);
+    const { shards: shardCount } = config.redis;
+    const { timeoutMs } = config.push;
+    this.#consistency = new Consistency({ connections, feed, follower, store, shardCount, timeoutMs });
     const outcomes = new Outcomes();
     feed.add(outcomes);
     const inflight = new InflightBytes(config.push.maxInflightBytes);
     this.#telemetry = new IngestTelemetry(registry, inflight);
-    this.#accept = { config, log: this.#log, outcomes, inflight, telemetry: this.#telemetry };
+    const [log, consistency, telemetry] = [this.#log, this.#consistency, this.#telemetry];
+    this.#accept = { config, log, consistency, outcomes, inflight, telemetry };
   }
 
   get isReady(): boolean {
@@ -78,6 +88,7 @@ export class IngestService implements Service {
   /** Redis must have answered. */
   async start(): Promise<void> {
     this.#log.start();
+    this.#consistency.start();
     this.#ready = true;
     return await Promise.resolve();
   }
@@ -105,7 +116,7 @@ export class IngestService implements Service {
     if (answer.status >= 400) {
       // What was not read of the body would be taken for the next request.
       if (!request.raw.complete) reply.header('Connection', 'close');
-      if (answer.status === 503) reply.header('Retry-After', RETRY_AFTER_SECONDS);
+      if (answer.status === 503 || answer.status === 429) reply.header('Retry-After', RETRY_AFTER_SECONDS);
       const { method, url } = request;
       this.#logger.debug({ method, url, status: answer.status, reason: answer.text }, 'push refused');
     }

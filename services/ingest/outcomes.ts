@@ -24,7 +24,8 @@ export class Outcomes implements ChangeConsumer {
     return { outcome, cancel: () => this.#settle(pushId, undefined) };
   }
 
-  async reset(): Promise<void> {
+  async reset(_client: RedisClient, _shard: number, recent: ReadonlyMap<string, Outcome>): Promise<void> {
+    for (const [pushId, outcome] of recent) this.#settle(pushId, outcome);
     return await Promise.resolve();
   }
 

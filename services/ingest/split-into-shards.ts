@@ -12,23 +12,26 @@ export interface ShardPart {
   readonly ttlMs: number;
   /** Exposition text of the series. */
   readonly text: Buffer;
+  /** The same by group. */
+  readonly groups: readonly { readonly groupId: string; readonly labels: Labels; readonly families: Families }[];
 }
 
 export function splitIntoShards(families: Families, shards: number, ttlOf: (labels: Labels) => number): ShardPart[] {
-  const parts = new Map<string, { shard: number; ttlMs: number; families: Families }>();
+  const parts = new Map<
+    string,
+    { shard: number; ttlMs: number; families: Families; groups: ShardPart['groups'][number][] }
+  >();
   for (const { labels, families: own } of splitByLabelSet(families).values()) {
-    const shard = shardOf(makeGroup('ingest', labels).id, shards);
+    const groupId = makeGroup('ingest', labels).id;
+    const shard = shardOf(groupId, shards);
     const ttlMs = ttlOf(labels);
     const key = `${shard} ${ttlMs}`;
     let part = parts.get(key);
-    if (part === undefined) parts.set(key, (part = { shard, ttlMs, families: new Map() }));
+    if (part === undefined) parts.set(key, (part = { shard, ttlMs, families: new Map(), groups: [] }));
+    part.groups.push({ groupId, labels, families: own });
     for (const family of own.values()) add(part.families, family);
   }
-  return [...parts.values()].map(({ shard, ttlMs, families: own }) => ({
-    shard,
-    ttlMs,
-    text: Buffer.from(render(own)),
-  }));
+  return [...parts.values()].map(({ families: all, ...part }) => ({ ...part, text: Buffer.from(render(all)) }));
 }
 
 function add(families: Families, family: Family): void {

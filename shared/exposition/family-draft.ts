@@ -106,6 +106,7 @@ function isWhole(value: number): boolean {
 }
 
 function sameLabels(some: Labels, others: Labels): boolean {
+  if (some === others) return true; // Shared by lines that repeat them.
   if (some.length !== others.length) return false;
   for (let i = 0; i < some.length; i++) {
     const a = some[i];

@@ -14,11 +14,12 @@
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 import { FamilyDraft, type Role } from './family-draft.ts';
-import type { Families, LabelPair, Metric, MetricType } from './model.ts';
+import { CLOSE, COMMA, LabelScanner } from './label-scanner.ts';
+import type { Families, Metric, MetricType } from './model.ts';
 import * as names from './names.ts';
 import { parseFloatToken } from './parse-float.ts';
 import { quote, quoteCharAt } from './quote.ts';
-import { isBlank, NEWLINE, QUOTE, TextScanner } from './text-scanner.ts';
+import { isBlank, NEWLINE, SPACE } from './text-scanner.ts';
 
 export { decodeUtf8 } from './utf8.ts';
 
@@ -36,10 +37,7 @@ export function parseText(text: string, options: ParseTextOptions = {}): Familie
 }
 
 const HASH = 0x23;
-const COMMA = 0x2c;
-const EQUALS = 0x3d;
 const OPEN = 0x7b;
-const CLOSE = 0x7d;
 
 const TYPES = new Map<string, MetricType>([
   ['counter', 'counter'],
@@ -51,30 +49,22 @@ const TYPES = new Map<string, MetricType>([
   ['gaugehistogram', 'gauge_histogram'],
 ]);
 
-/** Above this many labels, duplicates are looked for with a set instead of by comparing. */
-const MANY_LABELS = 16;
-
 /** What a sample line's name stands for: `x_count` may be a family of its own, or the count of a summary `x`. */
 interface Target {
   draft: FamilyDraft;
   role: Role;
 }
 
-class TextParser extends TextScanner {
-  readonly #utf8Names: boolean;
+class TextParser extends LabelScanner {
   readonly #drafts = new Map<string, FamilyDraft>();
   readonly #targets = new Map<string, Target>();
 
-  // Of the sample line being read.
-  #labels: LabelPair[] = [];
-  #labelNames: Set<string> | undefined;
-  /** The quantile, or the upper bound of the bucket. */
-  #bound = NaN;
+  /** Of the latest sample line, for the next is often of the same family. Empty when that name was quoted. */
+  #latestName = '';
+  #latestTarget: Target | undefined;
 
-  constructor(text: string, utf8Names: boolean) {
-    super(text);
-    this.#utf8Names = utf8Names;
-  }
+  /** The quantile, or the upper bound of the bucket, of the line being read. */
+  #bound = NaN;
 
   parse(): Families {
     while (this.pos < this.end) this.#readLine();
@@ -134,43 +124,55 @@ class TextParser extends TextScanner {
   }
 
   #readSample(): void {
-    const target = this.#target(this.#readMetricName());
+    const target = this.#readSampleName();
     target.draft.type ??= 'untyped';
-    this.#clearLabels();
+    this.#bound = NaN;
+    this.beginLabels();
     if (this.skipBlanks() === OPEN) this.#readLabels(target, false);
     this.#readValue(target);
   }
 
   #readSampleInBraces(): void {
-    this.#clearLabels();
+    this.#bound = NaN;
+    this.beginLabels();
     this.#readValue(this.#readLabels(undefined, true));
   }
 
-  #clearLabels(): void {
-    this.#labels = [];
-    this.#labelNames = undefined;
-    this.#bound = NaN;
-  }
-
-  #readMetricName(): string {
+  #readSampleName(): Target {
+    const latest = this.#latestTarget;
+    if (latest !== undefined) {
+      const next = this.text.charCodeAt(this.pos + this.#latestName.length);
+      if ((next === OPEN || next === SPACE) && this.goesOnWith(this.#latestName, next)) {
+        this.pos += this.#latestName.length;
+        return latest;
+      }
+    }
+    const start = this.pos;
     const name = this.readName(names.isMetricNameStart, names.isMetricNameChar, 'metric name');
     if (name === '') this.fail('invalid metric name');
-    return name;
+    const target = this.#target(name);
+    const isPlain = this.pos - start === name.length;
+    this.#latestName = name;
+    this.#latestTarget = isPlain ? target : undefined;
+    return target;
   }
 
   /** From "{" to behind the blanks after "}". With `inBraces` one of the labels is the name of the metric, without a value. */
   #readLabels(known: Target | undefined, inBraces: boolean): Target {
     let target = known;
+    let boundName = target?.draft.boundLabel;
     this.pos++;
     while (this.skipBlanks() !== CLOSE) {
-      const name = this.readName(names.isLabelNameStart, names.isLabelNameChar, 'label name');
-      if (name === '') this.fail(`invalid label name for metric ${quote(target?.draft.name ?? '')}`);
-      if (this.skipBlanks() === EQUALS) {
-        this.#readLabel(name, target);
+      const name = this.readLabelName(target?.draft.name);
+      if (this.atValue) {
+        const value = this.readLabel(name, boundName, target?.draft.name);
+        if (name === boundName) this.#readBound(name, value);
+        this.checkLabelEnd(value);
       } else {
         if (!inBraces) this.fail(`expected '=' after label name, found ${quoteCharAt(this.text, this.pos)}`);
         if (target !== undefined) this.fail(`multiple metric names for metric ${quote(target.draft.name)}`);
         target = this.#readNameAmongLabels(name);
+        boundName = target.draft.boundLabel;
       }
       if (this.text.charCodeAt(this.pos) === CLOSE) break;
       this.pos++;
@@ -182,44 +184,6 @@ class TextParser extends TextScanner {
     return target;
   }
 
-  /** From "=" to the "," or "}" behind the value. */
-  #readLabel(name: string, target: Target | undefined): void {
-    if (name === '__name__') this.fail('label name "__name__" is reserved');
-    if (!this.#utf8Names && !names.isLegacyLabelName(name)) this.fail(`invalid label name ${quote(name)}`);
-    const isBound = name === target?.draft.boundLabel;
-    if (!isBound) this.#checkUnique(name, target);
-
-    this.pos++;
-    if (this.skipBlanks() !== QUOTE) {
-      this.fail(`expected '"' at start of label value, found ${quoteCharAt(this.text, this.pos)}`);
-    }
-    const value = this.readQuoted('label value');
-    if (isBound) this.#readBound(name, value);
-    else this.#labels.push([name, value]);
-
-    const next = this.skipBlanks();
-    if (next !== COMMA && next !== CLOSE) this.fail(`unexpected end of label value ${quote(value)}`);
-  }
-
-  #readBound(name: string, value: string): void {
-    this.#bound =
-      parseFloatToken(value, 0, value.length) ??
-      this.fail(`expected float as value for '${name}' label, got ${quote(value)}`);
-  }
-
-  #checkUnique(name: string, target: Target | undefined): void {
-    const labels = this.#labels;
-    let isNew = true;
-    if (labels.length < MANY_LABELS) {
-      for (const label of labels) if (label[0] === name) isNew = false;
-    } else {
-      this.#labelNames ??= new Set(labels.map((label) => label[0]));
-      isNew = !this.#labelNames.has(name);
-      this.#labelNames.add(name);
-    }
-    if (!isNew) this.fail(`duplicate label names for metric ${quote(target?.draft.name ?? '')}`);
-  }
-
   #readNameAmongLabels(name: string): Target {
     const next = this.text.charCodeAt(this.pos);
     if (next !== COMMA && next !== CLOSE) {
@@ -227,9 +191,20 @@ class TextParser extends TextScanner {
     }
     const target = this.#target(name);
     target.draft.type ??= 'untyped';
-    const boundAt = this.#labels.findIndex((label) => label[0] === target.draft.boundLabel);
-    if (boundAt >= 0) for (const [label, value] of this.#labels.splice(boundAt, 1)) this.#readBound(label, value);
+    // It was taken for a label, as long as it was not known what it belongs to.
+    const { boundLabel } = target.draft;
+    const value = boundLabel === undefined ? undefined : this.takeLabel(boundLabel);
+    if (boundLabel !== undefined && value !== undefined) this.#readBound(boundLabel, value);
     return target;
+  }
+
+  #readBound(name: string, value: string): void {
+    const bound = parseFloatToken(value, 0, value.length);
+    if (bound === undefined) {
+      this.pos--; // The closing quote: even if nothing follows, this is what is wrong.
+      this.fail(`expected float as value for '${name}' label, got ${quote(value)}`);
+    }
+    this.#bound = bound;
   }
 
   #readValue({ draft, role }: Target): void {
@@ -238,10 +213,11 @@ class TextParser extends TextScanner {
     const value = parseFloatToken(this.text, start, end);
     if (value === undefined) this.fail(`expected float as value, got ${quote(this.text.slice(start, end))}`);
 
+    const labels = this.endLabels();
     let metric: Metric | string;
-    if (draft.isSummary) metric = draft.addSummaryLine(this.#labels, role, this.#bound, value);
-    else if (draft.isHistogram) metric = draft.addHistogramLine(this.#labels, role, this.#bound, value);
-    else metric = draft.addSimple(this.#labels, value);
+    if (draft.isSummary) metric = draft.addSummaryLine(labels, role, this.#bound, value);
+    else if (draft.isHistogram) metric = draft.addHistogramLine(labels, role, this.#bound, value);
+    else metric = draft.addSimple(labels, value);
     if (typeof metric === 'string') this.fail(`${metric} ${quote(draft.name)}`);
 
     if (this.text.charCodeAt(end) !== NEWLINE) metric.timestampMs = this.#readTimestamp();
@@ -267,7 +243,7 @@ class TextParser extends TextScanner {
   #target(name: string): Target {
     let target = this.#targets.get(name);
     if (target === undefined) {
-      if (name === '' || !(this.#utf8Names || names.isLegacyMetricName(name))) {
+      if (name === '' || !(this.utf8Names || names.isLegacyMetricName(name))) {
         this.fail(`invalid metric name ${quote(name)}`);
       }
       target = this.#drafts.has(name) ? undefined : this.#findOwner(name);

@@ -13,6 +13,8 @@ export const BACKSLASH = 0x5c;
 
 export const isBlank = (code: number): boolean => code === SPACE || code === TAB;
 
+const isSpecial = (code: number): boolean => code === QUOTE || code === BACKSLASH || code === NEWLINE;
+
 export class TextScanner {
   protected readonly text: string;
   /** Where the input ends; behind it there may be one newline that was never there. */
@@ -30,6 +32,13 @@ export class TextScanner {
     for (let i = this.text.indexOf('\n'); i >= 0 && i < this.pos; i = this.text.indexOf('\n', i + 1)) line++;
     const what = this.pos >= this.end ? 'unexpected end of input stream' : reason;
     throw new GatewayError('exposition_invalid', `text format parsing error in line ${String(line)}: ${what}`);
+  }
+
+  /** Whether the text goes on with this name, and `next` behind it. */
+  protected goesOnWith(name: string, next: number): boolean {
+    const { text, pos } = this;
+    for (let i = 0; i < name.length; i++) if (text.charCodeAt(pos + i) !== name.charCodeAt(i)) return false;
+    return text.charCodeAt(pos + name.length) === next;
   }
 
   // Each of the following leaves `pos` on the first character it did not take.
@@ -74,18 +83,24 @@ export class TextScanner {
     return this.readQuoted(what, plain);
   }
 
-  /** From the opening to behind the closing quote. `before` is put in front. */
-  protected readQuoted(what: string, before = ''): string {
+  /**
+   * From the opening to behind the closing quote. `before` is put in front. When the text is the `expected` one, that string is returned
+   * instead of a new one.
+   */
+  protected readQuoted(what: string, before = '', expected = ''): string {
     const { text } = this;
     const start = this.pos + 1;
-    for (let i = start; ; i++) {
-      const code = text.charCodeAt(i);
-      if (code === QUOTE) {
-        this.pos = i + 1;
-        return before + text.slice(start, i);
-      }
-      if (code === BACKSLASH || code === NEWLINE) return this.#readEscaped(before, start, i, what);
+    let i = start;
+    let code = text.charCodeAt(i);
+    while (i - start < expected.length && code === expected.charCodeAt(i - start) && !isSpecial(code)) {
+      code = text.charCodeAt(++i);
     }
+    const isExpected = code === QUOTE && i - start === expected.length;
+    while (!isSpecial(code)) code = text.charCodeAt(++i);
+    if (code !== QUOTE) return this.#readEscaped(before, start, i, what);
+    this.pos = i + 1;
+    if (before !== '') return before + text.slice(start, i);
+    return isExpected ? expected : text.slice(start, i);
   }
 
   #readEscaped(before: string, start: number, firstSpecial: number, what: string): string {

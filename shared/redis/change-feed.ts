@@ -1,7 +1,7 @@
 /**
  * Follows `changes` of every shard and hands what is new to its consumers, in order, without gaps:
  *
- *     reset(shard)     everything known about the shard may be stale: load it again
+ *     reset(shard)     everything known about the shard may be stale: load it again; `recent` are the last pushes settled
  *     changes(shard)   these groups changed, these pushes were settled
  *
  * A shard is read from the entry last seen, that entry included. If Redis still has it, nothing was missed. If not, the
@@ -28,7 +28,7 @@ export interface ShardChanges {
 
 /** Called one at a time for a shard. A consumer that throws is called again, with a reset, after a pause. */
 export interface ChangeConsumer {
-  reset(client: RedisClient, shard: number): Promise<void>;
+  reset(client: RedisClient, shard: number, recent: ReadonlyMap<string, Outcome>): Promise<void>;
   changes(client: RedisClient, shard: number, changes: ShardChanges): Promise<void>;
 }
 
@@ -50,6 +50,8 @@ export class ChangeFeed {
   #notifications: Notifications | undefined;
   #running: Promise<void> | undefined;
   #lastCompleteMs = 0;
+  readonly #completed = new AbortController();
+  readonly #refreshes = new Map<number, Set<string>>();
 
   constructor(connections: Connections, keyspace: Keyspace, logger: Logger) {
     this.#connections = connections;
@@ -70,6 +72,21 @@ export class ChangeFeed {
 
   get isComplete(): boolean {
     return this.#lastCompleteMs > 0;
+  }
+
+  /** Resolves with true when all shards have been read once, with false when that takes too long. */
+  async whenComplete(timeoutMs: number): Promise<boolean> {
+    if (!this.isComplete) await sleep(timeoutMs, AbortSignal.any([this.#abort.signal, this.#completed.signal]));
+    return this.isComplete;
+  }
+
+  /** Tells consumers about a group that did not change, soon. */
+  refresh(shard: number, groupId: string): void {
+    const groups = this.#refreshes.get(shard);
+    if (groups === undefined) this.#refreshes.set(shard, new Set([groupId]));
+    else groups.add(groupId);
+    this.#dirty.add(shard);
+    this.#wake.wake();
   }
 
   start(): void {
@@ -104,7 +121,10 @@ export class ChangeFeed {
         }
         const poll = this.#dirty.size === this.#cursors.length;
         await this.#followDirty(client);
-        if (poll) this.#lastCompleteMs = Date.now();
+        if (poll) {
+          this.#lastCompleteMs = Date.now();
+          this.#completed.abort();
+        }
         pause.reset();
         if (this.#dirty.size === 0) await this.#wake.wait(Math.max(0, nextPoll - performance.now()), signal);
       } catch (thrown) {
@@ -128,6 +148,15 @@ export class ChangeFeed {
   }
 
   async #follow(client: RedisClient, shard: number): Promise<void> {
+    await this.#followStream(client, shard);
+    const groupIds = this.#refreshes.get(shard);
+    if (groupIds === undefined) return;
+    this.#refreshes.delete(shard);
+    const changes = { groupIds, outcomes: new Map<string, Outcome>() };
+    for (const consumer of this.#consumers) await consumer.changes(client, shard, changes);
+  }
+
+  async #followStream(client: RedisClient, shard: number): Promise<void> {
     const key = this.#keyspace.shards[shard]?.changes ?? '';
     for (;;) {
       const cursor = this.#cursors[shard];
@@ -154,12 +183,9 @@ export class ChangeFeed {
     this.#cursors[shard] = undefined;
     // The end first, then the groups: what changes meanwhile is told again, which does no harm.
     const recent = (await client.xrevrange(key, '+', '-', 'COUNT', PAGE)) as Entries;
-    for (const consumer of this.#consumers) await consumer.reset(client, shard);
     // Whoever waits for one of these pushes need not wait in vain.
-    if (recent.length > 0) {
-      const { outcomes } = parse(recent);
-      for (const consumer of this.#consumers) await consumer.changes(client, shard, { groupIds: new Set(), outcomes });
-    }
+    const { outcomes } = parse(recent);
+    for (const consumer of this.#consumers) await consumer.reset(client, shard, outcomes);
     this.#cursors[shard] = recent[0]?.[0] ?? '';
   }
 

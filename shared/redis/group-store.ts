@@ -2,6 +2,7 @@
  * Groups in Redis: merged by script, loaded by index, read back whole.
  */
 import type { GroupKind } from '../grouping/group.ts';
+import { decodeFamilyRecord, type FamilyRecord } from '../state/family-record.ts';
 import type { Outcome, Verb } from '../state/push.ts';
 import { decodeGroupRecord, familyField, type GroupRecord } from '../state/group-record.ts';
 import type { Stamp } from '../state/stamp.ts';
@@ -121,6 +122,14 @@ export class GroupStore {
       if (error !== null) throw error;
       return decodeGroupRecord(id, fields as Buffer[]);
     });
+  }
+
+  /** One family of a group; undefined when it is not there, or not live any more. */
+  async loadFamily(client: RedisClient, shard: number, id: string, family: string): Promise<FamilyRecord | undefined> {
+    const record = await client.hgetBuffer(this.#keys(shard).group(id), familyField(family));
+    if (record === null) return undefined;
+    const decoded = decodeFamilyRecord(record);
+    return decoded.deadlineMs !== 0 && decoded.deadlineMs <= Date.now() ? undefined : decoded;
   }
 
   #keys(shard: number): ShardKeys {

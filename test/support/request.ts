@@ -59,3 +59,6 @@ export async function request(base: string, path: string, options: RequestOption
 export function keepAlive(sockets: number): Agent {
   return new Agent({ keepAlive: true, maxSockets: sockets });
 }
+
+/** Asks for the answer to a push to wait until it is merged: 200, and the next scrape shows it. */
+export const applied = { headers: { prefer: 'wait=5' } } as const satisfies RequestOptions;

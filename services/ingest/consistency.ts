@@ -1,0 +1,127 @@
+/**
+ * The consistency check against what is stored: the catalogue answers at once; only where another group may hold one of the
+ * push's series is that group's family looked at in Redis.
+ */
+import { GatewayError } from '../../shared/errors.ts';
+import type { Labels } from '../../shared/exposition/model.ts';
+import { parseText } from '../../shared/exposition/parse-text.ts';
+import { renderHeader } from '../../shared/exposition/render-text.ts';
+import { encodeLabels, shardOf } from '../../shared/grouping/group.ts';
+import { ready, type Connections, type RedisClient } from '../../shared/redis/connections.ts';
+import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
+import type { GroupFollower } from '../../shared/redis/group-follower.ts';
+import type { GroupStore } from '../../shared/redis/group-store.ts';
+import { Catalogue, show, type CataloguedPush, type Suspect } from '../../shared/state/catalogue.ts';
+import type { Outcome } from '../../shared/state/push.ts';
+
+export interface ConsistencyContext {
+  readonly connections: Connections;
+  readonly feed: ChangeFeed;
+  readonly follower: GroupFollower;
+  readonly store: GroupStore;
+  readonly shardCount: number;
+  /** How long a check may wait for Redis. */
+  readonly timeoutMs: number;
+}
+
+export class Consistency {
+  readonly #context: ConsistencyContext;
+  readonly #catalogue = new Catalogue();
+  #client: RedisClient | undefined;
+
+  constructor(context: ConsistencyContext) {
+    this.#context = context;
+    context.follower.add({
+      ids: () => this.#catalogue.ids(),
+      set: (id, record, nowMs) => this.#catalogue.set(id, record, nowMs),
+      forget: (shard) => this.#catalogue.forget((id) => shardOf(id, context.shardCount) === shard),
+      settle: (outcomes) => this.#settle(outcomes),
+    });
+  }
+
+  start(): void {
+    this.#client = this.#context.connections.open('commands', 'consistency');
+  }
+
+  /** Resolves when the catalogue knows what is stored. Throws `redis_unavailable` when that takes too long. */
+  async whenLoaded(): Promise<void> {
+    const { feed, timeoutMs } = this.#context;
+    if (feed.isComplete || (await feed.whenComplete(timeoutMs))) return;
+    throw new GatewayError(
+      'redis_unavailable',
+      'what is stored could not be loaded from Redis in time; nothing was stored',
+    );
+  }
+
+  /** Throws `push_inconsistent`. Those that pass must be expected before anything else is awaited. */
+  async check(pushes: readonly CataloguedPush[]): Promise<void> {
+    const suspects = this.#check(pushes);
+    if (suspects.length === 0) return;
+    for (const suspect of suspects) await this.#compare(suspect);
+    // Others may have passed in the meantime.
+    this.#check(pushes);
+  }
+
+  /** The pushes are about to be appended: later checks reckon with them. `abandon` takes that back. */
+  expect(pushes: readonly CataloguedPush[]): void {
+    this.#catalogue.expect(pushes);
+  }
+
+  /** The pushes were not appended, or nobody knows: what Redis has counts. */
+  abandon(pushes: readonly CataloguedPush[]): void {
+    for (const { id } of pushes) this.#refresh(this.#catalogue.settled(id));
+  }
+
+  /** Whether the failure times of the group would be series of its own. */
+  mayRecordFailure(labels: Labels): boolean {
+    return this.#catalogue.twinOf(labels) === undefined;
+  }
+
+  #check(pushes: readonly CataloguedPush[]): Suspect[] {
+    const now = Date.now();
+    return pushes.flatMap((push) => this.#catalogue.check(push, now));
+  }
+
+  #settle(outcomes: ReadonlyMap<string, Outcome>): void {
+    for (const [pushId, outcome] of outcomes) {
+      const groups = this.#catalogue.settled(pushId);
+      // The groups of all others come with the same change.
+      if (outcome === 'dead-lettered') this.#refresh(groups);
+    }
+  }
+
+  #refresh(groupIds: readonly string[]): void {
+    for (const id of groupIds) this.#context.feed.refresh(shardOf(id, this.#context.shardCount), id);
+  }
+
+  async #compare({ groupId, groupLabels, family, series }: Suspect): Promise<void> {
+    const { store, shardCount } = this.#context;
+    await this.#catalogue.whenSettled(groupId);
+    const client = this.#client;
+    if (client === undefined) return;
+    await ready(client, this.#context.timeoutMs, AbortSignal.timeout(this.#context.timeoutMs));
+    const held = await store
+      .loadFamily(client, shardOf(groupId, shardCount), groupId, family)
+      .catch((cause: unknown) => {
+        throw new GatewayError(
+          'redis_unavailable',
+          'the push could not be checked against what is stored; nothing was stored',
+          {
+            cause,
+          },
+        );
+      });
+    if (held === undefined) return;
+    const text = renderHeader(family, '', held.type) + held.text.toString();
+    const stored = parseText(text, { utf8Names: true }).get(family);
+    const labelSets = new Set(stored?.metrics.map(({ labels }) => encodeLabels(labels)));
+    for (const labels of series) {
+      if (labelSets.has(encodeLabels(labels))) {
+        throw new GatewayError(
+          'push_inconsistent',
+          `series ${family}${show(labels)} is held by group ${show(groupLabels)} already`,
+        );
+      }
+    }
+  }
+}

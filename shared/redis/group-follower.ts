@@ -1,0 +1,79 @@
+/**
+ * Brings groups from Redis to those who keep a view of all of them (a reader's snapshot, an ingest node's catalogue), each
+ * group fetched once: all of a shard after a reset, then what changed.
+ */
+import { shardOf } from '../grouping/group.ts';
+import type { GroupRecord } from '../state/group-record.ts';
+import type { Outcome } from '../state/push.ts';
+import type { ChangeConsumer, ShardChanges } from './change-feed.ts';
+import type { RedisClient } from './connections.ts';
+import type { GroupStore } from './group-store.ts';
+
+/** Groups fetched in one pipeline. */
+const LOAD_BATCH = 256;
+
+export interface GroupSink {
+  /** IDs of the groups it holds. */
+  ids(): Iterable<string>;
+  /** A group as it is in Redis; undefined = it does not exist. */
+  set(id: string, record: GroupRecord | undefined, nowMs: number): void;
+  /** What Redis holds of the shard counts now, whatever was expected: the groups follow. */
+  forget?(shard: number): void;
+  /** Called before the groups that these pushes changed are set. */
+  settle?(outcomes: ReadonlyMap<string, Outcome>): void;
+}
+
+export interface FollowerEvents {
+  readonly onLoaded: (seconds: number) => void;
+  readonly onChanged: (records: readonly (GroupRecord | undefined)[]) => void;
+}
+
+export class GroupFollower implements ChangeConsumer {
+  readonly #store: GroupStore;
+  readonly #shardCount: number;
+  readonly #sinks: GroupSink[] = [];
+  readonly #events: FollowerEvents[] = [];
+
+  constructor(store: GroupStore, shardCount: number) {
+    this.#store = store;
+    this.#shardCount = shardCount;
+  }
+
+  add(sink: GroupSink, events?: FollowerEvents): void {
+    this.#sinks.push(sink);
+    if (events !== undefined) this.#events.push(events);
+  }
+
+  /** Loads a shard anew. Until a group's turn comes, what was known of it stands. */
+  async reset(client: RedisClient, shard: number): Promise<void> {
+    const startedMs = performance.now();
+    for (const sink of this.#sinks) sink.forget?.(shard);
+    const ids = new Set(await this.#store.list(client, shard));
+    for (const sink of this.#sinks)
+      for (const id of sink.ids()) if (shardOf(id, this.#shardCount) === shard) ids.add(id);
+    await this.#load(client, shard, [...ids]);
+    for (const { onLoaded } of this.#events) onLoaded((performance.now() - startedMs) / 1000);
+  }
+
+  async changes(client: RedisClient, shard: number, { groupIds, outcomes }: ShardChanges): Promise<void> {
+    for (const sink of this.#sinks) sink.settle?.(outcomes);
+    await this.#load(client, shard, [...groupIds], (records) => {
+      for (const { onChanged } of this.#events) onChanged(records);
+    });
+  }
+
+  async #load(
+    client: RedisClient,
+    shard: number,
+    ids: readonly string[],
+    onBatch?: (records: readonly (GroupRecord | undefined)[]) => void,
+  ): Promise<void> {
+    for (let from = 0; from < ids.length; from += LOAD_BATCH) {
+      const batch = ids.slice(from, from + LOAD_BATCH);
+      const records = await this.#store.load(client, shard, batch);
+      const now = Date.now();
+      for (const [i, id] of batch.entries()) for (const sink of this.#sinks) sink.set(id, records[i], now);
+      onBatch?.(records);
+    }
+  }
+}

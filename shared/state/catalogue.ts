@@ -1,0 +1,395 @@
+/**
+ * Which group holds which family as what type: enough to check a push against everything stored, at a cost that depends on the
+ * push alone.
+ *
+ * Groups with the same grouping label names and the same families of the same types share one *shape*. A fleet has few
+ * shapes, however many groups it has; families are found by shape, and a group costs little more than its entry in one.
+ *
+ * Fed twice. The change feed brings groups as they are in Redis. And what this node has appended counts at once, so that
+ * requests through one node are checked in their order; until such a push is settled, the feed does not overrule it.
+ */
+import { mergeLabels } from '../exposition/group-labels.ts';
+import type { Families, Labels, MetricType } from '../exposition/model.ts';
+import { GatewayError } from '../errors.ts';
+import { makeGroup, type GroupKind } from '../grouping/group.ts';
+import { Deadlines } from './deadlines.ts';
+import type { GroupRecord } from './group-record.ts';
+
+interface Shape {
+  readonly key: string;
+  readonly kind: GroupKind;
+  /** Grouping label names, sorted. */
+  readonly labelNames: readonly string[];
+  readonly families: ReadonlyMap<string, MetricType>;
+  readonly groups: Set<string>;
+}
+
+interface Entry {
+  readonly kind: GroupKind;
+  readonly labels: Labels;
+  shape: Shape;
+  /** One for all families, or one each; ms, 0 = never. */
+  deadlines: number | ReadonlyMap<string, number>;
+  untilMs: number;
+}
+
+/** A push as the catalogue sees it: what it does to one group. */
+export interface CataloguedPush {
+  readonly id: string;
+  readonly verb: 'PUT' | 'POST' | 'DELETE';
+  readonly kind: GroupKind;
+  readonly labels: Labels;
+  readonly groupId: string;
+  readonly families: Families;
+  readonly deadlineMs: number;
+}
+
+/** Another group that may hold a series the push brings too; only its content can tell. */
+export interface Suspect {
+  readonly groupId: string;
+  readonly groupLabels: Labels;
+  readonly family: string;
+  /** Full label sets of the push's series that would be the other group's, too. */
+  readonly series: readonly Labels[];
+}
+
+export class Catalogue {
+  readonly #groups = new Map<string, Entry>();
+  readonly #shapes = new Map<string, Shape>();
+  readonly #byFamily = new Map<string, Set<Shape>>();
+  readonly #deadlines = new Deadlines();
+  /** Pushes of this node that are not settled yet, by group. */
+  readonly #unsettled = new Map<string, Set<string>>();
+  readonly #groupsOf = new Map<string, string[]>();
+  readonly #waiting = new Map<string, (() => void)[]>();
+
+  get size(): number {
+    return this.#groups.size;
+  }
+
+  ids(): IterableIterator<string> {
+    return this.#groups.keys();
+  }
+
+  /** A group as it is in Redis; undefined = it does not exist. */
+  set(id: string, record: GroupRecord | undefined, nowMs: number): void {
+    if (this.#unsettled.has(id)) return;
+    if (record === undefined || isPast(record.untilMs, nowMs)) {
+      this.#remove(id);
+      return;
+    }
+    const families = new Map<string, MetricType>();
+    const deadlines = new Map<string, number>();
+    for (const [name, family] of record.families) {
+      if (family.samples === 0 || isPast(family.deadlineMs, nowMs)) continue;
+      families.set(name, family.type);
+      deadlines.set(name, family.deadlineMs);
+    }
+    this.#put(id, record.kind, record.labels, families, deadlines, record.untilMs);
+  }
+
+  /** What this node is about to append. Counts from now on; `settled` or `abandoned` must follow. */
+  expect(pushes: readonly CataloguedPush[]): void {
+    for (const push of pushes) {
+      const { groupId: id, verb, kind, labels, deadlineMs } = push;
+      addTo(this.#unsettled, id, push.id);
+      const groups = this.#groupsOf.get(push.id);
+      if (groups === undefined) this.#groupsOf.set(push.id, [id]);
+      else groups.push(id);
+
+      if (verb === 'DELETE') {
+        this.#remove(id);
+        continue;
+      }
+      const held = verb === 'POST' ? this.#groups.get(id) : undefined;
+      const families = new Map(held?.shape.families);
+      const deadlines = new Map(
+        held === undefined ? [] : [...families.keys()].map((name) => [name, deadlineIn(held, name)]),
+      );
+      for (const { name, type, metrics } of push.families.values()) {
+        if (metrics.length === 0) {
+          families.delete(name);
+          continue;
+        }
+        families.set(name, type);
+        deadlines.set(name, deadlineMs);
+      }
+      const untilMs =
+        held === undefined || families.size > 0 ? latest(families.keys(), deadlines, deadlineMs) : held.untilMs;
+      this.#put(id, kind, labels, families, deadlines, untilMs);
+    }
+  }
+
+  /** The change feed named the push; the state of its groups follows. Returns its groups, none if it is not this node's. */
+  settled(pushId: string): readonly string[] {
+    const groups = this.#groupsOf.get(pushId) ?? [];
+    this.#groupsOf.delete(pushId);
+    for (const id of groups) {
+      const unsettled = this.#unsettled.get(id);
+      unsettled?.delete(pushId);
+      if (unsettled?.size !== 0) continue;
+      this.#unsettled.delete(id);
+      for (const done of this.#waiting.get(id) ?? []) done();
+      this.#waiting.delete(id);
+    }
+    return groups;
+  }
+
+  /** Stops expecting what was not settled for these groups: it may be lost. */
+  forget(concerns: (groupId: string) => boolean): void {
+    for (const [id, pushes] of this.#unsettled) if (concerns(id)) for (const pushId of pushes) this.settled(pushId);
+  }
+
+  /** Resolves when no push of this node to the group is unsettled any more. */
+  async whenSettled(groupId: string): Promise<void> {
+    if (!this.#unsettled.has(groupId)) return;
+    await new Promise<void>((resolve) => {
+      const waiting = this.#waiting.get(groupId);
+      if (waiting === undefined) this.#waiting.set(groupId, [resolve]);
+      else waiting.push(resolve);
+    });
+  }
+
+  /**
+   * Throws `push_inconsistent` when the push contradicts what other groups hold, naming one of them. Returns the groups that
+   * may hold one of its series; none in most fleets.
+   */
+  check(push: CataloguedPush, nowMs: number): Suspect[] {
+    this.expire(nowMs);
+    if (push.kind === 'push') this.#checkTwin(push);
+    const suspects: Suspect[] = [];
+    for (const family of push.families.values()) {
+      if (family.metrics.length === 0) continue;
+      this.#checkType(push, family.name, family.type);
+      this.#checkSuffixes(push, family.name, family.type);
+      suspects.push(...this.#suspects(push, family.name));
+    }
+    return suspects;
+  }
+
+  /** `instance=""` and no instance are two groups, yet their push times would be the same series: the other one, if it exists. */
+  twinOf(labels: Labels): Labels | undefined {
+    const instance = labels.find(([name]) => name === 'instance');
+    if (instance !== undefined && instance[1] !== '') return undefined;
+    const twin = instance === undefined ? mergeLabels([], labels) : labels.filter(([name]) => name !== 'instance');
+    return this.#groups.get(makeGroup('push', twin).id)?.labels;
+  }
+
+  /** Forgets what has expired. */
+  expire(nowMs: number): void {
+    for (const id of this.#deadlines.due(nowMs)) {
+      const entry = this.#groups.get(id);
+      if (entry === undefined) continue;
+      if (isPast(entry.untilMs, nowMs)) {
+        this.#remove(id);
+        continue;
+      }
+      const families = new Map(entry.shape.families);
+      const deadlines = new Map<string, number>();
+      for (const name of families.keys()) {
+        const deadlineMs = deadlineIn(entry, name);
+        if (isPast(deadlineMs, nowMs)) families.delete(name);
+        else deadlines.set(name, deadlineMs);
+      }
+      this.#put(id, entry.kind, entry.labels, families, deadlines, entry.untilMs);
+    }
+  }
+
+  #checkTwin({ labels }: CataloguedPush): void {
+    const twin = this.twinOf(labels);
+    if (twin === undefined) return;
+    refuse(`group ${show(labels)} would have the same push_time_seconds series as group ${show(twin)}`);
+  }
+
+  #checkType(push: CataloguedPush, name: string, type: MetricType): void {
+    const holder = this.#holder(name, push, (held) => held !== type);
+    if (holder !== undefined) {
+      refuse(
+        `metric family ${JSON.stringify(name)} is pushed as ${type}, but group ${show(holder.labels)} holds it as ${holder.type}`,
+      );
+    }
+  }
+
+  /** `x_sum` beside a summary or histogram `x` would be the same series twice. */
+  #checkSuffixes(push: CataloguedPush, name: string, type: MetricType): void {
+    for (const [suffix, compound] of SUFFIXES) {
+      if (compound.has(type)) {
+        const holder = this.#holder(name + suffix, push, () => true);
+        if (holder !== undefined) refuse(clash(name + suffix, name, type, holder.labels));
+      }
+      if (!name.endsWith(suffix)) continue;
+      const base = name.slice(0, -suffix.length);
+      const holder = this.#holder(base, push, (held) => compound.has(held));
+      if (holder !== undefined) refuse(clash(name, base, holder.type, holder.labels));
+    }
+  }
+
+  /** A group that holds the family after the push, as a type that `matches`. */
+  #holder(
+    name: string,
+    push: CataloguedPush,
+    matches: (type: MetricType) => boolean,
+  ): { labels: Labels; type: MetricType } | undefined {
+    // Its own families are replaced: all of them by a PUT, those of the same name by a POST.
+    const ownCounts = push.verb === 'POST' && !push.families.has(name);
+    for (const shape of this.#byFamily.get(name) ?? []) {
+      const type = shape.families.get(name);
+      if (type === undefined || !matches(type)) continue;
+      for (const id of shape.groups) {
+        if (id === push.groupId && !ownCounts) continue;
+        return { labels: this.#groups.get(id)?.labels ?? [], type };
+      }
+    }
+    return undefined;
+  }
+
+  /**
+   * Two groups can hold the same series only if their grouping label names differ. For other names in use, which group that
+   * would be follows from the series itself.
+   */
+  #suspects(push: CataloguedPush, name: string): Suspect[] {
+    const ownNames = namesKey(push.kind, push.labels);
+    const others = new Map<string, Shape>();
+    for (const shape of this.#byFamily.get(name) ?? []) {
+      const key = shape.kind === 'ingest' ? 'ingest' : namesKeyOf(shape.kind, shape.labelNames);
+      if (key !== ownNames) others.set(key, shape);
+    }
+    if (others.size === 0) return [];
+    const found = new Map<string, { labels: Labels; series: Labels[] }>();
+    for (const { labels } of push.families.get(name)?.metrics ?? []) {
+      const values = new Map(labels);
+      for (const shape of others.values()) {
+        const grouping: [string, string][] = [];
+        if (shape.kind === 'ingest') grouping.push(...values);
+        else for (const label of shape.labelNames) grouping.push([label, values.get(label) ?? '']);
+        if (shape.kind === 'push' && !shape.labelNames.every((label) => values.has(label))) continue;
+        const { id } = makeGroup(shape.kind, grouping);
+        const entry = this.#groups.get(id);
+        if (entry === undefined || id === push.groupId || !entry.shape.families.has(name)) continue;
+        const suspect = found.get(id);
+        if (suspect === undefined) found.set(id, { labels: entry.labels, series: [labels] });
+        else suspect.series.push(labels);
+      }
+    }
+    return [...found].map(([groupId, suspect]) => ({
+      groupId,
+      groupLabels: suspect.labels,
+      family: name,
+      series: suspect.series,
+    }));
+  }
+
+  #put(
+    id: string,
+    kind: GroupKind,
+    labels: Labels,
+    families: ReadonlyMap<string, MetricType>,
+    deadlines: ReadonlyMap<string, number>,
+    untilMs: number,
+  ): void {
+    const shape = this.#shape(kind, labels, families);
+    const held = this.#groups.get(id);
+    const values = new Set(deadlines.values());
+    const compact = values.size > 1 ? deadlines : ([...values][0] ?? 0);
+    if (held === undefined) {
+      this.#groups.set(id, { kind, labels, shape, deadlines: compact, untilMs });
+    } else {
+      if (held.shape !== shape) this.#leave(held.shape, id);
+      held.shape = shape;
+      held.deadlines = compact;
+      held.untilMs = untilMs;
+    }
+    shape.groups.add(id);
+    const due = Math.min(...[untilMs, ...values].map((ms) => (ms === 0 ? Infinity : ms)));
+    if (due !== Infinity) this.#deadlines.schedule(id, due);
+  }
+
+  #remove(id: string): void {
+    const held = this.#groups.get(id);
+    if (held === undefined) return;
+    this.#groups.delete(id);
+    this.#leave(held.shape, id);
+  }
+
+  #shape(kind: GroupKind, labels: Labels, families: ReadonlyMap<string, MetricType>): Shape {
+    // Of an ingest group every series has its own label names, and they are all of it.
+    const labelNames = kind === 'ingest' ? [] : labels.map(([name]) => name);
+    const sorted = [...families].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    const key = JSON.stringify([kind, labelNames, sorted]);
+    let shape = this.#shapes.get(key);
+    if (shape !== undefined) return shape;
+    shape = { key, kind, labelNames, families: new Map(sorted), groups: new Set() };
+    this.#shapes.set(key, shape);
+    for (const name of shape.families.keys()) addTo(this.#byFamily, name, shape);
+    return shape;
+  }
+
+  #leave(shape: Shape, id: string): void {
+    shape.groups.delete(id);
+    if (shape.groups.size > 0) return;
+    this.#shapes.delete(shape.key);
+    for (const name of shape.families.keys()) {
+      const shapes = this.#byFamily.get(name);
+      shapes?.delete(shape);
+      if (shapes?.size === 0) this.#byFamily.delete(name);
+    }
+  }
+}
+
+const COMPOUND: ReadonlySet<MetricType> = new Set(['summary', 'histogram', 'gauge_histogram']);
+const WITH_BUCKETS: ReadonlySet<MetricType> = new Set(['histogram', 'gauge_histogram']);
+const SUFFIXES: readonly (readonly [string, ReadonlySet<MetricType>])[] = [
+  ['_sum', COMPOUND],
+  ['_count', COMPOUND],
+  ['_bucket', WITH_BUCKETS],
+];
+
+function clash(name: string, base: string, type: MetricType, holder: Labels): string {
+  return `metric family ${JSON.stringify(name)} collides with ${type} ${JSON.stringify(base)} because of group ${show(holder)}`;
+}
+
+function refuse(reason: string): never {
+  throw new GatewayError('push_inconsistent', reason);
+}
+
+/** As PromQL would select it. */
+export function show(labels: Labels): string {
+  return `{${labels.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(', ')}}`;
+}
+
+function namesKey(kind: GroupKind, labels: Labels): string {
+  return kind === 'ingest'
+    ? 'ingest'
+    : namesKeyOf(
+        kind,
+        labels.map(([name]) => name),
+      );
+}
+
+function namesKeyOf(kind: GroupKind, labelNames: readonly string[]): string {
+  return `${kind} ${labelNames.join(' ')}`;
+}
+
+function deadlineIn(entry: Entry, family: string): number {
+  return typeof entry.deadlines === 'number' ? entry.deadlines : (entry.deadlines.get(family) ?? 0);
+}
+
+function latest(names: Iterable<string>, deadlines: ReadonlyMap<string, number>, empty: number): number {
+  let last: number | undefined;
+  for (const name of names) {
+    const deadline = deadlines.get(name) ?? 0;
+    if (deadline === 0) return 0;
+    last = Math.max(last ?? 0, deadline);
+  }
+  return last ?? empty;
+}
+
+function isPast(deadlineMs: number, nowMs: number): boolean {
+  return deadlineMs !== 0 && deadlineMs <= nowMs;
+}
+
+function addTo<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
+  const set = sets.get(key);
+  if (set === undefined) sets.set(key, new Set([value]));
+  else set.add(value);
+}

@@ -1,0 +1,36 @@
+import { connect } from 'node:net';
+
+export interface RawOptions {
+  /** What happens once everything is sent; `wait` leaves that to the server. Default `wait`. */
+  then?: 'wait' | 'end' | 'destroy';
+  /** Default 5 s. */
+  timeoutMs?: number;
+}
+
+/**
+ * Writes bytes to a TCP port and returns what came back until the connection was closed: for requests that no HTTP client
+ * would send. Rejects when it is still open at the end of the time; a reset counts as closed.
+ */
+export async function rawRequest(port: number, parts: readonly string[], options: RawOptions = {}): Promise<string> {
+  const { then = 'wait', timeoutMs = 5_000 } = options;
+  return new Promise((resolve, reject) => {
+    let received = '';
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const timer = setTimeout(() => {
+      socket.destroy();
+      reject(new Error(`the connection is still open after ${timeoutMs} ms; received: ${received}`));
+    }, timeoutMs);
+    socket.setEncoding('utf8').on('data', (chunk: string) => (received += chunk));
+    socket.once('error', () => {}); // `close` follows
+    socket.once('end', () => socket.end());
+    socket.once('close', () => {
+      clearTimeout(timer);
+      resolve(received);
+    });
+    for (const part of parts.slice(0, -1)) socket.write(part);
+    socket.write(parts.at(-1) ?? '', () => {
+      if (then === 'end') socket.end();
+      if (then === 'destroy') socket.destroy();
+    });
+  });
+}
