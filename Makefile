@@ -33,7 +33,7 @@ dist: node_modules/.package-lock.json
 # npm writes this file last: it tells whether, and when, the packages were installed. npm ci refuses a lock file that was
 # written where a mirror lacked the optional packages of other platforms; npm install fills that gap, at the locked versions.
 node_modules/.package-lock.json: package-lock.json
-	npm ci --loglevel=error || npm install --no-save
+	npm ci --loglevel=silent || npm install --no-save
 	@touch $@
 
 tools:

@@ -31,7 +31,7 @@ docker_answers() {
 local_pid() {
   [ -s "$pid_file" ] || return 1
   pid=$(cat "$pid_file")
-  case $(ps -p "$pid" -o comm= 2>/dev/null) in
+  case $(cat "/proc/$pid/comm" 2>/dev/null || ps -p "$pid" -o comm= 2>/dev/null) in
     *"$program"*) echo "$pid" ;;
     *) return 1 ;;
   esac
@@ -77,13 +77,15 @@ start_process() {
       set -- --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder" --web.listen-address="127.0.0.1:$PROM_PORT"
       ;;
   esac
+  : >"$folder/$service.log"
   nohup "$program" "$@" >"$folder/$service.log" 2>&1 </dev/null &
-  echo $! >"$pid_file"
+  pid=$!
+  echo "$pid" >"$pid_file"
   # Ready when it says so; a port that is taken ends it instead.
   tries=0
   until grep -q -e 'Ready to accept connections' -e 'Server is ready to receive web requests' "$folder/$service.log"; do
     tries=$((tries + 1))
-    if ! pid=$(local_pid) || [ $tries -gt 150 ]; then
+    if ! kill -0 "$pid" 2>/dev/null || [ $tries -gt 150 ]; then
       echo "cannot start $service on $url, the end of $folder/$service.log:" >&2
       tail -n 5 "$folder/$service.log" >&2
       exit 1

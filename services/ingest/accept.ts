@@ -15,7 +15,7 @@ import { parseGroupingPath } from '../../shared/grouping/parse-path.ts';
 import { readBody, type InflightBytes } from '../../shared/http/read-body.ts';
 import type { PushLog } from '../../shared/redis/push-log.ts';
 import type { CataloguedPush } from '../../shared/state/catalogue.ts';
-import { deadlineOf, type BodyFormat, type Push, type Verb } from '../../shared/state/push.ts';
+import { deadlineOf, type BodyFormat, type GroupVerb, type Push, type Verb } from '../../shared/state/push.ts';
 import { ACCEPTED, APPLIED, type PushAnswer } from './answer.ts';
 import type { Consistency } from './consistency.ts';
 import type { Outcomes } from './outcomes.ts';
@@ -50,7 +50,7 @@ interface Part {
 export async function acceptGroupPush(
   context: AcceptContext,
   request: FastifyRequest,
-  verb: 'PUT' | 'POST' | 'DELETE',
+  verb: GroupVerb,
   rawPath: string,
 ): Promise<PushAnswer> {
   const { config } = context;
@@ -61,22 +61,25 @@ export async function acceptGroupPush(
   const format = textFormat(config);
   const groupId = makeGroup('push', labels).id;
   const shard = shardOf(groupId, config.redis.shards);
-  const part = (as: Verb, body: Buffer, families: Families): Part => {
-    const id = nextId();
-    const push: Push = { id, verb: as, kind: 'push', labels, arrivalMs, ttlMs, format, body };
+  const pushOf = (as: Verb, body: Buffer): Push => {
+    return { id: nextId(), verb: as, kind: 'push', labels, arrivalMs, ttlMs, format, body };
+  };
+  const part = (body: Buffer, families: Families): Part => {
+    const push = pushOf(verb, body);
+    const { id } = push;
     const deadlineMs = deadlineOf(push);
     return {
       shard,
       push,
-      catalogued: as === 'FAIL' ? [] : [{ id, verb: as, kind: 'push', labels, groupId, families, deadlineMs }],
+      catalogued: [{ id, verb, kind: 'push', labels, groupId, families, deadlineMs }],
     };
   };
 
-  if (verb === 'DELETE') return await append(context, request, arrivalMs, [part('DELETE', NO_BODY, new Map())]);
+  if (verb === 'DELETE') return await append(context, request, arrivalMs, [part(NO_BODY, new Map())]);
 
   return await withBody(context, request, async (body) => {
     const families = applyGroupingLabels(decodeBody(body, format), labels);
-    const parts = [part(verb, body, families)];
+    const parts = [part(body, families)];
     try {
       checkPush(families);
       await admit(context, parts);
@@ -84,8 +87,7 @@ export async function acceptGroupPush(
       if (!isInconsistent(thrown)) throw thrown;
       // Nothing of it is stored but that it failed.
       if (context.consistency.mayRecordFailure(labels)) {
-        const { push } = part('FAIL', NO_BODY, new Map());
-        await context.log.append(shard, push, config.push.timeoutMs).catch(() => undefined);
+        await context.log.append(shard, pushOf('FAIL', NO_BODY), config.push.timeoutMs).catch(() => undefined);
       }
       if (config.push.disableConsistencyCheck) return ACCEPTED;
       throw thrown;

@@ -10,6 +10,7 @@ import type { Logger } from '../../shared/logger.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { GroupFollower } from '../../shared/redis/group-follower.ts';
 import type { GroupRecord } from '../../shared/state/group-record.ts';
+import { show } from '../../shared/state/catalogue.ts';
 import { Snapshot } from '../../shared/state/snapshot.ts';
 import { stampMs } from '../../shared/state/stamp.ts';
 import { serveMetrics } from './serve-metrics.ts';
@@ -31,7 +32,7 @@ export class ReaderService implements Service {
   readonly #snapshot = new Snapshot();
   readonly #telemetry: ReaderTelemetry;
   #expireTimer: NodeJS.Timeout | undefined;
-  #knownConflicts = 0;
+  #knownKeptOut = 0;
 
   constructor(context: ReaderContext) {
     this.#context = context;
@@ -67,20 +68,16 @@ export class ReaderService implements Service {
     for (const record of records) {
       if (record !== undefined && record.top !== '') this.#telemetry.visible((now - stampMs(record.top)) / 1000);
     }
-    this.#reportConflicts();
+    this.#reportKeptOut();
   }
 
-  #reportConflicts(): void {
-    const { conflicts } = this.#snapshot.stats;
-    if (conflicts > this.#knownConflicts) {
-      for (const { family, labels, type } of this.#snapshot.conflicts()) {
-        const group = JSON.stringify(Object.fromEntries(labels));
-        this.#context.logger.warn(
-          { family, type, group },
-          'family kept out of /metrics: an older push gave it another type',
-        );
+  #reportKeptOut(): void {
+    const { keptOut } = this.#snapshot.stats;
+    if (keptOut > this.#knownKeptOut) {
+      for (const { family, labels, reason } of this.#snapshot.keptOut()) {
+        this.#context.logger.warn({ family, group: show(labels), reason }, 'family kept out of /metrics');
       }
     }
-    this.#knownConflicts = conflicts;
+    this.#knownKeptOut = keptOut;
   }
 }

@@ -26,9 +26,9 @@ export class ReaderTelemetry {
     stat('pushgateway_snapshot_series', 'Series (sample lines) in the snapshot.', 'series');
     stat('pushgateway_snapshot_bytes', 'Size of the sample lines in the snapshot.', 'bytes');
     stat(
-      'pushgateway_snapshot_conflicts',
-      'Families of groups kept out of /metrics because of their type.',
-      'conflicts',
+      'pushgateway_snapshot_kept_out_families',
+      'Families of groups that contradict older pushes, and are therefore kept out of /metrics.',
+      'keptOut',
     );
     gauge('pushgateway_snapshot_age_seconds', 'Time since the snapshot was known to be up to date with Redis.', () =>
       feed.isComplete ? Math.max(0, Date.now() - feed.lastCompleteMs) / 1000 : Number.POSITIVE_INFINITY,

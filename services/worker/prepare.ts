@@ -23,18 +23,20 @@ export function prepare(push: Push, stamp: Stamp): GroupOperation[] {
     labels: encodeLabels(labels),
     deadlineMs: deadlineOf(push),
     arrivalMs: push.arrivalMs,
-    families: encodeFamilies(content, stamp, deadlineOf(push)),
+    families: encodeFamilies(content, push, stamp),
   });
+  if (push.verb === 'WIPE') return [{ ...operation('WIPE', [], new Map()), groupId: '' }];
   if (push.kind === 'push') return [operation(push.verb, push.labels, applyGroupingLabels(families, push.labels))];
   return [...splitByLabelSet(families).values()].map(({ labels, families: own }) => operation('POST', labels, own));
 }
 
-function encodeFamilies(families: Families, stamp: Stamp, deadlineMs: number): string[] {
-  const encoded: string[] = [];
+function encodeFamilies(families: Families, push: Push, stamp: Stamp): (string | Uint8Array)[] {
+  const encoded: (string | Uint8Array)[] = [];
+  const written = { stamp, deadlineMs: deadlineOf(push), arrivalMs: push.arrivalMs };
   for (const family of families.values()) {
     const text = renderSamples(family);
     const content = { type: family.type, help: family.help, samples: countLines(text), text };
-    encoded.push(family.name, encodeFamilyRecord(stamp, deadlineMs, content));
+    encoded.push(family.name, encodeFamilyRecord(written, content));
   }
   return encoded;
 }

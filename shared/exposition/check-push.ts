@@ -4,8 +4,9 @@
  * The cost is that of the push. Clashes with other groups are the catalogue's to find.
  */
 import { GatewayError } from '../errors.ts';
+import { encodeLabels } from '../grouping/labels.ts';
 import { formatFloat } from './format-float.ts';
-import { sortedByName } from './group-labels.ts';
+import { haveSameNames, sortedByName } from './group-labels.ts';
 import type { Families, Family, Labels, Metric, MetricType } from './model.ts';
 import { quote } from './quote.ts';
 
@@ -63,21 +64,28 @@ function kindOf(type: MetricType | undefined): string {
 }
 
 function checkSeries(family: Family): void {
-  const boundLabel = family.type === 'summary' ? 'quantile' : isHistogram(family.type) ? 'le' : undefined;
-  const keys = new Set<string>();
+  const boundLabel = boundLabelOf(family.type);
+  const keys = new SeriesKeys();
+  let checked: Labels | undefined;
   for (const metric of family.metrics) {
-    checkLabels(family, metric, boundLabel);
+    if (checked === undefined || !haveSameNames(checked, metric.labels)) {
+      checkNames(family, metric, boundLabel);
+      checked = metric.labels;
+    }
     if ('buckets' in metric) checkBounds(family, metric, metric.buckets, 'buckets with the same upper bound');
     else if ('quantiles' in metric) checkBounds(family, metric, metric.quantiles, 'values for the same quantile');
-    if (family.metrics.length === 1) return;
-
-    const key = seriesKey(metric.labels);
-    if (keys.has(key)) refuse(`${describe(family, metric)} was collected before with the same name and label values`);
-    keys.add(key);
+    if (family.metrics.length > 1 && !keys.add(metric.labels)) {
+      refuse(`${describe(family, metric)} was collected before with the same name and label values`);
+    }
   }
 }
 
-function checkLabels(family: Family, metric: Metric, boundLabel: string | undefined): void {
+function boundLabelOf(type: MetricType): string | undefined {
+  if (type === 'summary') return 'quantile';
+  return isHistogram(type) ? 'le' : undefined;
+}
+
+function checkNames(family: Family, metric: Metric, boundLabel: string | undefined): void {
   let previous = '';
   for (const [name] of sortedByName(metric.labels)) {
     if (name === previous && name !== '') {
@@ -107,11 +115,28 @@ function checkBounds(
   }
 }
 
-/** Different for different label sets: the lengths keep names and values apart. */
-function seriesKey(labels: Labels): string {
+/** The label sets of one family. Most have the names, and some of the values, of the first: these make for shorter keys. */
+class SeriesKeys {
+  readonly #keys = new Set<string>();
+  #first: Labels | undefined;
+
+  /** False when these labels were there before. */
+  add(labels: Labels): boolean {
+    const sorted = sortedByName(labels);
+    this.#first ??= sorted;
+    const key = haveSameNames(sorted, this.#first) ? valuesKey(sorted, this.#first) : `=${encodeLabels(sorted)}`;
+    if (this.#keys.has(key)) return false;
+    this.#keys.add(key);
+    return true;
+  }
+}
+
+/** Unambiguous, as each value is either the first one's or has its length in front. */
+function valuesKey(labels: Labels, first: Labels): string {
   let key = '';
-  for (const [name, value] of sortedByName(labels)) {
-    key += `${String(name.length)}:${name}${String(value.length)}:${value}`;
+  for (let i = 0; i < labels.length; i++) {
+    const value = labels[i]?.[1] ?? '';
+    key += value === first[i]?.[1] ? '-' : `${String(value.length)}:${value}`;
   }
   return key;
 }

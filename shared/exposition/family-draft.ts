@@ -13,8 +13,9 @@ export class FamilyDraft {
   help: string | undefined;
   type: MetricType | undefined;
   readonly #simple: SimpleMetric[] = [];
-  readonly #summaries = new MetricsByLabels<SummaryMetric>();
-  readonly #histograms = new MetricsByLabels<HistogramMetric>();
+  // Made when they are needed, for most families never are.
+  #summaries: MetricsByLabels<SummaryMetric> | undefined;
+  #histograms: MetricsByLabels<HistogramMetric> | undefined;
 
   constructor(name: string) {
     this.name = name;
@@ -42,8 +43,8 @@ export class FamilyDraft {
 
   /** `bound` is the quantile, or NaN when the line has none: then only a sum or a count says something. */
   addSummaryLine(labels: Labels, role: Role, bound: number, value: number): SummaryMetric {
-    const metric =
-      this.#summaries.find(labels) ?? this.#summaries.add({ labels, quantiles: [], sampleCount: 0, sampleSum: 0 });
+    const summaries = (this.#summaries ??= new MetricsByLabels());
+    const metric = summaries.find(labels) ?? summaries.add({ labels, quantiles: [], sampleCount: 0, sampleSum: 0 });
     if (role === 'count') metric.sampleCount = toUint64(value);
     else if (role === 'sum') metric.sampleSum = value;
     else if (!Number.isNaN(bound)) metric.quantiles.push([bound, value]);
@@ -52,8 +53,8 @@ export class FamilyDraft {
 
   /** `bound` is the upper bound of the bucket, or NaN. Returns the reason when the value cannot be a count. */
   addHistogramLine(labels: Labels, role: Role, bound: number, value: number): HistogramMetric | string {
-    const metric =
-      this.#histograms.find(labels) ?? this.#histograms.add({ labels, buckets: [], sampleCount: 0, sampleSum: 0 });
+    const histograms = (this.#histograms ??= new MetricsByLabels());
+    const metric = histograms.find(labels) ?? histograms.add({ labels, buckets: [], sampleCount: 0, sampleSum: 0 });
     if (role === 'count') {
       if (value < 0) return 'negative count for histogram';
       // expfmt keeps whole and fractional counts apart, and a fractional one wins, whichever came last.
@@ -71,9 +72,9 @@ export class FamilyDraft {
   finish(): Family | undefined {
     const { name, type, help = '' } = this;
     let family: Family | undefined;
-    if (type === 'summary') family = { name, help, type, metrics: this.#summaries.all };
+    if (type === 'summary') family = { name, help, type, metrics: this.#summaries?.all ?? [] };
     else if (type === 'histogram' || type === 'gauge_histogram')
-      family = { name, help, type, metrics: this.#histograms.all };
+      family = { name, help, type, metrics: this.#histograms?.all ?? [] };
     else if (type !== undefined) family = { name, help, type, metrics: this.#simple };
     return family?.metrics.length === 0 ? undefined : family;
   }
@@ -81,12 +82,14 @@ export class FamilyDraft {
 
 class MetricsByLabels<M extends { labels: Labels }> {
   readonly all: M[] = [];
-  readonly #byKey = new Map<string, M>();
+  /** From the second metric on. */
+  #byKey: Map<string, M> | undefined;
   #latest: M | undefined;
 
   /** The lines of one metric usually follow each other, so the one before is tried first. */
   find(labels: Labels): M | undefined {
     if (this.#latest === undefined || sameLabels(this.#latest.labels, labels)) return this.#latest;
+    this.#byKey ??= new Map(this.all.map((metric) => [labelsKey(metric.labels), metric]));
     const found = this.#byKey.get(labelsKey(labels));
     if (found !== undefined) this.#latest = found;
     return found;
@@ -94,7 +97,7 @@ class MetricsByLabels<M extends { labels: Labels }> {
 
   add(metric: M): M {
     this.all.push(metric);
-    this.#byKey.set(labelsKey(metric.labels), metric);
+    this.#byKey?.set(labelsKey(metric.labels), metric);
     this.#latest = metric;
     return metric;
   }

@@ -18,8 +18,9 @@ const NO_INSTANCE: LabelPair = ['instance', ''];
 export function applyGroupingLabels(families: Families, grouping: Labels): Families {
   families.delete(PUSH_TIME);
   families.delete(PUSH_FAILURE_TIME);
+  const merge = new Merger(grouping);
   for (const { metrics } of families.values()) {
-    for (const metric of metrics) metric.labels = mergeLabels(metric.labels, grouping);
+    for (const metric of metrics) metric.labels = merge.with(metric.labels);
   }
   return families;
 }
@@ -34,55 +35,73 @@ export function sortLabels(families: Families): Families {
 
 /** The labels of a series in a group; also those of the group's push times, whose `own` are none. */
 export function mergeLabels(own: Labels, grouping: Labels): Labels {
-  const merged: LabelPair[] = [];
-  let hasInstance = false;
-  let overridden = 0;
-  for (const pair of own) {
-    const name = pair[0];
-    if (name === 'instance') hasInstance = true;
-    const override = grouping.find((group) => group[0] === name);
-    if (override === undefined || merged.includes(override)) {
-      merged.push(pair);
-    } else {
-      merged.push(override);
-      overridden++;
+  return new Merger(grouping).with(own);
+}
+
+/** In a merged set, a label is one of the series' own, by its index, or one of the group. */
+type Step = number | LabelPair;
+
+/** Plans once for all series with the same label names in the same order, as those of a family usually have. */
+class Merger {
+  readonly #grouping: Labels;
+  #steps: Step[] | undefined;
+  #plannedFor: Labels = [];
+  readonly #scratch: LabelPair[] = [];
+  #latest: Labels | undefined;
+  #latestMerged: Labels = [];
+
+  constructor(grouping: Labels) {
+    this.#grouping = grouping;
+  }
+
+  with(own: Labels): Labels {
+    if (own === this.#latest) return this.#latestMerged; // Shared by series of several families.
+    if (this.#steps === undefined || !haveSameNames(own, this.#plannedFor)) {
+      this.#steps = plan(own, this.#grouping);
+      this.#plannedFor = own;
     }
+    // Copied out of an array that has grown already: one allocation of the right size.
+    const scratch = this.#scratch;
+    let count = 0;
+    for (const step of this.#steps) {
+      const pair = typeof step === 'number' ? own[step] : step;
+      if (pair !== undefined) scratch[count++] = pair;
+    }
+    this.#latest = own;
+    this.#latestMerged = scratch.slice(0, count);
+    return this.#latestMerged;
   }
-  for (const pair of grouping) {
-    if (overridden > 0 && merged.includes(pair)) continue;
-    merged.push(pair);
-    if (pair[0] === 'instance') hasInstance = true;
-  }
-  if (!hasInstance) merged.push(NO_INSTANCE);
-  return sortedByName(merged);
+}
+
+function plan(own: Labels, grouping: Labels): Step[] {
+  const left = new Map(grouping.map((pair) => [pair[0], pair]));
+  const steps: (readonly [name: string, step: Step])[] = own.map(([name], index) => {
+    const override = left.get(name);
+    left.delete(name);
+    return [name, override ?? index];
+  });
+  for (const pair of left.values()) steps.push([pair[0], pair]);
+  if (!steps.some(([name]) => name === 'instance')) steps.push(['instance', NO_INSTANCE]);
+  return steps.toSorted(byName).map(([, step]) => step);
+}
+
+export function haveSameNames(some: Labels, others: Labels): boolean {
+  if (some.length !== others.length) return false;
+  for (let i = 0; i < some.length; i++) if (some[i]?.[0] !== others[i]?.[0]) return false;
+  return true;
 }
 
 /** The labels themselves, when they are sorted already. */
 export function sortedByName(labels: Labels): Labels {
   let previous = '';
   for (const [name] of labels) {
-    if (name < previous) return labels.length > FEW ? labels.toSorted(byName) : inserted(labels);
+    if (name < previous) return labels.toSorted(byName);
     previous = name;
   }
   return labels;
 }
 
-/** For a handful of labels, insertion is several times as fast as `toSorted`. */
-const FEW = 32;
-
-function inserted(labels: Labels): Labels {
-  const sorted: LabelPair[] = [];
-  for (const pair of labels) {
-    let at = sorted.length;
-    for (let before = sorted[at - 1]; before !== undefined && before[0] > pair[0]; before = sorted[at - 1]) {
-      sorted[at--] = before;
-    }
-    sorted[at] = pair;
-  }
-  return sorted;
-}
-
-function byName(a: LabelPair, b: LabelPair): number {
+function byName(a: readonly [string, unknown], b: readonly [string, unknown]): number {
   if (a[0] === b[0]) return 0;
   return a[0] < b[0] ? -1 : 1;
 }

@@ -4,6 +4,7 @@
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 import { formatFloat } from './format-float.ts';
+import { haveSameNames } from './group-labels.ts';
 import type { Family, HistogramMetric, Labels, MetricType, SummaryMetric } from './model.ts';
 import { isLegacyMetricName } from './names.ts';
 
@@ -95,6 +96,9 @@ function renderHistogram(parts: Parts, metric: HistogramMetric): string {
 class Series {
   readonly #legacy: boolean;
   readonly #name: string;
+  /** What is written before the value of each label of the latest series, and so usually of the next: `a{b="`, `",c="` … */
+  #prefixes: string[] = [];
+  #prefixesOf: Labels = [];
   #anyLabels = false;
 
   constructor(name: string) {
@@ -103,23 +107,34 @@ class Series {
   }
 
   open(labels: Labels): string {
-    let out = this.#name;
-    let separator = this.#legacy ? '{' : ',';
-    for (const [name, value] of labels) {
-      // By the rule for metrics (a colon needs no quotes), as expfmt does it.
-      out += `${separator}${isLegacyMetricName(name) ? name : quoted(name)}="${escapeLabelValue(value)}"`;
-      separator = ',';
-    }
     this.#anyLabels = labels.length > 0;
+    if (!this.#anyLabels) return this.#name;
+    if (!haveSameNames(labels, this.#prefixesOf)) this.#prepare(labels);
+    let out = '';
+    for (let i = 0; i < labels.length; i++)
+      out += `${this.#prefixes[i] ?? ''}${escapeLabelValue(labels[i]?.[1] ?? '')}`;
     return out;
   }
 
+  #prepare(labels: Labels): void {
+    let before = this.#name + (this.#legacy ? '{' : ',');
+    this.#prefixes = labels.map(([name]) => {
+      // By the rule for metrics (a colon needs no quotes), as expfmt does it.
+      const prefix = `${before}${isLegacyMetricName(name) ? name : quoted(name)}="`;
+      before = '",';
+      return prefix;
+    });
+    this.#prefixesOf = labels;
+  }
+
   close(): string {
-    return this.#anyLabels || !this.#legacy ? '}' : '';
+    if (this.#anyLabels) return '"}';
+    return this.#legacy ? '' : '}';
   }
 
   closeWith(label: string, bound: number): string {
-    return `${this.#anyLabels || !this.#legacy ? ',' : '{'}${label}="${sampleValue(bound)}"}`;
+    const before = this.#anyLabels ? '",' : this.#legacy ? '{' : ',';
+    return `${before}${label}="${sampleValue(bound)}"}`;
   }
 }
 

@@ -126,17 +126,16 @@ export class TextScanner {
 
   /** To the end of the line. */
   protected readDocstring(): string {
-    const { text } = this;
     const start = this.pos;
     const end = this.skipToNewline();
+    const raw = this.text.slice(start, end);
     let out = '';
-    let from = start;
-    for (let i = text.indexOf('\\', start); i >= 0 && i < end; i = text.indexOf('\\', from)) {
-      out += text.slice(from, i) + this.#escapeAt(i + 1);
+    let from = 0;
+    for (let i = raw.indexOf('\\'); i >= 0; i = raw.indexOf('\\', from)) {
+      out += raw.slice(from, i) + this.#escapeAt(start + i + 1);
       from = i + 2;
     }
-    this.pos = end;
-    return out + text.slice(from, end);
+    return from === 0 ? raw : out + raw.slice(from);
   }
 
   /** What the character behind a backslash stands for. The same three everywhere. */

@@ -103,6 +103,7 @@ export class Connections {
     // Without a listener ioredis prints; what fails is reported by whoever sent a command.
     client.on('error', (error: Error) => this.#logger.debug({ err: error, connection: name }, 'Redis connection'));
     this.#open.add(client);
+    if (purpose === 'jobs') this.#adoptDuplicates(client);
     return client;
   }
 
@@ -123,6 +124,19 @@ export class Connections {
   destroy(): void {
     for (const client of this.#open) client.disconnect();
     this.#open.clear();
+  }
+
+  /**
+   * BullMQ duplicates the client it is given, and while Redis is away it cannot close the duplicate, which would go on
+   * reconnecting and keep the process alive.
+   */
+  #adoptDuplicates(client: RedisClient): void {
+    const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => RedisClient;
+    client.duplicate = ((...args: unknown[]) => {
+      const copy = duplicate(...args);
+      this.#open.add(copy);
+      return copy;
+    }) as typeof client.duplicate;
   }
 
   #options(purpose: Purpose, name: string): ServerOptions {

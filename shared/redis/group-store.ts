@@ -14,7 +14,7 @@ import { Script, type ScriptArgument } from './scripts.ts';
 /** For this long a reader can be away and catch up, and a push that was appended twice is recognised. */
 export const CHANGES_RETENTION_MS = 90_000;
 
-/** What one push does to one group. */
+/** What one push does to one group; WIPE has no group, it is for all of its shard. */
 export interface GroupOperation {
   readonly groupId: string;
   readonly verb: Verb;
@@ -24,7 +24,7 @@ export interface GroupOperation {
   readonly deadlineMs: number;
   readonly arrivalMs: number;
   /** Family name and encoded record (state/family-record.ts), alternating. */
-  readonly families: readonly string[];
+  readonly families: readonly (string | Uint8Array)[];
 }
 
 export interface PreparedPush {
@@ -63,9 +63,9 @@ export class GroupStore {
   /** Merges and acknowledges pushes of one shard, all or nothing. One outcome a push, in order. */
   async merge(client: RedisClient, shard: number, pushes: readonly PreparedPush[]): Promise<MergeOutcome[]> {
     const keys = this.#keys(shard);
-    const scriptKeys = [keys.pushes, keys.groups, keys.changes];
+    const scriptKeys = [keys.pushes, keys.groups, keys.changes, keys.wiped];
     const keyIndex = new Map<string, number>();
-    const args: ScriptArgument[] = [CONSUMER_GROUP, oldestChange(), pushes.length];
+    const args: ScriptArgument[] = [CONSUMER_GROUP, oldestChange(), keys.group(''), pushes.length];
     for (const push of pushes) {
       args.push(push.entryId, push.stamp, push.pushId, push.since, push.operations.length);
       for (const op of push.operations) {
@@ -76,7 +76,7 @@ export class GroupStore {
         }
         args.push(index, op.groupId, op.verb, op.kind, op.labels, op.deadlineMs, op.arrivalMs, op.families.length / 2);
         for (let i = 0; i < op.families.length; i += 2) {
-          args.push(familyField(op.families[i] as string), op.families[i + 1] as string);
+          args.push(familyField(op.families[i] as string), asArgument(op.families[i + 1] as string | Uint8Array));
         }
       }
     }
@@ -137,6 +137,11 @@ export class GroupStore {
     if (keys === undefined) throw new RangeError(`there is no shard ${shard}`);
     return keys;
   }
+}
+
+/** What comes from a thread is a plain Uint8Array. */
+function asArgument(record: string | Uint8Array): string | Buffer {
+  return typeof record === 'string' ? record : Buffer.from(record.buffer, record.byteOffset, record.byteLength);
 }
 
 function oldestChange(): string {

@@ -9,9 +9,11 @@ export interface ShardKeys {
   readonly groups: string;
   /** Stream: which groups changed and what became of each push, kept for `CHANGES_RETENTION_MS`. */
   readonly changes: string;
+  /** String: the stamp of the newest wipe; older pushes to any group of the shard are superseded. */
+  readonly wiped: string;
   /** Stream: pushes that could not be applied. */
   readonly dead: string;
-  /** Hash: one group. */
+  /** Hash: one group. `group('')` is what all of their keys begin with. */
   group(id: string): string;
 }
 
@@ -30,6 +32,7 @@ export function makeKeyspace(prefix: string, shardCount: number): Keyspace {
       pushes: `${base}:pushes`,
       groups: `${base}:groups`,
       changes: `${base}:changes`,
+      wiped: `${base}:wiped`,
       dead: `${base}:dead`,
       group: (id) => `${base}:group:${id}`,
     };

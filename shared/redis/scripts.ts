@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { asError } from '../errors.ts';
 import type { RedisClient } from './connections.ts';
 
-export type ScriptArgument = string | number;
+export type ScriptArgument = string | number | Buffer;
 
 export class Script {
   readonly #lua: string;

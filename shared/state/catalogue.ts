@@ -12,6 +12,7 @@ import { mergeLabels } from '../exposition/group-labels.ts';
 import type { Families, Labels, MetricType } from '../exposition/model.ts';
 import { GatewayError } from '../errors.ts';
 import { makeGroup, type GroupKind } from '../grouping/group.ts';
+import type { GroupVerb } from './push.ts';
 import { Deadlines } from './deadlines.ts';
 import type { GroupRecord } from './group-record.ts';
 
@@ -36,7 +37,7 @@ interface Entry {
 /** A push as the catalogue sees it: what it does to one group. */
 export interface CataloguedPush {
   readonly id: string;
-  readonly verb: 'PUT' | 'POST' | 'DELETE';
+  readonly verb: GroupVerb;
   readonly kind: GroupKind;
   readonly labels: Labels;
   readonly groupId: string;

@@ -4,8 +4,12 @@
 import type { Labels } from '../exposition/model.ts';
 import type { GroupKind } from '../grouping/group.ts';
 
-/** FAIL records that a push was refused: it sets the group's push_failure_time_seconds and nothing else. */
-export type Verb = 'PUT' | 'POST' | 'DELETE' | 'FAIL';
+/**
+ * FAIL records that a push was refused: it sets the group's push_failure_time_seconds and nothing else.
+ * WIPE deletes all groups of its shard.
+ */
+export type Verb = GroupVerb | 'FAIL' | 'WIPE';
+export type GroupVerb = 'PUT' | 'POST' | 'DELETE';
 
 /** How `body` is to be read; decided when the push was checked, so that whoever reads it later reads the same. */
 export type BodyFormat = 'text' | 'text-utf8' | 'protobuf';

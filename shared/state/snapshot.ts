@@ -5,74 +5,55 @@
  *     family   which groups hold it, and as what type
  *     text     one chunk for each family's header and for each family in each group, ordered by family, then group
  *
- * A family has one type in an exposition. Where two groups disagree (a rare race between ingest nodes), the type of the older
- * stamp stands; families of the other type are kept out and counted as conflicts until the disagreement ends.
+ * The exposition is valid whatever was pushed. Ingest refuses what contradicts other groups; what slips through (two ingest
+ * nodes within milliseconds, checks switched off) is kept out here, by rules that every reader decides alike:
+ *
+ *     type        another group pushed the family earlier (by stamp) as another type
+ *     duplicate   another group pushed the same series earlier
+ *     clash       the family is called x_sum, x_count or x_bucket, and x is a summary or a histogram
  */
 import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME } from '../exposition/group-labels.ts';
-import type { Labels, MetricType } from '../exposition/model.ts';
+import type { Labels } from '../exposition/model.ts';
 import { renderHeader, renderSamples } from '../exposition/render-text.ts';
-import { encodeLabels } from '../grouping/group.ts';
+import type { GroupKind } from '../grouping/group.ts';
 import { Deadlines } from './deadlines.ts';
 import type { FamilyRecord } from './family-record.ts';
 import type { GroupRecord } from './group-record.ts';
+import { FamilyEntry, groupOrder, type Holding, type KeptOut, type SnapshotGroup } from './snapshot-family.ts';
 import { SegmentedText } from './segmented-text.ts';
-import type { Stamp } from './stamp.ts';
+
+export type { SnapshotGroup } from './snapshot-family.ts';
 
 const PUSH_TIME_HELP = 'Last Unix time when changing this group in the Pushgateway succeeded.';
 const PUSH_FAILURE_TIME_HELP = 'Last Unix time when changing this group in the Pushgateway failed.';
-
-/** What a group holds of one family. */
-interface Holding {
-  readonly group: Group;
-  readonly type: MetricType;
-  readonly help: string;
-  readonly stamp: Stamp;
-  readonly deadlineMs: number;
-  readonly samples: number;
-  readonly bytes: number;
-  /** Its text while it is kept out of the exposition. */
-  keptOut: Buffer | undefined;
-}
-
-interface Group {
-  readonly id: string;
-  /** Orders its chunks within a family. */
-  readonly order: string;
-  readonly labels: Labels;
-  readonly holdings: Map<string, Holding>;
-  record: Pick<GroupRecord, 'kind' | 'top' | 'pushedMs' | 'failedMs' | 'untilMs'>;
-}
-
-interface FamilyEntry {
-  /** By the groups' `order`. */
-  readonly holders: Map<string, Holding>;
-  readonly types: Map<MetricType, number>;
-  header: string;
-}
 
 export interface SnapshotStats {
   readonly groups: number;
   readonly families: number;
   readonly series: number;
   readonly bytes: number;
-  readonly conflicts: number;
+  readonly keptOut: number;
 }
 
-export interface GroupSummary {
-  readonly id: string;
+export interface KeptOutFamily {
+  readonly family: string;
+  readonly kind: GroupKind;
   readonly labels: Labels;
+  readonly reason: KeptOut;
 }
+
+const NOTHING = Buffer.alloc(0);
 
 export class Snapshot {
-  readonly #groups = new Map<string, Group>();
+  readonly #groups = new Map<string, SnapshotGroup>();
   readonly #families = new Map<string, FamilyEntry>();
   readonly #text = new SegmentedText();
   readonly #deadlines = new Deadlines();
-  readonly #conflicts = new Set<Holding>();
+  readonly #keptOut = new Set<Holding>();
   #series = 0;
   #bytes = 0;
 
-  /** Replaces what is known of a group; undefined = it does not exist. Never takes a group back to an older state. */
+  /** Replaces what is known of a group; undefined = it does not exist. */
   set(id: string, record: GroupRecord | undefined, nowMs: number): void {
     const held = this.#groups.get(id);
     if (record === undefined || isPast(record.untilMs, nowMs)) {
@@ -82,15 +63,16 @@ export class Snapshot {
     const group = held ?? this.#add(id, record);
     group.record = record;
     for (const [name, holding] of group.holdings) {
+      if (isPushTime(name) && record.kind === 'push') continue;
       const next = record.families.get(name);
-      if (next === undefined || isPast(next.deadlineMs, nowMs)) this.#release(group, name, holding);
+      if (next === undefined || isPast(next.deadlineMs, nowMs)) this.#release(name, holding);
     }
     let dueMs = record.untilMs === 0 ? Infinity : record.untilMs;
     for (const [name, family] of record.families) {
       if (isPast(family.deadlineMs, nowMs)) continue;
       if (family.deadlineMs !== 0) dueMs = Math.min(dueMs, family.deadlineMs);
       // The stamp names the push that wrote it, so the same stamp is the same content.
-      if (group.holdings.get(name)?.stamp !== family.stamp) this.#hold(group, name, family);
+      if (group.holdings.get(name)?.record.stamp !== family.stamp) this.#hold(group, name, family);
     }
     this.#setPushTimes(group);
     if (dueMs !== Infinity) this.#deadlines.schedule(id, dueMs);
@@ -108,21 +90,30 @@ export class Snapshot {
       }
       let dueMs = untilMs === 0 ? Infinity : untilMs;
       for (const [name, holding] of group.holdings) {
-        if (isPast(holding.deadlineMs, nowMs)) this.#release(group, name, holding);
-        else if (holding.deadlineMs !== 0) dueMs = Math.min(dueMs, holding.deadlineMs);
+        const { deadlineMs } = holding.record;
+        if (isPast(deadlineMs, nowMs)) this.#release(name, holding);
+        else if (deadlineMs !== 0) dueMs = Math.min(dueMs, deadlineMs);
       }
       if (dueMs !== Infinity) this.#deadlines.schedule(id, dueMs);
     }
   }
 
-  /** When expire() next has something to do, ms since the epoch; undefined = never. */
-  get nextExpiryMs(): number | undefined {
-    return this.#deadlines.nextMs;
-  }
-
-  /** IDs of all groups. */
   ids(): IterableIterator<string> {
     return this.#groups.keys();
+  }
+
+  groups(): IterableIterator<SnapshotGroup> {
+    return this.#groups.values();
+  }
+
+  /** The family names, sorted, with what their header says. */
+  families(): { readonly name: string; readonly entry: FamilyEntry }[] {
+    return [...this.#families].map(([name, entry]) => ({ name, entry })).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The sample lines of one family in one group, also while it is kept out of the exposition. */
+  textOf(name: string, holding: Holding): Buffer {
+    return holding.hidden ?? this.#text.get(chunkKey(name, holding.group.order)) ?? NOTHING;
   }
 
   /** The exposition. The buffers stay as they are, whatever happens to the snapshot later. */
@@ -136,137 +127,171 @@ export class Snapshot {
       families: this.#families.size,
       series: this.#series,
       bytes: this.#bytes,
-      conflicts: this.#conflicts.size,
+      keptOut: this.#keptOut.size,
     };
   }
 
-  /** Families that are kept out, with their groups. */
-  conflicts(): { readonly family: string; readonly labels: Labels; readonly type: MetricType }[] {
-    const found = [];
-    for (const { group, type } of this.#conflicts) {
-      for (const [family, holding] of group.holdings) {
-        if (this.#conflicts.has(holding)) found.push({ family, labels: group.labels, type });
-      }
-    }
-    return found;
+  /** What is kept out of the exposition, and why. */
+  keptOut(): KeptOutFamily[] {
+    return Array.from(this.#keptOut, ({ group, name, reason }) => {
+      return { family: name, kind: group.record.kind, labels: group.labels, reason: reason ?? 'type' };
+    });
   }
 
-  #add(id: string, record: GroupRecord): Group {
-    const order = `${record.kind}${encodeLabels(record.labels)}`;
-    const group = { id, order, labels: record.labels, holdings: new Map(), record };
+  #add(id: string, record: GroupRecord): SnapshotGroup {
+    const { kind, labels } = record;
+    const group: SnapshotGroup = { id, order: groupOrder(kind, labels), labels, holdings: new Map(), record };
     this.#groups.set(id, group);
     return group;
   }
 
-  #remove(group: Group): void {
-    for (const [name, holding] of group.holdings) this.#release(group, name, holding);
+  #remove(group: SnapshotGroup): void {
+    for (const [name, holding] of group.holdings) this.#release(name, holding);
     this.#groups.delete(group.id);
   }
 
-  #setPushTimes(group: Group): void {
+  #setPushTimes(group: SnapshotGroup): void {
     const { kind, pushedMs, failedMs } = group.record;
     if (kind !== 'push') return;
-    this.#holdPushTime(group, PUSH_TIME, PUSH_TIME_HELP, pushedMs);
-    this.#holdPushTime(group, PUSH_FAILURE_TIME, PUSH_FAILURE_TIME_HELP, failedMs);
+    this.#setPushTime(group, PUSH_TIME, PUSH_TIME_HELP, pushedMs);
+    this.#setPushTime(group, PUSH_FAILURE_TIME, PUSH_FAILURE_TIME_HELP, failedMs);
   }
 
-  #holdPushTime(group: Group, name: string, help: string, ms: number): void {
-    // The time stands in for a stamp: nothing else can change.
-    const stamp = String(ms);
-    if (group.holdings.get(name)?.stamp === stamp) return;
+  #setPushTime(group: SnapshotGroup, name: string, help: string, ms: number): void {
+    // The group's first push stands in for a stamp; the time says whether anything changed.
+    const held = group.holdings.get(name)?.record;
+    if (held?.arrivalMs === ms) return;
     const metrics = [{ labels: mergeLabels([], group.labels), value: ms / 1000 }];
     const text = Buffer.from(renderSamples({ name, help, type: 'gauge', metrics }));
+    const stamp = held?.stamp ?? group.record.top;
     // Its end is the group's.
-    this.#hold(group, name, { stamp, deadlineMs: 0, type: 'gauge', samples: 1, help, text });
+    this.#hold(group, name, {
+      stamp,
+      deadlineMs: 0,
+      arrivalMs: ms,
+      type: 'gauge',
+      samples: 1,
+      help,
+      text,
+      exact: NOTHING,
+    });
   }
 
-  #hold(group: Group, name: string, family: FamilyRecord): void {
-    const { type, help, stamp, deadlineMs, samples, text } = family;
+  #hold(group: SnapshotGroup, name: string, family: FamilyRecord): void {
     const before = group.holdings.get(name);
-    const holding: Holding = { group, type, help, stamp, deadlineMs, samples, bytes: text.length, keptOut: undefined };
-    const entry = this.#family(name);
-    if (before !== undefined) this.#count(entry, before, -1);
+    const { text, exact, ...record } = family;
+    const own = { ...record, exact: exact.length === 0 ? NOTHING : Buffer.from(exact) };
+    const holding: Holding = { group, name, record: own, bytes: text.length, reason: undefined, hidden: undefined };
+    // A family without metrics is the group's, but not the exposition's.
+    if (holding.record.samples === 0) {
+      if (before !== undefined) this.#release(name, before);
+      holding.hidden = NOTHING;
+      group.holdings.set(name, holding);
+      return;
+    }
+    if (before !== undefined) this.#forget(before);
     group.holdings.set(name, holding);
-    entry.holders.set(group.order, holding);
-    this.#count(entry, holding, 1);
-    this.#show(name, holding, Buffer.from(text));
-    this.#settle(name, entry, before === undefined || before.type !== type || before.help !== help);
+    const entry = this.#family(name);
+    const compound = entry.isCompound;
+    entry.set(holding);
+    this.#series += holding.record.samples;
+    this.#bytes += holding.bytes;
+    this.#text.set(chunkKey(name, group.order), Buffer.from(text));
+    this.#settle(name, entry, holding, before);
+    if (entry.isCompound !== compound) this.#settleSuffixes(name);
   }
 
-  #release(group: Group, name: string, holding: Holding): void {
+  #release(name: string, holding: Holding): void {
+    holding.group.holdings.delete(name);
+    if (holding.record.samples === 0) return;
+    this.#forget(holding);
     const entry = this.#family(name);
-    group.holdings.delete(name);
-    entry.holders.delete(group.order);
-    this.#count(entry, holding, -1);
-    if (holding.keptOut === undefined) this.#text.delete(chunkKey(name, group.order));
-    this.#settle(name, entry, true);
+    const compound = entry.isCompound;
+    entry.delete(holding);
+    this.#text.delete(chunkKey(name, holding.group.order));
+    this.#settle(name, entry, undefined, holding);
+    if (entry.isCompound !== compound) this.#settleSuffixes(name);
+  }
+
+  #forget(holding: Holding): void {
+    if (holding.record.samples === 0) return;
+    this.#series -= holding.record.samples;
+    this.#bytes -= holding.bytes;
+    this.#keptOut.delete(holding);
   }
 
   #family(name: string): FamilyEntry {
     let entry = this.#families.get(name);
     if (entry === undefined) {
-      entry = { holders: new Map(), types: new Map(), header: '' };
+      entry = new FamilyEntry(name);
       this.#families.set(name, entry);
     }
     return entry;
   }
 
-  #count(entry: FamilyEntry, holding: Holding, by: 1 | -1): void {
-    const ofType = (entry.types.get(holding.type) ?? 0) + by;
-    if (ofType === 0) entry.types.delete(holding.type);
-    else entry.types.set(holding.type, ofType);
-    this.#series += by * holding.samples;
-    this.#bytes += by * holding.bytes;
-    if (by === -1) this.#conflicts.delete(holding);
-  }
-
-  /** After a change to who holds a family: keeps out what conflicts, and brings the header in line. */
-  #settle(name: string, entry: FamilyEntry, headerMayChange: boolean): void {
-    if (entry.holders.size === 0) {
+  /** After a change to who holds a family: decides anew what the change can have made a difference to. */
+  #settle(name: string, entry: FamilyEntry, now: Holding | undefined, before: Holding | undefined): void {
+    if (entry.size === 0) {
       this.#families.delete(name);
       this.#text.delete(headerKey(name));
       return;
     }
-    if (entry.types.size > 1 || this.#conflicts.size > 0) this.#settleTypes(name, entry);
-    if (!headerMayChange && entry.header !== '') return;
+    const touched = entry.touchedBy(now, before, (holding) => this.textOf(name, holding));
+    for (const holding of touched) this.#decide(name, entry, holding);
     const first = this.#text.next(headerKey(name));
-    const shown = first === undefined ? undefined : entry.holders.get(first.slice(name.length + 1));
-    const header = shown === undefined ? '' : renderHeader(name, shown.help, shown.type);
+    const shown = first?.startsWith(headerKey(name)) === true ? entry.get(first.slice(name.length + 1)) : undefined;
+    const header = shown === undefined ? '' : renderHeader(name, shown.record.help, shown.record.type);
     if (header === entry.header) return;
     entry.header = header;
     this.#text.set(headerKey(name), Buffer.from(header));
   }
 
-  #settleTypes(name: string, entry: FamilyEntry): void {
-    let oldest: Holding | undefined;
-    for (const holding of entry.holders.values()) {
-      if (oldest === undefined || isOlder(holding, oldest)) oldest = holding;
-    }
-    for (const holding of entry.holders.values()) {
-      if (holding.type === oldest?.type) {
-        if (holding.keptOut !== undefined) this.#show(name, holding, holding.keptOut);
-      } else if (holding.keptOut === undefined) {
-        const key = chunkKey(name, holding.group.order);
-        holding.keptOut = Buffer.from(this.#text.get(key) ?? Buffer.alloc(0));
-        this.#conflicts.add(holding);
-        this.#text.delete(key);
-      }
+  #decide(name: string, entry: FamilyEntry, holding: Holding): void {
+    const reason = this.#clashes(name) ? 'clash' : entry.reasonAgainst(holding, (other) => this.textOf(name, other));
+    holding.reason = reason;
+    const key = chunkKey(name, holding.group.order);
+    if (reason === undefined) {
+      if (holding.hidden === undefined) return;
+      this.#text.set(key, holding.hidden);
+      holding.hidden = undefined;
+      this.#keptOut.delete(holding);
+    } else if (holding.hidden === undefined) {
+      holding.hidden = Buffer.from(this.#text.get(key) ?? NOTHING);
+      this.#text.delete(key);
+      this.#keptOut.add(holding);
     }
   }
 
-  #show(name: string, holding: Holding, text: Buffer): void {
-    holding.keptOut = undefined;
-    this.#conflicts.delete(holding);
-    this.#text.set(chunkKey(name, holding.group.order), text);
+  #clashes(name: string): boolean {
+    return SUFFIXES.some(({ suffix, withBuckets }) => {
+      if (!name.endsWith(suffix)) return false;
+      const base = this.#families.get(name.slice(0, -suffix.length));
+      return base !== undefined && (withBuckets ? base.hasBuckets : base.isCompound);
+    });
   }
+
+  #settleSuffixes(name: string): void {
+    for (const { suffix } of SUFFIXES) {
+      const entry = this.#families.get(name + suffix);
+      if (entry === undefined) continue;
+      for (const holding of entry.holdings()) this.#decide(name + suffix, entry, holding);
+      this.#settle(name + suffix, entry, undefined, undefined);
+    }
+  }
+}
+
+const SUFFIXES = [
+  { suffix: '_sum', withBuckets: false },
+  { suffix: '_count', withBuckets: false },
+  { suffix: '_bucket', withBuckets: true },
+] as const;
+
+function isPushTime(name: string): boolean {
+  return name === PUSH_TIME || name === PUSH_FAILURE_TIME;
 }
 
 function isPast(deadlineMs: number, nowMs: number): boolean {
   return deadlineMs !== 0 && deadlineMs <= nowMs;
-}
-
-function isOlder(a: Holding, b: Holding): boolean {
-  return a.stamp === b.stamp ? a.group.id < b.group.id : a.stamp < b.stamp;
 }
 
 /** Below every chunk of its family, above every chunk of the families before it: a name holds no NUL. */

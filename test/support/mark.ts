@@ -61,14 +61,32 @@ function fromPs(mark: string): MarkedProcess[] {
 /** The process and all that descend from it, parents first. */
 export function processTree(root: number): number[] {
   const children = new Map<number, number[]>();
-  for (const line of execFileSync('ps', ['-Ao', 'pid=,ppid='], { encoding: 'utf8' }).split('\n')) {
-    const [pid, parent] = line.trim().split(/\s+/).map(Number);
-    if (pid === undefined || parent === undefined) continue;
+  for (const [pid, parent] of platform === 'linux' ? parentsFromProc() : parentsFromPs()) {
     children.set(parent, [...(children.get(parent) ?? []), pid]);
   }
   const tree = [root];
   for (const pid of tree) tree.push(...(children.get(pid) ?? []));
   return tree;
+}
+
+type Parentage = [pid: number, parent: number];
+
+function parentsFromProc(): Parentage[] {
+  const found: Parentage[] = [];
+  for (const entry of readdirSync('/proc')) {
+    // `1234 (any name (even this)) S 1200 …`
+    const parent = /^\d+ \(.*\) \S (\d+)/s.exec(attempt(() => readFileSync(`/proc/${entry}/stat`, 'utf8')))?.[1];
+    if (parent !== undefined && /^\d+$/.test(entry)) found.push([Number(entry), Number(parent)]);
+  }
+  return found;
+}
+
+function parentsFromPs(): Parentage[] {
+  const lines = execFileSync('ps', ['-Ao', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n');
+  return lines.map((line) => {
+    const [pid = 0, parent = 0] = line.trim().split(/\s+/).map(Number);
+    return [pid, parent];
+  });
 }
 
 /** Processes end while one looks at them: what can't be read any more is empty. */

@@ -9,20 +9,23 @@
 -- Nothing is physically forgotten (expiry, tombstone) while an older push is still pending in the log: it could bring
 -- back what a newer one had removed. `oldest` decides that.
 --
--- KEYS[1] pushes   KEYS[2] groups (index)   KEYS[3] changes   KEYS[4..] the groups' hashes
+-- KEYS[1] pushes   KEYS[2] groups (index)   KEYS[3] changes   KEYS[4] wiped   KEYS[5..] the groups' hashes
 -- ARGV[1] consumer group
 -- ARGV[2] oldest change to keep: a stream ID for MINID
--- ARGV[3] number of pushes, then for each push:
+-- ARGV[3] what a group's key is before its ID, for WIPE
+-- ARGV[4] number of pushes, then for each push:
 --           stream ID, stamp, push ID, since ('' or, for a push that was sent again because its first append had no
 --           reply, the stream ID from which the first may have been applied), number of operations, then for each:
---             index into KEYS, group ID, verb (PUT POST DELETE FAIL), kind, labels, deadline in ms (0: never),
+--             index into KEYS, group ID, verb (PUT POST DELETE FAIL WIPE), kind, labels, deadline in ms (0: never),
 --             arrival in ms, number of families, then for each: name, value (starts with the stamp)
 --
 -- Returns for each push one letter: a applied, s superseded, d duplicate of one applied before,
 -- n not ours any more.
 
 local STAMP = 25
-local pushes, index, changes = KEYS[1], KEYS[2], KEYS[3]
+local pushes, index, changes, wiped_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+-- The floor of the whole shard: the stamp of the newest WIPE.
+local wiped = redis.call('GET', wiped_key) or ''
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -101,9 +104,10 @@ local function apply_newest(op, stamp, safe, was)
   local has_families = n > 0
 
   if op.verb == 'DELETE' then
+    local about = redis.call('HMGET', key, 'kind', 'labels')
     redis.call('DEL', key)
     if was.failed and was.failed_stamp > stamp then
-      hset(key, { 'kind', op.kind, 'labels', op.labels, 'failed', was.failed, 'failedStamp', was.failed_stamp,
+      hset(key, { 'kind', about[1], 'labels', about[2], 'failed', was.failed, 'failedStamp', was.failed_stamp,
         'top', stamp, 'floor', stamp, 'until', text(was.live_until) })
       keep_until(key, op.id, was.live_until, safe)
     elseif safe then
@@ -207,7 +211,7 @@ local function merge(op, stamp, safe)
     top = meta[1] or '', floor = meta[2] or '', live_until = tonumber(meta[3]), soon = tonumber(meta[4]) or 0,
     failed = meta[5], failed_stamp = meta[6] or '',
   }
-  if stamp <= was.floor then return 's' end
+  if stamp <= was.floor or stamp <= wiped then return 's' end
   was.exists = was.top ~= '' or was.live_until ~= nil
   was.alive = was.live_until ~= nil and not is_past(was.live_until)
 
@@ -226,6 +230,17 @@ local function merge(op, stamp, safe)
   return 'a'
 end
 
+-- Deletes every group, whatever older pushes are still to come: the shard's floor keeps them out. Returns their IDs.
+local function wipe(stamp)
+  local ids = redis.call('ZRANGE', index, 0, -1)
+  for _, id in ipairs(ids) do
+    merge({ key = ARGV[3] .. id, id = id, verb = 'DELETE', fields = {} }, stamp, true)
+  end
+  wiped = stamp
+  redis.call('SET', wiped_key, stamp)
+  return ids
+end
+
 -- Push IDs that the changes since `since` name.
 local function applied_since(since)
   local seen = {}
@@ -235,7 +250,7 @@ local function applied_since(since)
   return seen
 end
 
-local at = 3
+local at = 4
 local function take()
   at = at + 1
   return ARGV[at]
@@ -243,7 +258,7 @@ end
 
 local batch = {}
 local oldest_since
-for i = 1, tonumber(ARGV[3]) do
+for i = 1, tonumber(ARGV[4]) do
   local push = { entry = take(), stamp = take(), id = take(), since = take(), ops = {} }
   for o = 1, tonumber(take()) do
     local op = {
@@ -279,10 +294,17 @@ for i, push in ipairs(batch) do
       local safe = not oldest or oldest > push.stamp
       outcome = 's'
       for _, op in ipairs(push.ops) do
-        if merge(op, push.stamp, safe) == 'a' then outcome = 'a' end
-        if not is_changed[op.id] then
-          is_changed[op.id] = true
-          changed[#changed + 1] = op.id
+        local ids = { op.id }
+        if op.verb == 'WIPE' then
+          if push.stamp > wiped then ids, outcome = wipe(push.stamp), 'a' end
+        elseif merge(op, push.stamp, safe) == 'a' then
+          outcome = 'a'
+        end
+        for _, id in ipairs(ids) do
+          if not is_changed[id] then
+            is_changed[id] = true
+            changed[#changed + 1] = id
+          end
         end
       end
       seen[push.id] = true

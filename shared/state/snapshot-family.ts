@@ -1,0 +1,195 @@
+/**
+ * One family of the snapshot: which groups hold it, as what, and which of them contradict each other.
+ */
+import type { Labels, MetricType } from '../exposition/model.ts';
+import { parseText } from '../exposition/parse-text.ts';
+import { renderHeader } from '../exposition/render-text.ts';
+import { encodeLabels, type GroupKind } from '../grouping/group.ts';
+import type { FamilyRecord } from './family-record.ts';
+import type { GroupRecord } from './group-record.ts';
+
+/** Why a family of a group is kept out of the exposition (see snapshot.ts). */
+export type KeptOut = 'type' | 'duplicate' | 'clash';
+
+/** What a group holds of one family. Its text is in the snapshot's. */
+export interface Holding {
+  readonly group: SnapshotGroup;
+  readonly name: string;
+  readonly record: Omit<FamilyRecord, 'text'>;
+  readonly bytes: number;
+  reason: KeptOut | undefined;
+  /** Its text while it is kept out. */
+  hidden: Buffer | undefined;
+}
+
+export interface SnapshotGroup {
+  readonly id: string;
+  /** Orders its chunks within a family. */
+  readonly order: string;
+  readonly labels: Labels;
+  readonly holdings: Map<string, Holding>;
+  record: Pick<GroupRecord, 'kind' | 'top' | 'pushedMs' | 'failedMs' | 'untilMs'>;
+}
+
+export function groupOrder(kind: GroupKind, labels: Labels): string {
+  return kind + encodeLabels(labels);
+}
+
+type TextOf = (holding: Holding) => Buffer;
+
+const COMPOUND: readonly MetricType[] = ['summary', 'histogram', 'gauge_histogram'];
+const WITH_BUCKETS: readonly MetricType[] = ['histogram', 'gauge_histogram'];
+
+export class FamilyEntry {
+  readonly name: string;
+  header = '';
+  /** By the groups' order. */
+  readonly #holders = new Map<string, Holding>();
+  readonly #types = new Map<MetricType, number>();
+  /** Sets of grouping label names among the holders; groups with the same names cannot hold the same series. */
+  readonly #labelNames = new Map<
+    string,
+    { readonly kind: GroupKind; readonly names: readonly string[]; count: number }
+  >();
+
+  readonly #duplicates = new Set<Holding>();
+  #mixed = false;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get size(): number {
+    return this.#holders.size;
+  }
+
+  get isCompound(): boolean {
+    return COMPOUND.some((type) => this.#types.has(type));
+  }
+
+  get hasBuckets(): boolean {
+    return WITH_BUCKETS.some((type) => this.#types.has(type));
+  }
+
+  get(order: string): Holding | undefined {
+    return this.#holders.get(order);
+  }
+
+  holdings(): IterableIterator<Holding> {
+    return this.#holders.values();
+  }
+
+  /** Replaces what the same group held. */
+  set(holding: Holding): void {
+    const before = this.#holders.get(holding.group.order);
+    if (before !== undefined) this.#count(before, -1);
+    this.#holders.set(holding.group.order, holding);
+    this.#count(holding, 1);
+  }
+
+  delete(holding: Holding): void {
+    if (this.#holders.delete(holding.group.order)) this.#count(holding, -1);
+  }
+
+  /** Those whose place in the exposition may be another after `before` became `now` (either may be missing). */
+  touchedBy(now: Holding | undefined, before: Holding | undefined, textOf: TextOf): Iterable<Holding> {
+    const wasMixed = this.#mixed;
+    this.#mixed = this.#types.size > 1;
+    if (wasMixed || this.#mixed) return [...this.#holders.values()];
+    const touched = new Set<Holding>();
+    if (now !== undefined) {
+      touched.add(now);
+      for (const rival of this.#rivals(now, textOf)) touched.add(rival);
+    }
+    // Whoever lost against what was there before has to be looked at again; duplicates are rare enough for all of them.
+    if (before !== undefined) for (const holding of this.#duplicates) touched.add(holding);
+    return touched;
+  }
+
+  /** Undefined when nothing speaks against showing it. */
+  reasonAgainst(holding: Holding, textOf: TextOf): KeptOut | undefined {
+    if (this.#types.size > 1 && holding.record.type !== this.#oldest().record.type) {
+      this.#duplicates.delete(holding);
+      return 'type';
+    }
+    for (const rival of this.#rivals(holding, textOf)) {
+      if (!isOlder(rival, holding) || rival.reason === 'type') continue;
+      this.#duplicates.add(holding);
+      return 'duplicate';
+    }
+    this.#duplicates.delete(holding);
+    return undefined;
+  }
+
+  #count(holding: Holding, by: 1 | -1): void {
+    const { type } = holding.record;
+    const ofType = (this.#types.get(type) ?? 0) + by;
+    if (ofType === 0) this.#types.delete(type);
+    else this.#types.set(type, ofType);
+    if (by === -1) this.#duplicates.delete(holding);
+
+    const { key, kind, names } = labelNamesOf(holding);
+    const set = this.#labelNames.get(key);
+    if (set === undefined) this.#labelNames.set(key, { kind, names, count: 1 });
+    else if (set.count + by === 0) this.#labelNames.delete(key);
+    else set.count += by;
+  }
+
+  #oldest(): Holding {
+    let oldest: Holding | undefined;
+    for (const holding of this.#holders.values()) {
+      if (oldest === undefined || isOlder(holding, oldest)) oldest = holding;
+    }
+    if (oldest === undefined) throw new Error(`nobody holds family ${this.name}`);
+    return oldest;
+  }
+
+  /**
+   * Other groups that hold a series of this one. Only groups with other label names can, and for each set of names in use
+   * the group follows from the series.
+   */
+  #rivals(holding: Holding, textOf: TextOf): Set<Holding> {
+    const rivals = new Set<Holding>();
+    if (this.#labelNames.size < 2) return rivals;
+    const text = textOf(holding).toString();
+    const own = labelNamesOf(holding).key;
+    const header = renderHeader(this.name, '', holding.record.type);
+    const family = parseText(header + text, { utf8Names: true }).get(this.name);
+    for (const { labels } of family?.metrics ?? []) {
+      const values = new Map(labels);
+      for (const [key, other] of this.#labelNames) {
+        if (key === own || !other.names.every((name) => values.has(name))) continue;
+        const grouping: Labels =
+          other.kind === 'ingest' ? labels : other.names.map((name) => [name, values.get(name) ?? '']);
+        const rival = this.#holders.get(groupOrder(other.kind, grouping));
+        if (rival === undefined || rival === holding || rivals.has(rival)) continue;
+        if (sharesSeries(text, textOf(rival).toString())) rivals.add(rival);
+      }
+    }
+    return rivals;
+  }
+}
+
+/** Of an ingest group every series has names of its own; they count as one set. */
+function labelNamesOf({ group }: Holding): { key: string; kind: GroupKind; names: string[] } {
+  const { kind } = group.record;
+  const names = kind === 'ingest' ? [] : group.labels.map(([name]) => name);
+  return { key: `${kind} ${names.join(' ')}`, kind, names };
+}
+
+/** Both are rendered alike, so the same series is the same text up to its value. */
+function sharesSeries(a: string, b: string): boolean {
+  const series = new Set(seriesOf(a));
+  return seriesOf(b).some((one) => series.has(one));
+}
+
+function seriesOf(text: string): string[] {
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => line.slice(0, line.lastIndexOf(' ')));
+}
+
+function isOlder(a: Holding, b: Holding): boolean {
+  return a.record.stamp === b.record.stamp ? a.group.id < b.group.id : a.record.stamp < b.record.stamp;
+}
