@@ -9,7 +9,8 @@ ARG NODE_VERSION=lts
 FROM node:${NODE_VERSION}-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci
+# See the Makefile for why not npm ci alone.
+RUN npm ci --loglevel=silent || npm install --no-save
 COPY tsconfig.json tsconfig.build.json ./
 COPY shared shared
 COPY services services

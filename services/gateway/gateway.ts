@@ -9,7 +9,10 @@
 import type { FastifyInstance } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
+import { serveLifecycle } from '../../shared/http/lifecycle-api.ts';
+import { instrument } from '../../shared/http/self-metrics.ts';
 import { createServer } from '../../shared/http/server.ts';
+import { serveStatus } from '../../shared/http/status-api.ts';
 import { listen } from '../../shared/http/listen.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { BacklogMonitor } from '../../shared/redis/backlog-monitor.ts';
@@ -40,7 +43,8 @@ export class Gateway {
   #started: Promise<void> | undefined;
   #destroyed: Promise<void> | undefined;
 
-  constructor(config: Config, logger: Logger) {
+  /** `onQuit` is called when a client asks for the end (`/-/quit`). */
+  constructor(config: Config, logger: Logger, onQuit: () => void) {
     this.#config = config;
     this.#logger = logger;
     const registry = new Registry();
@@ -71,6 +75,9 @@ export class Gateway {
     if (role === 'all' || role === 'ingest') this.#ingest = new IngestService(context);
     if (role === 'all' || role === 'worker') this.#worker = new WorkerService(context);
     this.#app = createServer({ config, registry, logger, notReady: () => this.#notReady() });
+    instrument(this.#app, registry);
+    serveStatus(this.#app, config, new Date());
+    serveLifecycle(this.#app, config, onQuit);
     this.#reader?.register(this.#app);
     this.#ingest?.register(this.#app);
   }

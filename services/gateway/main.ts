@@ -22,10 +22,10 @@ switch (loaded.kind) {
     const { config, warnings } = loaded;
     const logger = createLogger(config.log);
     for (const warning of warnings) logger.warn(warning);
-    const gateway = new Gateway(config, logger);
+    const gateway = new Gateway(config, logger, () => stop('/-/quit'));
     const signals = ['SIGTERM', 'SIGINT'] as const;
-    const stop = (signal: NodeJS.Signals): void => {
-      logger.info({ signal }, 'draining');
+    const stop = (by: string): void => {
+      logger.info({ by }, 'draining');
       // A second signal ends it the hard way.
       for (const name of signals) process.removeListener(name, stop);
       setTimeout(() => {

@@ -119,6 +119,27 @@ export async function acceptSeries(context: AcceptContext, request: FastifyReque
   });
 }
 
+/** Deletes all groups, in every shard from this point of its log on. */
+export async function acceptWipe(context: AcceptContext, request: FastifyRequest): Promise<PushAnswer> {
+  const arrivalMs = Date.now();
+  const parts = Array.from({ length: context.config.redis.shards }, (_, shard): Part => {
+    const id = nextId();
+    const push: Push = {
+      id,
+      verb: 'WIPE',
+      kind: 'push',
+      labels: [],
+      arrivalMs,
+      ttlMs: 0,
+      format: 'text',
+      body: NO_BODY,
+    };
+    return { shard, push, catalogued: [] };
+  });
+  context.consistency.clear();
+  return await append(context, request, arrivalMs, parts);
+}
+
 /** Checks against what other groups hold. Throws `push_inconsistent`. */
 async function admit({ config, consistency }: AcceptContext, parts: readonly Part[]): Promise<void> {
   if (config.push.disableConsistencyCheck) return;

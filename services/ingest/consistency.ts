@@ -72,6 +72,11 @@ export class Consistency {
     for (const { id } of pushes) this.#refresh(this.#catalogue.settled(id));
   }
 
+  /** All groups are about to be deleted. */
+  clear(): void {
+    this.#catalogue.clear();
+  }
+
   /** Whether the failure times of the group would be series of its own. */
   mayRecordFailure(labels: Labels): boolean {
     return this.#catalogue.twinOf(labels) === undefined;

@@ -6,6 +6,7 @@ import type { Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
 import { asError } from '../../shared/errors.ts';
 import { InflightBytes } from '../../shared/http/read-body.ts';
+import { API_PATH } from '../../shared/http/status-api.ts';
 import { sendText } from '../../shared/http/server.ts';
 import type { Service } from '../../shared/lifecycle.ts';
 import type { Logger } from '../../shared/logger.ts';
@@ -15,7 +16,7 @@ import type { GroupFollower } from '../../shared/redis/group-follower.ts';
 import type { GroupStore } from '../../shared/redis/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
 import { PushLog } from '../../shared/redis/push-log.ts';
-import { acceptGroupPush, acceptSeries, type AcceptContext } from './accept.ts';
+import { acceptGroupPush, acceptSeries, acceptWipe, type AcceptContext } from './accept.ts';
 import { answerForError, type PushAnswer } from './answer.ts';
 import { Consistency } from './consistency.ts';
 import { Outcomes } from './outcomes.ts';
@@ -71,6 +72,7 @@ export class IngestService implements Service {
         app.route({
           method,
           url: path,
+          config: { handlerName: method === 'DELETE' ? 'delete' : 'push' },
           handler: async (request, reply) =>
             await this.#answer(request, reply, async () => {
               const [rawPath = ''] = request.url.split('?', 1);
@@ -83,6 +85,11 @@ export class IngestService implements Service {
       ingest,
       async (request, reply) => await this.#answer(request, reply, () => acceptSeries(this.#accept, request)),
     );
+    if (this.#config.web.enableAdminApi) {
+      app.put(`${API_PATH}/admin/wipe`, { config: { handlerName: 'wipe' } }, async (request, reply) => {
+        return await this.#answer(request, reply, () => acceptWipe(this.#accept, request));
+      });
+    }
   }
 
   /** Redis must have answered. */

@@ -13,6 +13,7 @@ import type { GroupRecord } from '../../shared/state/group-record.ts';
 import { show } from '../../shared/state/catalogue.ts';
 import { Snapshot } from '../../shared/state/snapshot.ts';
 import { stampMs } from '../../shared/state/stamp.ts';
+import { serveApi } from './api.ts';
 import { serveMetrics } from './serve-metrics.ts';
 import { ReaderTelemetry } from './telemetry.ts';
 
@@ -50,6 +51,7 @@ export class ReaderService implements Service {
 
   register(app: FastifyInstance): void {
     const { config, feed } = this.#context;
+    serveApi(app, this.#snapshot, feed);
     serveMetrics(app, config.paths.metrics, this.#snapshot, feed, this.#telemetry);
   }
 

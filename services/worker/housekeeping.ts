@@ -9,6 +9,7 @@
 import { Queue, Worker, type ConnectionOptions } from 'bullmq';
 import type { Logger } from '../../shared/logger.ts';
 import { asError } from '../../shared/errors.ts';
+import { sleep } from '../../shared/lifecycle.ts';
 import type { Connections, RedisClient } from '../../shared/redis/connections.ts';
 import type { GroupStore } from '../../shared/redis/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
@@ -17,6 +18,7 @@ import type { WorkerTelemetry } from './telemetry.ts';
 
 const QUEUE = 'housekeeping';
 const SWEEP_BATCH = 500;
+const CLOSE_TIMEOUT_MS = 1_000;
 /** A consumer that is gone for that long does not come back; one that does is created anew. */
 const CONSUMER_IDLE_MS = 15 * 60_000;
 
@@ -76,9 +78,12 @@ export class Housekeeping {
 
   /** Does not wait for a Redis that is away. */
   async destroy(): Promise<void> {
-    const closing = Promise.allSettled([this.#worker.close(), this.#queue.close()]);
-    await Promise.race([closing, new Promise((done) => setTimeout(done, 1_000).unref())]);
+    const closed = new AbortController();
+    const closing = Promise.allSettled([this.#worker.close(), this.#queue.close()]).then(() => closed.abort());
+    await sleep(CLOSE_TIMEOUT_MS, closed.signal);
+    // Fails what still waits for Redis, so that it ends.
     for (const client of this.#clients) this.#context.connections.close(client);
+    await closing;
   }
 
   async #run(chore: Chore): Promise<void> {

@@ -102,8 +102,7 @@ export class Connections {
     const client = this.#topology === 'cluster' ? this.#openCluster(options) : this.#openServer(options);
     // Without a listener ioredis prints; what fails is reported by whoever sent a command.
     client.on('error', (error: Error) => this.#logger.debug({ err: error, connection: name }, 'Redis connection'));
-    this.#open.add(client);
-    if (purpose === 'jobs') this.#adoptDuplicates(client);
+    this.#adopt(client);
     return client;
   }
 
@@ -112,7 +111,7 @@ export class Connections {
     if (master === undefined) return this.open('subscriber', 'notifications') as Redis;
     const subscriber = master.duplicate({ ...this.#options('subscriber', 'notifications'), lazyConnect: false });
     subscriber.on('error', (error: Error) => this.#logger.debug({ err: error }, 'Redis subscriber'));
-    this.#open.add(subscriber);
+    this.#adopt(subscriber);
     return subscriber;
   }
 
@@ -127,14 +126,20 @@ export class Connections {
   }
 
   /**
-   * BullMQ duplicates the client it is given, and while Redis is away it cannot close the duplicate, which would go on
-   * reconnecting and keep the process alive.
+   * ioredis only forgets a connection that is waiting to reconnect: whoever waits for its end, or for a command in its queue,
+   * would wait for ever. Connecting makes it fail them. BullMQ, which disconnects and duplicates clients by itself, does wait.
    */
-  #adoptDuplicates(client: RedisClient): void {
+  #adopt(client: RedisClient): void {
+    this.#open.add(client);
+    const disconnect = client.disconnect.bind(client);
+    client.disconnect = (reconnect = false) => {
+      if (client.status === 'reconnecting' && !reconnect) client.connect().catch(() => undefined);
+      disconnect(reconnect);
+    };
     const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => RedisClient;
     client.duplicate = ((...args: unknown[]) => {
       const copy = duplicate(...args);
-      this.#open.add(copy);
+      this.#adopt(copy);
       return copy;
     }) as typeof client.duplicate;
   }

@@ -136,6 +136,11 @@ export class Catalogue {
     return groups;
   }
 
+  /** All groups are about to be deleted: forgets them. */
+  clear(): void {
+    for (const id of this.#groups.keys()) this.#remove(id);
+  }
+
   /** Stops expecting what was not settled for these groups: it may be lost. */
   forget(concerns: (groupId: string) => boolean): void {
     for (const [id, pushes] of this.#unsettled) if (concerns(id)) for (const pushId of pushes) this.settled(pushId);

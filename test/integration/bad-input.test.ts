@@ -133,15 +133,15 @@ describe('a body that is cut short', () => {
     chunks: 'PUT /metrics/job/bad HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nm 1\n\r\n',
     'a chunk': 'PUT /metrics/job/bad HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nm 1\n',
   };
-  for (const then of ['end', 'destroy'] as const) {
-    test.for(Object.entries(cases))(`%s, then ${then}`, async ([, bytes]) => {
-      const answer = await rawRequest(gateway.port, [bytes], { then });
+  for (const ending of ['end', 'destroy'] as const) {
+    test.for(Object.entries(cases))(`%s, then ${ending}`, async ([, bytes]) => {
+      const answer = await rawRequest(gateway.port, [bytes], { ending });
       if (answer !== '') expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     });
   }
 
   test('what it held in memory is given back', async () => {
-    for (let i = 0; i < 5; i++) await rawRequest(gateway.port, [cases.length], { then: 'destroy' });
+    for (let i = 0; i < 5; i++) await rawRequest(gateway.port, [cases.length], { ending: 'destroy' });
     await expect.poll(async () => gateway.telemetry()).toMatch(/^pushgateway_inflight_bytes 0$/m);
   });
 });
@@ -150,7 +150,7 @@ test('more than --push.max-inflight-bytes under way: 429, and later they are tak
   const body = 'x'.repeat(3_000);
   const head = `PUT /metrics/job/bad HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}\r\n\r\n`;
   // It has announced 3000 bytes, and sends them only when the other was answered.
-  const slow = rawRequest(gateway.port, [head], { then: 'wait', timeoutMs: 300 }).catch(String);
+  const slow = rawRequest(gateway.port, [head], { ending: 'wait', timeoutMs: 300 }).catch(String);
   await expect.poll(async () => gateway.telemetry()).toMatch(/^pushgateway_inflight_bytes 3000$/m);
   await refused('/metrics/job/bad', { method: 'PUT', body }, 429, 'too many pushes');
   await slow;

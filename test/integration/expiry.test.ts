@@ -53,7 +53,7 @@ async function expectToLive(series: string, ttlMs: number, { sentAt, answeredAt 
 
 const pushTime = (job: string) => `push_time_seconds{instance="",job="${job}"}`;
 
-describe.concurrent('with 2 s', () => {
+describe.concurrent('lives', () => {
   test.for(Array.from({ length: 8 }, (_, i) => i))('a group pushed once, %d', async (i) => {
     await sleep(i * 130); // not all in the same tick of whatever looks for the expired
     const pushed = await push(`/metrics/job/once${i}`, 'once 1\n');
@@ -103,24 +103,22 @@ describe.concurrent('with 2 s', () => {
     ]);
     expect(sampleValue(text, 'push_failure_time_seconds', { job: 'again' })).toBe(0);
   });
-});
 
-describe.concurrent('a TTL of its own', () => {
   test.for([
-    ['in the query', '?ttl=1s', {}],
-    ['in the header', '', { 'pushgateway-ttl': '1000ms' }],
-    ['the query wins', '?ttl=1s', { 'pushgateway-ttl': '1h' }],
-  ] as const)('%s', async ([what, query, headers]) => {
-    const job = what.replaceAll(' ', '-');
+    ['asked in the query', '?ttl=1s', {}],
+    ['asked in the header', '', { 'pushgateway-ttl': '1000ms' }],
+    ['asked in both: the query wins', '?ttl=1s', { 'pushgateway-ttl': '1h' }],
+  ] as const)('a TTL %s', async ([what, query, headers]) => {
+    const job = what.replaceAll(/\W/g, '-');
     const pushed = await push(`/metrics/job/${job}${query}`, 'asked 1\n', { headers });
     await expectToLive(`asked{instance="",job="${job}"}`, 1_000, pushed);
   });
 
-  test('from a rule for its job', async () => {
+  test('a TTL from a rule for its job', async () => {
     await expectToLive('ruled{instance="",job="ci-1"}', 1_000, await push('/metrics/job/ci-1', 'ruled 1\n'));
   });
 
-  test('for one family: the group lives as long as its longest', async () => {
+  test('a TTL for one family: the group lives as long as its longest', async () => {
     const long = await push('/metrics/job/mixed?ttl=3s', 'mixed_long 1\n');
     const short = await push('/metrics/job/mixed?ttl=1s', 'mixed_short 1\n', { method: 'POST' });
     await expectToLive('mixed_short{instance="",job="mixed"}', 1_000, short);
@@ -128,14 +126,14 @@ describe.concurrent('a TTL of its own', () => {
     await expectToLive(pushTime('mixed'), 3_000, long);
   });
 
-  test('shorter than before: the last push counts', async () => {
+  test('a TTL shorter than before: the last push counts', async () => {
     await push('/metrics/job/shortened?ttl=1h', 'shortened 1\n');
     const last = await push('/metrics/job/shortened?ttl=1s', 'shortened 2\n', { method: 'POST' });
     await expectToLive('shortened{instance="",job="shortened"}', 1_000, last);
     await expectToLive(pushTime('shortened'), 1_000, last);
   });
 
-  test.for(['PUT', 'POST'])('longer than before: the last push counts, %s', async (method) => {
+  test.for(['PUT', 'POST'])('a TTL longer than before: the last push counts, %s', async (method) => {
     const path = `/metrics/job/longer-${method}`;
     await push(`${path}?ttl=500ms`, 'longer 1\n');
     const last = await push(`${path}?ttl=1500ms`, 'longer 2\n', { method });

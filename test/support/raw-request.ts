@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 
 export interface RawOptions {
   /** What happens once everything is sent; `wait` leaves that to the server. Default `wait`. */
-  then?: 'wait' | 'end' | 'destroy';
+  ending?: 'wait' | 'end' | 'destroy';
   /** Default 5 s. */
   timeoutMs?: number;
 }
@@ -12,7 +12,7 @@ export interface RawOptions {
  * would send. Rejects when it is still open at the end of the time; a reset counts as closed.
  */
 export async function rawRequest(port: number, parts: readonly string[], options: RawOptions = {}): Promise<string> {
-  const { then = 'wait', timeoutMs = 5_000 } = options;
+  const { ending = 'wait', timeoutMs = 5_000 } = options;
   return new Promise((resolve, reject) => {
     let received = '';
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
@@ -29,8 +29,8 @@ export async function rawRequest(port: number, parts: readonly string[], options
     });
     for (const part of parts.slice(0, -1)) socket.write(part);
     socket.write(parts.at(-1) ?? '', () => {
-      if (then === 'end') socket.end();
-      if (then === 'destroy') socket.destroy();
+      if (ending === 'end') socket.end();
+      if (ending === 'destroy') socket.destroy();
     });
   });
 }

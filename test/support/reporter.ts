@@ -7,7 +7,7 @@ export default class SkipReporter implements Reporter {
   onTestCaseResult(test: TestCase): void {
     const result = test.result();
     if (result.state !== 'skipped') return;
-    this.#skipped.push(`skipped: ${test.fullName}: ${result.note ?? 'no reason given'}`);
+    this.#skipped.push(`skipped: ${test.fullName}: ${(result.note ?? 'no reason given').replace(/^skipped: /, '')}`);
   }
 
   onTestRunEnd(): void {

@@ -1,0 +1,73 @@
+/**
+ * GET /api/v1/metrics, as the official gateway answers it: an array of groups, each with its families as sibling keys of
+ * `labels` and `last_push_successful`. A family of that name takes the key's place.
+ *
+ * Written piece by piece, since the whole may be large.
+ */
+import type { Family, Labels } from '../../shared/exposition/model.ts';
+import { formatFloat } from '../../shared/exposition/format-float.ts';
+import type { Snapshot, SnapshotGroup } from '../../shared/state/snapshot.ts';
+import { familyOf } from './family-of.ts';
+
+export function* metricsJson(snapshot: Snapshot): Generator<string> {
+  yield '{"status":"success","data":[';
+  let separator = '';
+  for (const group of snapshot.groups()) {
+    // An ingest series belongs to no group that the official gateway would know.
+    if (group.record.kind !== 'push') continue;
+    yield separator + JSON.stringify(groupJson(snapshot, group));
+    separator = ',';
+  }
+  yield ']}';
+}
+
+function groupJson(snapshot: Snapshot, group: SnapshotGroup): Record<string, unknown> {
+  const { labels, holdings, record } = group;
+  const lastPushMs = Math.max(record.pushedMs, record.failedMs);
+  const families = Array.from(holdings, ([name, holding]): [string, unknown] => {
+    const { type, help, arrivalMs } = holding.record;
+    const json = {
+      time_stamp: new Date(arrivalMs === 0 ? lastPushMs : arrivalMs).toISOString(),
+      type: type.toUpperCase(),
+      ...(help === '' ? {} : { help }),
+      metrics: metricsOf(familyOf(snapshot, name, holding)),
+    };
+    return [name, json];
+  });
+  return Object.fromEntries([
+    ['labels', Object.fromEntries(labels)],
+    ['last_push_successful', record.failedMs <= record.pushedMs],
+    ...families,
+  ]);
+}
+
+function metricsOf(family: Family): Record<string, unknown>[] {
+  switch (family.type) {
+    case 'counter':
+    case 'gauge':
+    case 'untyped':
+      return family.metrics.map(({ labels, value }) => ({ labels: labelsJson(labels), value: formatFloat(value) }));
+    case 'summary':
+      return family.metrics.map(({ labels, quantiles, sampleCount, sampleSum }) => ({
+        labels: labelsJson(labels),
+        quantiles: Object.fromEntries(quantiles.map(([q, value]) => [formatFloat(q), formatFloat(value)])),
+        count: String(sampleCount),
+        sum: formatFloat(sampleSum),
+      }));
+    case 'histogram':
+    case 'gauge_histogram':
+      return family.metrics.map(({ labels, buckets, sampleCount, sampleSum }) => ({
+        labels: labelsJson(labels),
+        buckets: Object.fromEntries(buckets.map(([le, count]) => [formatFloat(le), String(count)])),
+        count: String(sampleCount),
+        sum: formatFloat(sampleSum),
+      }));
+    default:
+      family satisfies never;
+      return [];
+  }
+}
+
+function labelsJson(labels: Labels): Record<string, string> {
+  return Object.fromEntries(labels);
+}

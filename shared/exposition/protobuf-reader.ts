@@ -1,0 +1,185 @@
+/**
+ * The protobuf wire format, read. https://protobuf.dev/programming-guides/encoding/
+ *
+ *     message = { tag value }        tag    = varint: field number * 8 + wire type
+ *     value   = varint               0: enum, int, uint; zigzag for sint
+ *             | 8 bytes              1: double, little endian
+ *             | varint bytes         2: string, message, packed scalars
+ *             | message tag          3: group, ends with the tag of its number and wire type 4; only ever skipped
+ *             | 4 bytes              5
+ *     varint  = at most 10 bytes, seven bits each, the lowest first; all but the last have the top bit
+ *
+ * As in Go's decoder, a known field of another wire type counts as an unknown one. Nothing is allocated on the word of a length: what is
+ * claimed must be there.
+ */
+import { isUtf8 } from 'node:buffer';
+
+export const VARINT = 0;
+export const FIXED64 = 1;
+export const BYTES = 2;
+const GROUP = 3;
+const GROUP_END = 4;
+const FIXED32 = 5;
+
+const MAX_FIELD_NUMBER = 2 ** 29 - 1;
+/** Go's limit on groups in groups. */
+const MAX_DEPTH = 10_000;
+const TWO_32 = 2 ** 32;
+
+/** The reason alone; the one who began to read knows which message it was. */
+export class WireError extends Error {}
+
+/** A cursor. `next` moves to a field; then one reading method takes its value, or `skip` does. */
+export class WireReader {
+  readonly #bytes: Buffer;
+  #pos = 0;
+  /** Of the message being read. */
+  #end: number;
+
+  /** Field number * 8 + wire type of the latest field. */
+  tag = 0;
+
+  // The latest varint.
+  #low = 0;
+  #high = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#end = bytes.byteLength;
+  }
+
+  get atEnd(): boolean {
+    return this.#pos === this.#end;
+  }
+
+  next(): boolean {
+    if (this.#pos === this.#end) return false;
+    this.#readVarint();
+    this.tag = this.#low + this.#high * TWO_32;
+    const field = Math.floor(this.tag / 8);
+    if (field < 1 || field > MAX_FIELD_NUMBER) throw new WireError('invalid field number');
+    return true;
+  }
+
+  skip(): void {
+    const groups: number[] = [];
+    do {
+      const field = Math.floor(this.tag / 8);
+      const wireType = this.tag % 8;
+      if (wireType === VARINT) this.#readVarint();
+      else if (wireType === FIXED64) this.#advance(8);
+      else if (wireType === FIXED32) this.#advance(4);
+      else if (wireType === BYTES) this.#advance(this.#readLength());
+      else if (wireType === GROUP && groups.length < MAX_DEPTH) groups.push(field);
+      else if (wireType !== GROUP_END || groups.pop() !== field) throw new WireError('invalid wire type');
+      if (groups.length > 0 && !this.next()) throw new WireError('unexpected end');
+    } while (groups.length > 0);
+  }
+
+  /** A message whose length stands before it: `read` sees only its bytes. */
+  message(read: (reader: WireReader) => void): void {
+    const length = this.#readLength();
+    const outerEnd = this.#end;
+    this.#end = this.#pos + length;
+    read(this);
+    this.#end = outerEnd;
+  }
+
+  string(): string {
+    const length = this.#readLength();
+    const start = this.#pos;
+    this.#pos += length;
+    // Most are short and ASCII, and looking is cheaper than asking.
+    for (let i = start; i < this.#pos; i++) {
+      if ((this.#bytes[i] ?? 0) >= 0x80) return this.#utf8(start);
+    }
+    return this.#bytes.latin1Slice(start, this.#pos);
+  }
+
+  double(): number {
+    this.#advance(8);
+    return this.#bytes.readDoubleLE(this.#pos - 8);
+  }
+
+  /** Rounded above 2^53. */
+  uint64(): number {
+    this.#readVarint();
+    return this.#high * TWO_32 + this.#low;
+  }
+
+  int64(): number {
+    this.#readVarint();
+    return (this.#high | 0) * TWO_32 + this.#low;
+  }
+
+  sint64(): number {
+    this.#readVarint();
+    const magnitude = (this.#high >>> 1) * TWO_32 + (((this.#low >>> 1) | (this.#high << 31)) >>> 0);
+    return (this.#low & 1) === 0 ? magnitude : -magnitude - 1;
+  }
+
+  uint32(): number {
+    this.#readVarint();
+    return this.#low;
+  }
+
+  int32(): number {
+    this.#readVarint();
+    return this.#low | 0;
+  }
+
+  sint32(): number {
+    this.#readVarint();
+    return (this.#low >>> 1) ^ -(this.#low & 1);
+  }
+
+  /** Scalars in one value, as newer writers may pack them. */
+  packed(read: () => void): void {
+    this.message(() => {
+      while (!this.atEnd) read();
+    });
+  }
+
+  #utf8(start: number): string {
+    const bytes = this.#bytes.subarray(start, this.#pos);
+    if (!isUtf8(bytes)) throw new WireError('a string is not UTF-8');
+    return bytes.utf8Slice();
+  }
+
+  #readLength(): number {
+    const length = this.uint64();
+    const left = this.#end - this.#pos;
+    if (length > left) throw new WireError(`${String(length)} bytes are announced, but only ${String(left)} follow`);
+    return length;
+  }
+
+  #advance(count: number): void {
+    this.#pos += count;
+    if (this.#pos > this.#end) throw new WireError('unexpected end');
+  }
+
+  #readVarint(): void {
+    let low = 0;
+    let high = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      if (this.#pos >= this.#end) throw new WireError('unexpected end');
+      const byte = this.#bytes[this.#pos++] ?? 0;
+      const bits = byte & 0x7f;
+      if (shift < 28) {
+        low |= bits << shift;
+      } else if (shift === 28) {
+        low |= bits << 28;
+        high = bits >>> 4;
+      } else {
+        if (shift === 63 && byte > 1) break;
+        high |= bits << (shift - 32);
+      }
+      if (byte < 0x80) {
+        this.#low = low >>> 0;
+        this.#high = high >>> 0;
+        return;
+      }
+    }
+    throw new WireError('a varint has more than 64 bits');
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * The protobuf wire format, written; its grammar is in protobuf-reader.ts.
+ */
+import { BYTES, FIXED64, VARINT } from './protobuf-reader.ts';
+
+const TWO_32 = 2 ** 32;
+
+export class WireWriter {
+  #bytes = Buffer.allocUnsafeSlow(1024);
+  #length = 0;
+
+  /** A copy of what was written. */
+  finish(): Buffer {
+    return Buffer.from(this.#bytes.subarray(0, this.#length));
+  }
+
+  /** A whole number from 0 to 2^64. */
+  uint64(field: number, value: number): void {
+    this.#tag(field, VARINT);
+    this.varint(value);
+  }
+
+  int64(field: number, value: number): void {
+    this.#tag(field, VARINT);
+    // Negative numbers are written as two's complement.
+    if (value < 0) this.#varint(Math.floor(value / TWO_32) >>> 0, value >>> 0);
+    else this.varint(value);
+  }
+
+  sint64(field: number, value: number): void {
+    this.#tag(field, VARINT);
+    const sign = value < 0 ? 1 : 0;
+    const magnitude = value < 0 ? -value - 1 : value;
+    const high = Math.floor(magnitude / TWO_32);
+    const low = magnitude % TWO_32;
+    this.#varint(((high << 1) | (low >>> 31)) >>> 0, ((low << 1) | sign) >>> 0);
+  }
+
+  sint32(field: number, value: number): void {
+    this.#tag(field, VARINT);
+    this.#varint(0, ((value << 1) ^ (value >> 31)) >>> 0);
+  }
+
+  double(field: number, value: number): void {
+    this.#tag(field, FIXED64);
+    this.#reserve(8);
+    this.#length = this.#bytes.writeDoubleLE(value, this.#length);
+  }
+
+  string(field: number, value: string): void {
+    this.#tag(field, BYTES);
+    const length = Buffer.byteLength(value);
+    this.varint(length);
+    this.#reserve(length);
+    this.#length += this.#bytes.write(value, this.#length);
+  }
+
+  message(field: number, write: () => void): void {
+    this.#tag(field, BYTES);
+    this.delimited(write);
+  }
+
+  /** What `write` writes, with its length before it. */
+  delimited(write: () => void): void {
+    // Most are shorter than 128 bytes, so room is left for a length of one byte; others are moved.
+    this.#reserve(1);
+    const start = ++this.#length;
+    write();
+    const length = this.#length - start;
+    this.#length = start - 1;
+    this.varint(length);
+    const moved = this.#length - start;
+    if (moved > 0) this.#reserve(length);
+    if (moved > 0) this.#bytes.copyWithin(start + moved, start, start + length);
+    this.#length += length;
+  }
+
+  varint(value: number): void {
+    if (value >= 2 ** 64) this.#varint(TWO_32 - 1, TWO_32 - 1); // What rounded up to 2^64.
+    else this.#varint(Math.floor(value / TWO_32), value % TWO_32);
+  }
+
+  #tag(field: number, wireType: number): void {
+    this.#varint(0, field * 8 + wireType);
+  }
+
+  #varint(highBits: number, lowBits: number): void {
+    this.#reserve(10);
+    let high = highBits;
+    let low = lowBits;
+    while (high > 0 || low >= 0x80) {
+      this.#bytes[this.#length++] = (low & 0x7f) | 0x80;
+      low = ((low >>> 7) | (high << 25)) >>> 0;
+      high >>>= 7;
+    }
+    this.#bytes[this.#length++] = low;
+  }
+
+  #reserve(count: number): void {
+    if (this.#length + count <= this.#bytes.byteLength) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.byteLength * 2, this.#length + count));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
+}

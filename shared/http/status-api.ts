@@ -1,0 +1,45 @@
+/** /api/v1/status and what all of /api/v1 has in common: it may be called from other sites, and is never cached. */
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { Config } from '../config/config.ts';
+import { describeConfig } from '../config/describe.ts';
+import { packageVersion } from '../config/version.ts';
+
+const CORS_HEADERS = {
+  'Access-Control-Allow-Headers': 'Accept, Authorization, Content-Type, Origin',
+  'Access-Control-Allow-Methods': 'GET, POST, DELETE, OPTIONS',
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Expose-Headers': 'Date',
+  'Cache-Control': 'no-cache, no-store, must-revalidate',
+} as const;
+
+export const API_PATH = '/api/v1';
+
+export function apiHeaders(reply: FastifyReply): FastifyReply {
+  return reply.headers(CORS_HEADERS).type('application/json');
+}
+
+export function buildInformation(): Record<string, string> {
+  return {
+    version: packageVersion(),
+    revision: '',
+    branch: '',
+    buildUser: '',
+    buildDate: '',
+    goVersion: '',
+    nodeVersion: process.version,
+  };
+}
+
+export function serveStatus(app: FastifyInstance, config: Config, startedAt: Date): void {
+  const data = {
+    flags: describeConfig(config),
+    start_time: startedAt.toISOString(),
+    build_information: buildInformation(),
+  };
+  app.get(`${API_PATH}/status`, { config: { handlerName: 'api/v1/status' } }, async (_request, reply) => {
+    return await apiHeaders(reply).send(JSON.stringify({ status: 'success', data }));
+  });
+  app.options(`${API_PATH}/*`, { config: { handlerName: 'api/v1/options' } }, async (_request, reply) => {
+    return await apiHeaders(reply).code(200).send('');
+  });
+}
