@@ -49,6 +49,8 @@ export class Gateway {
     this.#logger = logger;
     const registry = new Registry();
     collectDefaultMetrics({ register: registry });
+    // Gauges that are named like counters, which promtool refuses; the same by type remain.
+    for (const name of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${name}_total`);
     if (config.redis.embedded) this.#embedded = new EmbeddedServer(config.dataDir, logger);
     const endpoints = this.#embedded && [{ kind: 'unix' as const, path: this.#embedded.socketPath }];
     this.#connections = new Connections(config.redis, logger, endpoints);

@@ -12,7 +12,8 @@ import { applyGroupingLabels, sortLabels } from '../../shared/exposition/group-l
 import type { Families, Labels } from '../../shared/exposition/model.ts';
 import { makeGroup, shardOf } from '../../shared/grouping/group.ts';
 import { parseGroupingPath } from '../../shared/grouping/parse-path.ts';
-import { readBody, type InflightBytes } from '../../shared/http/read-body.ts';
+import { inflate } from '../../shared/http/content-encoding.ts';
+import { BodyError, readBody, type InflightBytes } from '../../shared/http/read-body.ts';
 import type { PushLog } from '../../shared/redis/push-log.ts';
 import type { CataloguedPush } from '../../shared/state/catalogue.ts';
 import { deadlineOf, type BodyFormat, type GroupVerb, type Push, type Verb } from '../../shared/state/push.ts';
@@ -75,7 +76,14 @@ export async function acceptGroupPush(
     };
   };
 
-  if (verb === 'DELETE') return await append(context, request, arrivalMs, [part(NO_BODY, new Map())]);
+  if (verb === 'DELETE') {
+    const remove = async (): Promise<PushAnswer> =>
+      await append(context, request, arrivalMs, [part(NO_BODY, new Map())]);
+    // A body means nothing here, but one that is not of its encoding is refused, as the official gateway does.
+    return request.headers['content-encoding'] === undefined
+      ? await remove()
+      : await withBody(context, request, remove);
+  }
 
   return await withBody(context, request, async (body) => {
     const families = applyGroupingLabels(decodeBody(body, format), labels);
@@ -156,12 +164,20 @@ async function withBody(
   request: FastifyRequest,
   use: (body: Buffer) => Promise<PushAnswer>,
 ): Promise<PushAnswer> {
-  const body = await readBody(request.raw, config.push.maxBodyBytes, inflight);
-  telemetry.received(request.method, body.length);
+  const { maxBodyBytes } = config.push;
+  const received = await readBody(request.raw, maxBodyBytes, inflight);
+  telemetry.received(request.method, received.length);
+  let held = received.length;
   try {
+    const body = await inflate(received, request.headers['content-encoding'], maxBodyBytes);
+    if (body !== received) {
+      if (!inflight.take(body.length))
+        throw new BodyError('overloaded', 'too many pushes are under way; try again later');
+      held += body.length;
+    }
     return await use(body);
   } finally {
-    inflight.give(body.length);
+    inflight.give(held);
   }
 }
 

@@ -93,7 +93,7 @@ export class WireReader {
     for (let i = start; i < this.#pos; i++) {
       if ((this.#bytes[i] ?? 0) >= 0x80) return this.#utf8(start);
     }
-    return this.#bytes.latin1Slice(start, this.#pos);
+    return this.#bytes.toString('latin1', start, this.#pos);
   }
 
   double(): number {
@@ -143,7 +143,7 @@ export class WireReader {
   #utf8(start: number): string {
     const bytes = this.#bytes.subarray(start, this.#pos);
     if (!isUtf8(bytes)) throw new WireError('a string is not UTF-8');
-    return bytes.utf8Slice();
+    return bytes.toString('utf8');
   }
 
   #readLength(): number {

@@ -67,16 +67,19 @@ export class WireWriter {
     const start = ++this.#length;
     write();
     const length = this.#length - start;
+    let more = 0;
+    for (let rest = length; rest >= 0x80; rest /= 0x80) more++;
+    this.#reserve(more + 10);
+    if (more > 0) this.#bytes.copyWithin(start + more, start, this.#length);
+    const end = this.#length + more;
     this.#length = start - 1;
     this.varint(length);
-    const moved = this.#length - start;
-    if (moved > 0) this.#reserve(length);
-    if (moved > 0) this.#bytes.copyWithin(start + moved, start, start + length);
-    this.#length += length;
+    this.#length = end;
   }
 
   varint(value: number): void {
-    if (value >= 2 ** 64) this.#varint(TWO_32 - 1, TWO_32 - 1); // What rounded up to 2^64.
+    if (value >= 2 ** 64)
+      this.#varint(TWO_32 - 1, TWO_32 - 1); // What rounded up to 2^64.
     else this.#varint(Math.floor(value / TWO_32), value % TWO_32);
   }
 

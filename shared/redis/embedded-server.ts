@@ -78,7 +78,8 @@ export class EmbeddedServer {
       'set-proc-title': 'yes',
     };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-    const child = spawn('redis-server', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    // Its own process group: Ctrl-C in a terminal goes to the whole group, and it has to outlive our draining.
+    const child = spawn('redis-server', args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     child.on('error', (error) => {
       const missing = 'code' in error && error.code === 'ENOENT';
       const hint = missing

@@ -1,0 +1,122 @@
+/**
+ * Reads families; the messages are listed in protobuf-codec.ts, those of a metric are read by protobuf-metric.ts.
+ */
+import { GatewayError } from '../errors.ts';
+import type { Families, Family, MetricType } from './model.ts';
+import { isLegacyLabelName, isLegacyMetricName } from './names.ts';
+import { MetricDraft } from './protobuf-metric.ts';
+import { BYTES, VARINT, WireError, WireReader } from './protobuf-reader.ts';
+import { quote } from './quote.ts';
+
+export interface DecodeProtobufOptions {
+  /** Metric and label names may be any UTF-8; else only the legacy characters. */
+  utf8Names?: boolean;
+}
+
+/**
+ * Reads a whole body. Of families with the same name the last counts; a family without metrics is kept. Throws `exposition_invalid` for
+ * what is not such a stream, and for what could not be shown: no or an invalid name, an unknown type, strings that are not UTF-8; and
+ * `push_inconsistent` for a metric that is not of its family's type.
+ */
+export function decodeProtobuf(body: Uint8Array, options: DecodeProtobufOptions = {}): Families {
+  const families: Families = new Map();
+  const reader = new WireReader(body);
+  for (let count = 1; !reader.atEnd; count++) {
+    const draft = new FamilyMessage();
+    try {
+      reader.message(() => {
+        draft.read(reader);
+      });
+      const family = draft.finish(options.utf8Names === true);
+      families.set(family.name, family);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      const which = draft.name === '' ? '' : ` (${quote(draft.name)})`;
+      const message = `protobuf parsing error in message ${String(count)}${which}: ${error.message}`;
+      throw new GatewayError('exposition_invalid', message, { cause: error });
+    }
+  }
+  return families;
+}
+
+/** By their numbers. */
+const TYPES: readonly MetricType[] = ['counter', 'gauge', 'summary', 'untyped', 'histogram', 'gauge_histogram'];
+
+class FamilyMessage {
+  name = '';
+  #help = '';
+  #type = 0;
+  #unit: string | undefined;
+  readonly #metrics: MetricDraft[] = [];
+
+  read(reader: WireReader): void {
+    while (reader.next()) {
+      if (reader.tag === 1 * 8 + BYTES) this.name = reader.string();
+      else if (reader.tag === 2 * 8 + BYTES) this.#help = reader.string();
+      else if (reader.tag === 3 * 8 + VARINT) this.#type = reader.int32();
+      else if (reader.tag === 4 * 8 + BYTES) this.#readMetric(reader);
+      else if (reader.tag === 5 * 8 + BYTES) this.#unit = reader.string();
+      else reader.skip();
+    }
+  }
+
+  #readMetric(reader: WireReader): void {
+    const metric = new MetricDraft();
+    reader.message(() => {
+      metric.read(reader);
+    });
+    this.#metrics.push(metric);
+  }
+
+  finish(utf8Names: boolean): Family {
+    if (this.name === '') throw new WireError('the metric family has no name');
+    if (!utf8Names && !isLegacyMetricName(this.name)) throw new WireError('invalid metric name');
+    const type = TYPES[this.#type];
+    if (type === undefined) throw new WireError(`unknown metric type ${String(this.#type)}`);
+    if (!utf8Names) this.#checkLabelNames();
+    const family = this.#withMetrics(type);
+    if (this.#unit !== undefined) family.unit = this.#unit;
+    return family;
+  }
+
+  #checkLabelNames(): void {
+    for (const { labels } of this.#metrics) {
+      for (const [name] of labels) {
+        if (!isLegacyLabelName(name)) throw new WireError(`invalid label name ${quote(name)}`);
+      }
+    }
+  }
+
+  #withMetrics(type: MetricType): Family {
+    const { name } = this;
+    const help = this.#help;
+    switch (type) {
+      case 'counter':
+      case 'gauge':
+      case 'untyped':
+        return { name, help, type, metrics: this.#all((metric) => metric.simple(type)) };
+      case 'summary':
+        return { name, help, type, metrics: this.#all((metric) => metric.summary()) };
+      case 'histogram':
+      case 'gauge_histogram':
+        return { name, help, type, metrics: this.#all((metric) => metric.histogram()) };
+    }
+    return type satisfies never;
+  }
+
+  #all<M>(of: (metric: MetricDraft) => M | undefined): M[] {
+    const metrics: M[] = [];
+    for (const draft of this.#metrics) {
+      const metric = of(draft);
+      if (metric === undefined) {
+        const type = (TYPES[this.#type] ?? '').toUpperCase();
+        throw new GatewayError(
+          'push_inconsistent',
+          `collected metric ${quote(this.name)} ${draft.describe()} is not a ${type}`,
+        );
+      }
+      metrics.push(metric);
+    }
+    return metrics;
+  }
+}

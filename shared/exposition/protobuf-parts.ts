@@ -1,0 +1,43 @@
+/**
+ * Reads the messages that several others contain; they are listed in protobuf-codec.ts.
+ */
+import type { Exemplar, LabelPair, Timestamp } from './model.ts';
+import { BYTES, FIXED64, VARINT, type WireReader } from './protobuf-reader.ts';
+
+export interface ExemplarDraft extends Exemplar {
+  labels: LabelPair[];
+}
+
+export function readLabel(reader: WireReader): LabelPair {
+  let name = '';
+  let value = '';
+  reader.message(() => {
+    while (reader.next()) {
+      if (reader.tag === 1 * 8 + BYTES) name = reader.string();
+      else if (reader.tag === 2 * 8 + BYTES) value = reader.string();
+      else reader.skip();
+    }
+  });
+  return [name, value];
+}
+
+export function readExemplar(reader: WireReader, into: ExemplarDraft): void {
+  reader.message(() => {
+    while (reader.next()) {
+      if (reader.tag === 1 * 8 + BYTES) into.labels.push(readLabel(reader));
+      else if (reader.tag === 2 * 8 + FIXED64) into.value = reader.double();
+      else if (reader.tag === 3 * 8 + BYTES) readTimestamp(reader, (into.timestamp ??= { seconds: 0, nanos: 0 }));
+      else reader.skip();
+    }
+  });
+}
+
+export function readTimestamp(reader: WireReader, into: Timestamp): void {
+  reader.message(() => {
+    while (reader.next()) {
+      if (reader.tag === 1 * 8 + VARINT) into.seconds = reader.int64();
+      else if (reader.tag === 2 * 8 + VARINT) into.nanos = reader.int32();
+      else reader.skip();
+    }
+  });
+}
