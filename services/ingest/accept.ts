@@ -16,8 +16,9 @@ import { inflate } from '../../shared/http/content-encoding.ts';
 import { BodyError, readBody, type InflightBytes } from '../../shared/http/read-body.ts';
 import type { PushLog } from '../../shared/redis/push-log.ts';
 import type { CataloguedPush } from '../../shared/state/catalogue.ts';
-import { deadlineOf, type BodyFormat, type GroupVerb, type Push, type Verb } from '../../shared/state/push.ts';
+import { deadlineOf, type GroupVerb, type Push, type Verb } from '../../shared/state/push.ts';
 import { ACCEPTED, APPLIED, type PushAnswer } from './answer.ts';
+import { bodyFormat } from './body-format.ts';
 import type { Consistency } from './consistency.ts';
 import type { Outcomes } from './outcomes.ts';
 import { preferredWaitMs, requestedTtlMs } from './preferences.ts';
@@ -59,7 +60,7 @@ export async function acceptGroupPush(
   const labels = parseGroupingPath(rawPath, { utf8Names: config.push.enableUtf8Names });
   const job = labels.find(([name]) => name === 'job')?.[1] ?? '';
   const ttlMs = requestedTtlMs(request.url, request.headers) ?? ttlForJob(config, job);
-  const format = textFormat(config);
+  const format = bodyFormat(config, request.headers['content-type']);
   const groupId = makeGroup('push', labels).id;
   const shard = shardOf(groupId, config.redis.shards);
   const pushOf = (as: Verb, body: Buffer): Push => {
@@ -109,19 +110,21 @@ export async function acceptSeries(context: AcceptContext, request: FastifyReque
   const { config } = context;
   const arrivalMs = Date.now();
   const asked = requestedTtlMs(request.url, request.headers);
-  const format = textFormat(config);
+  const format = bodyFormat(config, request.headers['content-type']);
   return await withBody(context, request, async (body) => {
     const families = sortLabels(decodeBody(body, format));
     checkPush(families);
     const ttlOf = (labels: Labels): number =>
       asked ?? ttlForJob(config, labels.find(([name]) => name === 'job')?.[1] ?? '');
-    const parts = splitIntoShards(families, config.redis.shards, ttlOf).map(({ shard, ttlMs, groups, text }): Part => {
-      const id = nextId();
-      const push: Push = { id, verb: 'POST', kind: 'ingest', labels: [], arrivalMs, ttlMs, format, body: text };
-      const common = { id, verb: 'POST', kind: 'ingest', deadlineMs: deadlineOf(push) } as const;
-      const catalogued = groups.map((group) => ({ ...common, ...group }));
-      return { shard, push, catalogued };
-    });
+    const parts = splitIntoShards(families, config.redis.shards, ttlOf, format).map(
+      ({ shard, ttlMs, groups, body: own }): Part => {
+        const id = nextId();
+        const push: Push = { id, verb: 'POST', kind: 'ingest', labels: [], arrivalMs, ttlMs, format, body: own };
+        const common = { id, verb: 'POST', kind: 'ingest', deadlineMs: deadlineOf(push) } as const;
+        const catalogued = groups.map((group) => ({ ...common, ...group }));
+        return { shard, push, catalogued };
+      },
+    );
     await admit(context, parts);
     return await append(context, request, arrivalMs, parts);
   });
@@ -208,8 +211,4 @@ async function append(
     return { ...ACCEPTED, text: 'the push was accepted but could not be applied; it is among the dead letters' };
   }
   return settled.includes(undefined) ? ACCEPTED : APPLIED;
-}
-
-function textFormat(config: Config): BodyFormat {
-  return config.push.enableUtf8Names ? 'text-utf8' : 'text';
 }

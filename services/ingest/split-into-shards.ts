@@ -3,20 +3,27 @@
  * where it lives. Series that share a shard and a TTL travel as one push. Pure.
  */
 import type { Families, Family, Labels } from '../../shared/exposition/model.ts';
+import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
 import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
 import { splitByLabelSet } from '../../shared/exposition/split-series.ts';
 import { makeGroup, shardOf } from '../../shared/grouping/group.ts';
+import type { BodyFormat } from '../../shared/state/push.ts';
 
 export interface ShardPart {
   readonly shard: number;
   readonly ttlMs: number;
-  /** Exposition text of the series. */
-  readonly text: Buffer;
+  /** The series, in the format of the push. */
+  readonly body: Buffer;
   /** The same by group. */
   readonly groups: readonly { readonly groupId: string; readonly labels: Labels; readonly families: Families }[];
 }
 
-export function splitIntoShards(families: Families, shards: number, ttlOf: (labels: Labels) => number): ShardPart[] {
+export function splitIntoShards(
+  families: Families,
+  shards: number,
+  ttlOf: (labels: Labels) => number,
+  format: BodyFormat,
+): ShardPart[] {
   const parts = new Map<
     string,
     { shard: number; ttlMs: number; families: Families; groups: ShardPart['groups'][number][] }
@@ -31,7 +38,7 @@ export function splitIntoShards(families: Families, shards: number, ttlOf: (labe
     part.groups.push({ groupId, labels, families: own });
     for (const family of own.values()) add(part.families, family);
   }
-  return [...parts.values()].map(({ families: all, ...part }) => ({ ...part, text: Buffer.from(render(all)) }));
+  return [...parts.values()].map(({ families: all, ...part }) => ({ ...part, body: encode(all, format) }));
 }
 
 function add(families: Families, family: Family): void {
@@ -41,10 +48,12 @@ function add(families: Families, family: Family): void {
   else (held.metrics as unknown[]).push(...family.metrics);
 }
 
-function render(families: Families): string {
+function encode(families: Families, format: BodyFormat): Buffer {
+  if (format === 'protobuf' || format === 'protobuf-utf8')
+    return Buffer.concat([...families.values()].map(encodeFamily));
   let text = '';
   for (const family of families.values()) {
     text += renderHeader(family.name, family.help, family.type) + renderSamples(family);
   }
-  return text;
+  return Buffer.from(text);
 }

@@ -4,10 +4,11 @@
  *
  * Written piece by piece, since the whole may be large.
  */
-import type { Family, Labels } from '../../shared/exposition/model.ts';
+import type { Family, HistogramMetric, Labels } from '../../shared/exposition/model.ts';
 import { formatFloat } from '../../shared/exposition/format-float.ts';
 import type { Snapshot, SnapshotGroup } from '../../shared/state/snapshot.ts';
 import { familyOf } from './family-of.ts';
+import { nativeBuckets } from './native-buckets.ts';
 
 export function* metricsJson(snapshot: Snapshot): Generator<string> {
   yield '{"status":"success","data":[';
@@ -55,17 +56,30 @@ function metricsOf(family: Family): Record<string, unknown>[] {
         sum: formatFloat(sampleSum),
       }));
     case 'histogram':
+      return family.metrics.map(histogramJson);
     case 'gauge_histogram':
-      return family.metrics.map(({ labels, buckets, sampleCount, sampleSum }) => ({
-        labels: labelsJson(labels),
-        buckets: Object.fromEntries(buckets.map(([le, count]) => [formatFloat(le), String(count)])),
-        count: String(sampleCount),
-        sum: formatFloat(sampleSum),
-      }));
+      // The official API does not know the type, and shows the value that it has not.
+      return family.metrics.map(({ labels }) => ({ labels: labelsJson(labels), value: '0' }));
     default:
       family satisfies never;
       return [];
   }
+}
+
+function histogramJson(metric: HistogramMetric): Record<string, unknown> {
+  const { labels, buckets, sampleCount, sampleSum, native } = metric;
+  const common = { labels: labelsJson(labels), sum: formatFloat(sampleSum) };
+  // A float count above 0 counts; else the whole number beside it.
+  const count = (value: number): string =>
+    (metric.floatCounts === true || !Number.isInteger(value)) && value > 0 ? formatFloat(value) : String(value);
+  if (native !== undefined && native.negativeSpans.length + native.positiveSpans.length > 0) {
+    return { ...common, count: count(sampleCount), buckets: nativeBuckets(metric, native) };
+  }
+  return {
+    ...common,
+    buckets: Object.fromEntries(buckets.map(([le, value]) => [formatFloat(le), count(value)])),
+    count: count(sampleCount),
+  };
 }
 
 function labelsJson(labels: Labels): Record<string, string> {

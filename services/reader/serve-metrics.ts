@@ -1,11 +1,15 @@
-/** GET /metrics: hands out the snapshot's ready buffers. */
+/** GET /metrics: hands out the snapshot's ready buffers, in the format and compression that the scraper prefers. */
 import { Readable } from 'node:stream';
+import * as zlib from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
+import { CONTENT_TYPES, negotiateEncoding, negotiateFormat, type ScrapeEncoding } from './negotiate.ts';
+import { protobufScrape } from './protobuf-scrape.ts';
 import type { ReaderTelemetry } from './telemetry.ts';
 
-const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+/** zstd came with Node 22.15. */
+const ENCODINGS: readonly ScrapeEncoding[] = 'createZstdCompress' in zlib ? ['zstd', 'gzip'] : ['gzip'];
 
 export function serveMetrics(
   app: FastifyInstance,
@@ -14,7 +18,7 @@ export function serveMetrics(
   feed: ChangeFeed,
   telemetry: ReaderTelemetry,
 ): void {
-  app.get(path, async (_request, reply) => {
+  app.get(path, async (request, reply) => {
     const end = telemetry.startScrape();
     reply.raw.once('close', () => end(reply.raw.statusCode));
     if (!feed.isComplete) {
@@ -26,11 +30,26 @@ export function serveMetrics(
         .send('the snapshot is not loaded yet\n');
     }
     snapshot.expire(Date.now());
-    const buffers = snapshot.text();
-    const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
-    return await reply
-      .type(CONTENT_TYPE)
-      .header('Content-Length', length)
-      .send(Readable.from(buffers, { objectMode: false }));
+    const format = negotiateFormat(request.headers.accept);
+    const encoding = negotiateEncoding(request.headers['accept-encoding']?.toString(), ENCODINGS);
+    // Taken at once: what changes while it is sent is for the next scrape.
+    const buffers = format === 'text' ? snapshot.text() : [...protobufScrape(snapshot)];
+    const body = Readable.from(buffers, { objectMode: false });
+    reply.type(CONTENT_TYPES[format]).header('Vary', 'Accept, Accept-Encoding');
+    if (encoding === 'identity') {
+      return await reply
+        .header(
+          'Content-Length',
+          buffers.reduce((sum, { length }) => sum + length, 0),
+        )
+        .send(body);
+    }
+    return await reply.header('Content-Encoding', encoding).send(body.pipe(compressor(encoding)));
   });
+}
+
+function compressor(encoding: 'gzip' | 'zstd'): NodeJS.ReadWriteStream {
+  const { createZstdCompress } = zlib as { createZstdCompress?: () => NodeJS.ReadWriteStream };
+  if (encoding === 'zstd' && createZstdCompress !== undefined) return createZstdCompress();
+  return zlib.createGzip({ level: zlib.constants.Z_BEST_SPEED });
 }

@@ -5,6 +5,8 @@
 import { decodeBody } from '../../shared/exposition/decode-body.ts';
 import { applyGroupingLabels } from '../../shared/exposition/group-labels.ts';
 import type { Families, Labels } from '../../shared/exposition/model.ts';
+import { textSaysAll } from '../../shared/exposition/exact.ts';
+import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
 import { renderSamples } from '../../shared/exposition/render-text.ts';
 import { splitByLabelSet } from '../../shared/exposition/split-series.ts';
 import { encodeLabels, makeGroup } from '../../shared/grouping/group.ts';
@@ -35,7 +37,8 @@ function encodeFamilies(families: Families, push: Push, stamp: Stamp): (string |
   const written = { stamp, deadlineMs: deadlineOf(push), arrivalMs: push.arrivalMs };
   for (const family of families.values()) {
     const text = renderSamples(family);
-    const content = { type: family.type, help: family.help, samples: countLines(text), text };
+    const shown = { type: family.type, help: family.help, samples: countLines(text), text };
+    const content = textSaysAll(family) ? shown : { ...shown, exact: encodeFamily(family) };
     encoded.push(family.name, encodeFamilyRecord(written, content));
   }
   return encoded;

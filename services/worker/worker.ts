@@ -91,8 +91,9 @@ export class WorkerService implements Service {
     this.#ready = false;
     this.#abort.abort();
     // A blocking read that is cut off may have been given pushes, which would stay pending until somebody claims them.
-    const lanes = Promise.all(this.#lanes);
-    await Promise.race([lanes, sleep(2 * BLOCK_MS)]);
+    const ended = new AbortController();
+    const lanes = Promise.all(this.#lanes).finally(() => ended.abort());
+    await sleep(2 * BLOCK_MS, ended.signal);
     for (const client of this.#blocking) this.#context.connections.close(client);
     await lanes;
     await this.#housekeeping?.destroy();

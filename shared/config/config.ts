@@ -56,6 +56,8 @@ export interface Config {
   readonly web: {
     /** Never empty: `:port` when no address was given. */
     readonly listen: readonly ListenAddress[];
+    /** Listen on the sockets that systemd passes, and not on `listen`. */
+    readonly systemdSocket: boolean;
     readonly configFile: string;
     readonly externalUrl: string;
     /** Derived from externalUrl: '' or '/path', without a slash at the end. For links in pages. */

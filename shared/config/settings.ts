@@ -160,6 +160,9 @@ const web: readonly Setting[] = [
     defaultNote: 'every interface, at --port',
     help: 'Address to listen on: host:port, :9091, [::1]:9091 or unix:/path. Repeatable; --port is then not used.',
   }),
+  setting('web.systemd-socket', 'web.systemdSocket', flag, {
+    help: 'Use systemd socket activation listeners instead of port listeners (Linux only).',
+  }),
   setting('web.config.file', 'web.configFile', text, {
     help: 'Path to a web configuration file (TLS, basic authentication), as of the Prometheus exporter toolkit.',
   }),

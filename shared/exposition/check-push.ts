@@ -5,9 +5,10 @@
  */
 import { GatewayError } from '../errors.ts';
 import { encodeLabels } from '../grouping/labels.ts';
+import { nativeFault } from './check-native.ts';
 import { formatFloat } from './format-float.ts';
 import { haveSameNames, sortedByName } from './group-labels.ts';
-import type { Families, Family, Labels, Metric, MetricType } from './model.ts';
+import type { Families, Family, HistogramMetric, Labels, Metric, MetricType } from './model.ts';
 import { quote } from './quote.ts';
 
 /** Throws `push_inconsistent` with the first fault found. */
@@ -72,7 +73,7 @@ function checkSeries(family: Family): void {
       checkNames(family, metric, boundLabel);
       checked = metric.labels;
     }
-    if ('buckets' in metric) checkBounds(family, metric, metric.buckets, 'buckets with the same upper bound');
+    if ('buckets' in metric) checkHistogram(family, metric);
     else if ('quantiles' in metric) checkBounds(family, metric, metric.quantiles, 'values for the same quantile');
     if (family.metrics.length > 1 && !keys.add(metric.labels)) {
       refuse(`${describe(family, metric)} was collected before with the same name and label values`);
@@ -98,6 +99,12 @@ function checkNames(family: Family, metric: Metric, boundLabel: string | undefin
     if (name === boundLabel) refuse(`${describe(family, metric)} must not have an explicit ${quote(name)} label`);
     previous = name;
   }
+}
+
+function checkHistogram(family: Family, metric: HistogramMetric): void {
+  checkBounds(family, metric, metric.buckets, 'buckets with the same upper bound');
+  const fault = nativeFault(metric);
+  if (fault !== undefined) refuse(`${describe(family, metric)} ${fault}`);
 }
 
 /** The official gateway would show such series twice. */

@@ -5,9 +5,10 @@
 import type { BodyFormat } from '../state/push.ts';
 import type { Families } from './model.ts';
 import { parseText } from './parse-text.ts';
+import { decodeProtobuf } from './protobuf-codec.ts';
 import { decodeUtf8 } from './utf8.ts';
 
-/** Throws GatewayError `exposition_invalid`. */
+/** Throws GatewayError `exposition_invalid`, or `push_inconsistent` for protobuf metrics that are not of their family's type. */
 export function decodeBody(body: Uint8Array, format: BodyFormat): Families {
   switch (format) {
     case 'text':
@@ -15,7 +16,9 @@ export function decodeBody(body: Uint8Array, format: BodyFormat): Families {
     case 'text-utf8':
       return parseText(decodeUtf8(body), { utf8Names: true });
     case 'protobuf':
-      throw new Error('protobuf is not supported yet');
+      return decodeProtobuf(body);
+    case 'protobuf-utf8':
+      return decodeProtobuf(body, { utf8Names: true });
     default:
       format satisfies never;
       throw new Error(`unknown body format "${String(format)}"`);

@@ -22,6 +22,8 @@ const GROUP_END = 4;
 const FIXED32 = 5;
 
 const MAX_FIELD_NUMBER = 2 ** 29 - 1;
+/** Go's limit within groups, where it does not look closely. */
+const MAX_SKIPPED_NUMBER = 2 ** 31 - 1;
 /** Go's limit on groups in groups. */
 const MAX_DEPTH = 10_000;
 const TWO_32 = 2 ** 32;
@@ -52,12 +54,12 @@ export class WireReader {
     return this.#pos === this.#end;
   }
 
-  next(): boolean {
+  next(maxField = MAX_FIELD_NUMBER): boolean {
     if (this.#pos === this.#end) return false;
     this.#readVarint();
     this.tag = this.#low + this.#high * TWO_32;
     const field = Math.floor(this.tag / 8);
-    if (field < 1 || field > MAX_FIELD_NUMBER) throw new WireError('invalid field number');
+    if (field < 1 || field > maxField) throw new WireError('invalid field number');
     return true;
   }
 
@@ -72,7 +74,7 @@ export class WireReader {
       else if (wireType === BYTES) this.#advance(this.#readLength());
       else if (wireType === GROUP && groups.length < MAX_DEPTH) groups.push(field);
       else if (wireType !== GROUP_END || groups.pop() !== field) throw new WireError('invalid wire type');
-      if (groups.length > 0 && !this.next()) throw new WireError('unexpected end');
+      if (groups.length > 0 && !this.next(MAX_SKIPPED_NUMBER)) throw new WireError('unexpected end');
     } while (groups.length > 0);
   }
 

@@ -1,21 +1,14 @@
 /** Opens the configured listen addresses. */
 import type { FastifyInstance } from 'fastify';
-import type { Config, ListenAddress } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { webServerOf } from './server.ts';
 
-/** Returns the URL of the first address. Rejects when an address cannot be had. */
+/**
+ * Returns the URL of the first address, route prefix included. Rejects when an address cannot be had, and with GatewayError
+ * `config_invalid`, one line a fault, for what is wrong with the web configuration. `app.close()` closes them all.
+ */
 export async function listen(app: FastifyInstance, config: Config): Promise<string> {
-  const [first, ...others] = config.web.listen;
-  if (first === undefined) throw new Error('there is no address to listen on');
-  if (others.length > 0) throw new Error('more than one --web.listen-address is not supported yet');
-  await app.listen(
-    first.kind === 'unix' ? { path: first.path } : { host: first.host === '' ? '::' : first.host, port: first.port },
-  );
-  return urlOf(first, config.tls.enabled);
-}
-
-function urlOf(address: ListenAddress, tls: boolean): string {
-  if (address.kind === 'unix') return `unix:${address.path}`;
-  const any = address.host === '' || address.host === '::' || address.host === '0.0.0.0';
-  const host = any ? 'localhost' : address.host.includes(':') ? `[${address.host}]` : address.host;
-  return `${tls ? 'https' : 'http'}://${host}:${address.port}`;
+  await app.ready();
+  const url = await webServerOf(app).open((request, response) => app.routing(request, response));
+  return url + config.web.routePrefix;
 }

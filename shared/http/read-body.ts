@@ -42,7 +42,7 @@ export class BodyError extends Error {
 }
 
 /**
- * The whole body. Its length stays taken from `inflight`: whoever called gives it back when done.
+ * The whole body, of HTTP/1.1 and HTTP/2 alike. When it throws, the rest was not read: see leave-body.ts. Its length stays taken from `inflight`: whoever called gives it back when done.
  * Throws BodyError.
  */
 export async function readBody(request: IncomingMessage, maxBytes: number, inflight: InflightBytes): Promise<Buffer> {
@@ -57,13 +57,15 @@ export async function readBody(request: IncomingMessage, maxBytes: number, infli
     take(announced);
     const chunks: Buffer[] = [];
     let length = 0;
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    // Not destroyed when we stop early: the answer that says why has to go out on the same connection.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       length += chunk.length;
       if (length > maxBytes) throw tooLarge(maxBytes);
       if (length > taken) take(length - taken);
       chunks.push(chunk);
     }
-    if (!request.complete) throw new BodyError('aborted', 'the body was cut short');
+    // HTTP/2 calls an aborted request complete.
+    if (!request.complete || request.aborted) throw new BodyError('aborted', 'the body was cut short');
     const [only] = chunks;
     return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
   } catch (thrown) {

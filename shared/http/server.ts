@@ -2,17 +2,15 @@
  * The HTTP server that all roles of a process share: plain-text errors in one line, probes, telemetry. Services add their
  * routes to it.
  */
-import { readFileSync } from 'node:fs';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/config.ts';
 import { asError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import type { ComparePassword } from './password-checker.ts';
+import { WebServer } from './web-server.ts';
 
-/** Above what load balancers keep (60 s and more), so that they close an idle connection, not we in the face of a request. */
-const KEEP_ALIVE_TIMEOUT_MS = 95_000;
-/** A request that has not arrived whole by then is given up. */
-const REQUEST_TIMEOUT_MS = 120_000;
+const WEB_SERVER = Symbol('the listeners of an app');
 
 export interface ServerContext {
   readonly config: Config;
@@ -20,24 +18,29 @@ export interface ServerContext {
   readonly logger: Logger;
   /** What is not ready yet, one line each; none = ready. */
   readonly notReady: () => readonly string[];
+  /** For tests; bcrypt in a thread otherwise. */
+  readonly comparePassword?: ComparePassword;
 }
 
-export function createServer({ config, registry, logger, notReady }: ServerContext): FastifyInstance {
-  const https = config.tls.enabled
-    ? { https: { key: readFileSync(config.tls.keyFile), cert: readFileSync(config.tls.certFile) } }
-    : {};
+/**
+ * Not listening yet, see listen.ts. TLS, HTTP/2, authentication, response headers, rate limit and route prefix are no
+ * business of the routes: what they see is a request for the path below the prefix (`request.url`; `request.originalUrl`
+ * has all of it), the same for every listener and protocol.
+ */
+export function createServer(context: ServerContext): FastifyInstance {
+  const { config, registry, logger, notReady } = context;
+  const webServer = new WebServer(config, registry, logger, context.comparePassword);
   const app = fastify({
-    ...https,
     logger: false,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
     // Requests that came before the last connection closes are served; new ones see a closed port.
     return503OnClosing: false,
-    forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 64 * 1024 },
     exposeHeadRoutes: false,
     frameworkErrors: (error, _request, reply) => void sendText(reply as FastifyReply, 400, error.message),
   }) as unknown as FastifyInstance;
+  // fastify's own server never listens: it has one, we have as many as there are addresses.
+  app.decorate(WEB_SERVER, webServer);
+  app.addHook('preClose', async () => await webServer.close());
 
   // Handlers read the body themselves (read-body.ts): bounded, before and after inflation.
   app.removeAllContentTypeParsers();
@@ -66,6 +69,10 @@ export function createServer({ config, registry, logger, notReady }: ServerConte
     return await registry.metrics();
   });
   return app;
+}
+
+export function webServerOf(app: FastifyInstance): WebServer {
+  return app.getDecorator<WebServer>(WEB_SERVER);
 }
 
 export async function sendText(reply: FastifyReply, status: number, line: string): Promise<FastifyReply> {

@@ -1,13 +1,14 @@
 /** What Go's crypto/tls, and with it the web configuration file, calls things, and what OpenSSL calls them. */
 import type { SecureVersion } from 'node:tls';
 
-export const tlsVersions = new Map([
+export type TlsVersion = 'TLS10' | 'TLS11' | 'TLS12' | 'TLS13';
+
+export const tlsVersions: ReadonlyMap<string, TlsVersion> = new Map([
   ['TLS10', 'TLS10'],
   ['TLS11', 'TLS11'],
   ['TLS12', 'TLS12'],
   ['TLS13', 'TLS13'],
-] as const);
-export type TlsVersion = 'TLS10' | 'TLS11' | 'TLS12' | 'TLS13';
+]);
 
 export const secureVersions: Readonly<Record<TlsVersion, SecureVersion>> = {
   TLS10: 'TLSv1',

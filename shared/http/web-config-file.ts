@@ -163,8 +163,9 @@ class Reader {
       cert: (node, key) => void (tls.cert = this.#text(node, key)),
       key: (node, key) => void (tls.key = this.#text(node, key)),
       client_ca: (node, key) => void (tls.clientCa = this.#text(node, key)),
+      // What is not understood counts as the strictest, so that no other fault follows from it.
       client_auth_type: (node, key) =>
-        void (tls.clientAuth = this.#choice(node, key, clientAuthTypes) ?? plainTls.clientAuth),
+        void (tls.clientAuth = this.#choice(node, key, clientAuthTypes) ?? 'RequireAndVerifyClientCert'),
       client_allowed_sans: (node, key) => void (tls.allowedSans = this.#texts(node, key)),
       min_version: (node, key) => void (tls.minVersion = this.#choice(node, key, tlsVersions) ?? plainTls.minVersion),
       max_version: (node, key) => void (tls.maxVersion = this.#choice(node, key, tlsVersions) ?? plainTls.maxVersion),

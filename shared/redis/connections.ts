@@ -133,6 +133,7 @@ export class Connections {
     this.#open.add(client);
     const disconnect = client.disconnect.bind(client);
     client.disconnect = (reconnect = false) => {
+      if (client.status === 'end') return;
       if (client.status === 'reconnecting' && !reconnect) client.connect().catch(() => undefined);
       disconnect(reconnect);
     };

@@ -21,7 +21,7 @@ export class Notifications {
   readonly #shardOf = new Map<string, number>();
   readonly #keyspace: Keyspace;
   readonly #subscribers = new Map<string, Redis>();
-  #switchOn = true;
+  #switchOn = false;
   #complained = false;
 
   constructor(connections: Connections, keyspace: Keyspace, logger: Logger, onChange: (shard: number) => void) {
@@ -43,7 +43,7 @@ export class Notifications {
       this.#subscribers.delete(name);
     }
     for (const [i, name] of names.entries()) {
-      if (!this.#subscribers.has(name)) this.#subscribers.set(name, this.#subscribe(client, masters[i]));
+      if (!this.#subscribers.has(name)) this.#subscribers.set(name, this.#subscribe(client, masters[i], name));
     }
     if (!this.#switchOn) return;
     this.#switchOn = false;
@@ -55,21 +55,30 @@ export class Notifications {
     this.#subscribers.clear();
   }
 
-  #subscribe(client: RedisClient, master: Redis | undefined): Redis {
+  #subscribe(client: RedisClient, master: Redis | undefined, name: string): Redis {
     const subscriber = this.#connections.openSubscriber(master);
     subscriber.on('message', (channel: string) => {
       const shard = this.#shardOf.get(channel);
       if (shard !== undefined) this.#onChange(shard);
     });
-    // A server that came back may be another one, without our setting.
-    subscriber.on('ready', () => (this.#switchOn = true));
+    // A server that came back may be another one, without our setting. The first time it is `ensure` that sees to it.
+    this.#switchOn = true;
+    subscriber.once('ready', () => subscriber.on('ready', () => (this.#switchOn = true)));
     const db = client instanceof Cluster ? 0 : (subscriber.options.db ?? 0);
     const channels = this.#keyspace.shards.map((keys, shard) => {
       const channel = `__keyspace@${db}__:${keys.changes}`;
       this.#shardOf.set(channel, shard);
       return channel;
     });
-    subscriber.subscribe(...channels).catch((thrown: unknown) => this.#complain(thrown));
+    subscriber.subscribe(...channels).catch((thrown: unknown) => {
+      if (classify(thrown) === 'broken') {
+        this.#complain(thrown);
+        return;
+      }
+      // The connection broke before Redis had answered: the next `ensure` begins anew.
+      this.#connections.close(subscriber);
+      if (this.#subscribers.get(name) === subscriber) this.#subscribers.delete(name);
+    });
     return subscriber;
   }
 

@@ -12,7 +12,7 @@ export type Verb = GroupVerb | 'FAIL' | 'WIPE';
 export type GroupVerb = 'PUT' | 'POST' | 'DELETE';
 
 /** How `body` is to be read; decided when the push was checked, so that whoever reads it later reads the same. */
-export type BodyFormat = 'text' | 'text-utf8' | 'protobuf';
+export type BodyFormat = 'text' | 'text-utf8' | 'protobuf' | 'protobuf-utf8';
 
 export interface Push {
   /** Unique; recognises a push that was appended twice because the first append had no reply. */

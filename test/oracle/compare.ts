@@ -23,6 +23,7 @@ export function verdictOf(parse: () => Families): Verdict {
 
 function render(families: Families): string {
   return [...families.values()]
+    .filter((family) => family.metrics.length > 0)
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map((family) => renderHeader(family.name, family.help, family.type) + renderSamples(family))
     .join('');
@@ -36,6 +37,19 @@ export function textDifference(body: string, ours: Verdict, official: Verdict): 
   if (ours.verdict === 'refused' && fault(ours.text) !== fault(official.text)) return 'different faults';
   // The official check meets the families in random order, so the reason of an inconsistency is one of several.
   return undefined;
+}
+
+/** Undefined when both agree, as for text; a reason is only ours. */
+export function protobufDifference(ours: Verdict, official: Verdict): string | undefined {
+  // What could not be shown, or would break the scrape, is refused by us alone.
+  if (ours.verdict === 'refused' && /name|unknown metric type|not UTF-8/.test(ours.text)) return undefined;
+  if (ours.verdict === 'inconsistent' && / is not a | has /.test(ours.text)) return undefined;
+  // A gauge histogram is one like any other, also as far as its suffixes and labels are concerned.
+  if (ours.verdict === 'inconsistent' && /explicit "le" label| collides /.test(ours.text)) return undefined;
+  if (ours.verdict !== official.verdict) return `we: ${ours.verdict}, official: ${official.verdict}`;
+  // An empty help is as good as none.
+  const withoutEmptyHelp = official.text.replaceAll(/^# HELP \S+ \n/gm, '');
+  return ours.verdict === 'taken' && ours.text !== withoutEmptyHelp ? 'different families' : undefined;
 }
 
 function isKnown(body: string, ours: Verdict, official: Verdict): boolean {

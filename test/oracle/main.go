@@ -6,6 +6,7 @@
 //	answer  = status (1 byte) length (4 bytes, big endian) text
 //
 //	mode   't' parse as text, legacy names; 'u' parse as text, UTF-8 names; 'p' parse as delimited protobuf;
+//	       'm' the same, answered as delimited protobuf again instead of text
 //	       'n' a number in decimal digits, to be formatted by strconv.FormatFloat
 //	status 'y' taken: text is the re-rendered families, in order of their names
 //	       'i' taken, but found inconsistent by the registry's check: text is the reason
@@ -31,6 +32,9 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
 )
+
+// The official gateway has no limit, and allocates what is claimed.
+const maxMessageSize = 1 << 26
 
 func main() {
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
@@ -68,6 +72,9 @@ func answer(mode byte, body []byte) (status byte, text []byte) {
 	if err != nil {
 		return 'n', []byte(err.Error())
 	}
+	if mode == 'm' {
+		return remarshal(families)
+	}
 	var rendered bytes.Buffer
 	for _, family := range sorted(families) {
 		if len(family.Metric) == 0 {
@@ -102,12 +109,12 @@ func parse(mode byte, body []byte) (map[string]*dto.MetricFamily, error) {
 	case 'u':
 		parser := expfmt.NewTextParser(model.UTF8Validation)
 		return parser.TextToMetricFamilies(bytes.NewReader(body))
-	case 'p':
+	case 'p', 'm':
 		families := map[string]*dto.MetricFamily{}
 		in := bufio.NewReader(bytes.NewReader(body))
 		for {
 			family := &dto.MetricFamily{}
-			if err := (protodelim.UnmarshalOptions{MaxSize: -1}).UnmarshalFrom(in, family); err != nil {
+			if err := (protodelim.UnmarshalOptions{MaxSize: maxMessageSize}).UnmarshalFrom(in, family); err != nil {
 				if errors.Is(err, io.EOF) {
 					return families, nil
 				}
@@ -125,6 +132,16 @@ func formatNumber(body []byte) (byte, []byte) {
 		return 'n', []byte(err.Error())
 	}
 	return 'y', strconv.AppendFloat(nil, value, 'g', -1, 64)
+}
+
+func remarshal(families map[string]*dto.MetricFamily) (byte, []byte) {
+	var out bytes.Buffer
+	for _, family := range sorted(families) {
+		if _, err := (protodelim.MarshalOptions{MarshalOptions: proto.MarshalOptions{Deterministic: true}}).MarshalTo(&out, family); err != nil {
+			return 'n', []byte(err.Error())
+		}
+	}
+	return 'y', out.Bytes()
 }
 
 func sorted(families map[string]*dto.MetricFamily) []*dto.MetricFamily {

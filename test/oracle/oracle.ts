@@ -5,14 +5,16 @@ import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Text with legacy names, text with UTF-8 names, delimited protobuf, or a number to be formatted. */
-export type Mode = 't' | 'u' | 'p' | 'n';
+/** Text with legacy names, text with UTF-8 names, protobuf, protobuf to be written again as such, or a number to be formatted. */
+export type Mode = 't' | 'u' | 'p' | 'm' | 'n';
 
 export interface Verdict {
   /** `inconsistent`: parsed, but a push of it would be refused. `panicked`: the official parser did. */
   verdict: 'taken' | 'inconsistent' | 'refused' | 'panicked';
   /** Re-rendered by expfmt; for `inconsistent` the reason and a newline come before; for `refused` the reason. */
   text: string;
+  /** The answer as it came: for mode `m` it is no text. */
+  bytes?: Buffer;
 }
 
 const VERDICTS: Record<string, Verdict['verdict']> = { y: 'taken', i: 'inconsistent', n: 'refused', x: 'panicked' };
@@ -48,7 +50,8 @@ export function askOracle(command: string, mode: Mode, bodies: readonly Uint8Arr
     const verdict = VERDICTS[stdout.toString('latin1', at, at + 1)];
     const end = at + 5 + stdout.readUInt32BE(at + 1);
     if (verdict === undefined) throw new Error('the oracle wrote something else than answers');
-    answers.push({ verdict, text: stdout.toString('utf8', at + 5, end) });
+    const bytes = stdout.subarray(at + 5, end);
+    answers.push(mode === 'm' ? { verdict, text: '', bytes } : { verdict, text: bytes.toString('utf8') });
     at = end;
   }
   return answers;

@@ -1,9 +1,12 @@
 import { expect, it, type TestContext } from 'vitest';
 import { formatFloat } from '../../shared/exposition/format-float.ts';
+import type { Family } from '../../shared/exposition/model.ts';
+import { decodeProtobuf, encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
 import { parseText } from '../../shared/exposition/parse-text.ts';
-import { textDifference, verdictOf } from '../oracle/compare.ts';
+import { protobufDifference, textDifference, verdictOf } from '../oracle/compare.ts';
 import { TEXT_CORPUS, TOKENS } from '../oracle/corpus.ts';
 import { mutateText, seededRandom } from '../oracle/mutate.ts';
+import { randomProtobuf } from '../oracle/protobuf-corpus.ts';
 import { askOracle, buildOracle } from '../oracle/oracle.ts';
 
 /** `make fuzz` gives each test its FUZZ_SECONDS and a new seed; else a second and always the same one. */
@@ -11,12 +14,17 @@ const fuzzSeconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
 const seconds = fuzzSeconds > 0 ? fuzzSeconds : 1;
 const seed = Number(process.env['FUZZ_SEED'] ?? (fuzzSeconds > 0 ? Date.now() % 1e9 : 1));
 const BATCH = 2_000;
+const NOTHING = Buffer.alloc(0);
 
 const oracle = buildOracle();
 
 function commandOrSkip(context: TestContext): string {
   if ('skipped' in oracle) return context.skip(oracle.skipped);
   return oracle.command;
+}
+
+function decoded(body: Uint8Array): Family[] {
+  return [...decodeProtobuf(body).values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Calls `round` until the time is up, at least once. */
@@ -47,6 +55,43 @@ it.for([
       if (difference !== undefined) differences.push({ seed, difference, body, ours, official });
     }
     expect(differences).toEqual([]);
+  });
+});
+
+it('protobuf is taken and refused as by the official decoder', (context) => {
+  const command = commandOrSkip(context);
+  const random = seededRandom(seed);
+  repeatedly(() => {
+    const bodies = Array.from({ length: BATCH }, () => randomProtobuf(random));
+    const differences: unknown[] = [];
+    for (const [i, official] of askOracle(command, 'p', bodies).entries()) {
+      const body = bodies[i] ?? Buffer.alloc(0);
+      const ours = verdictOf(() => decodeProtobuf(body));
+      const difference = protobufDifference(ours, official);
+      if (difference !== undefined) differences.push({ seed, difference, body: body.toString('hex'), ours, official });
+    }
+    expect(differences).toEqual([]);
+  });
+});
+
+it('protobuf means the same to the official decoder, theirs and ours', (context) => {
+  const command = commandOrSkip(context);
+  const random = seededRandom(seed + 1);
+  repeatedly(() => {
+    const bodies = Array.from({ length: BATCH }, () => randomProtobuf(random)).filter(
+      (body) =>
+        verdictOf(() => decodeProtobuf(body)).verdict !== 'refused' &&
+        verdictOf(() => decodeProtobuf(body)).text !== '',
+    );
+    const meant = bodies.map(decoded);
+    const rewritten = askOracle(command, 'm', bodies);
+    expect(rewritten.map(({ bytes = NOTHING }) => decoded(bytes))).toEqual(meant);
+    const encoded = askOracle(
+      command,
+      'm',
+      meant.map((all) => Buffer.concat(all.map(encodeFamily))),
+    );
+    expect(encoded.map(({ bytes = NOTHING }) => decoded(bytes))).toEqual(meant);
   });
 });
 

@@ -1,0 +1,161 @@
+/**
+ * One listening socket. Without TLS it speaks HTTP/1.1; with it, HTTP/1.1 and HTTP/2, as agreed in the handshake (ALPN):
+ *
+ *     socket ──TLS──▶ client certificate ──▶ h2: HTTP/2 engine        ──▶ handler
+ *                                         └─ else: HTTP/1.1 engine    ──▶
+ *
+ * The HTTPS server listens and does all but HTTP/2, so that HTTP/1.1 is the same with TLS as without; sockets that speak
+ * HTTP/2 are handed to a server that never listens itself.
+ */
+import { createServer as createHttp1, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import { createServer as createHttp2, type Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
+import { constants } from 'node:http2';
+import { createServer as createHttps } from 'node:https';
+import type { ListenOptions } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Logger } from '../logger.ts';
+import { clientFault, type TlsSettings } from './tls-settings.ts';
+
+/** Above what load balancers keep (60 s and more), so that they close an idle connection, not we in the face of a request. */
+const KEEP_ALIVE_TIMEOUT_MS = 95_000;
+/** A request that has not arrived whole by then is given up. */
+const REQUEST_TIMEOUT_MS = 120_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** The labels of a push stand in its URL. */
+const MAX_HEADER_BYTES = 128 * 1024;
+/** As Go has it; unlimited in Node. */
+const MAX_STREAMS = 250;
+/** What may be under way of one body without our leave; 64 KiB by default is slow over a long way. */
+const WINDOW_BYTES = 1024 * 1024;
+/** How often, while closing, connections are looked for that have become idle. */
+const CLOSE_IDLE_MS = 50;
+
+const options: ServerOptions = {
+  keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  maxHeaderSize: MAX_HEADER_BYTES,
+};
+
+export class Listener {
+  readonly #server: Server;
+  readonly #logger: Logger;
+  readonly #sessions = new Set<ServerHttp2Session>();
+  #tls: TlsSettings | undefined;
+  #http2 = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(handler: RequestListener, tls: TlsSettings | undefined, http2: boolean, logger: Logger) {
+    this.#tls = tls;
+    this.#http2 = http2;
+    this.#logger = logger;
+    this.#server = tls === undefined ? createHttp1(options, handler) : this.#createHttps(tls, handler);
+  }
+
+  /** Rejects when the address cannot be had. */
+  async listen(at: ListenOptions | { readonly fd: number }): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(at, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    this.#server.on('error', (error) => this.#logger.error({ err: error }, 'listening socket failed'));
+  }
+
+  get address(): ReturnType<Server['address']> {
+    return this.#server.address();
+  }
+
+  /** For connections that come from now on. Whether there is TLS at all cannot be changed. */
+  apply(tls: TlsSettings | undefined, http2: boolean): void {
+    if (this.#tls === undefined || tls === undefined) return;
+    this.#tls = tls;
+    this.#http2 = http2;
+    // Node looks at `requestCert` for each connection, yet has no method to change it.
+    const server = this.#server as Server & { requestCert: boolean; setSecureContext(context: object): void };
+    server.setSecureContext(tls.context);
+    server.requestCert = asksForCertificate(tls);
+  }
+
+  /** Accepts no more connections and ends those that are idle; resolves when those that are not have ended too. */
+  async close(): Promise<void> {
+    this.#closed ??= this.#close();
+    await this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    // With what is under way they finish.
+    for (const session of this.#sessions) session.close();
+    // A request that was under way leaves an idle connection behind.
+    const sweep = setInterval(() => this.#server.closeIdleConnections(), CLOSE_IDLE_MS);
+    try {
+      await closed;
+    } finally {
+      clearInterval(sweep);
+    }
+  }
+
+  #createHttps(tls: TlsSettings, handler: RequestListener): Server {
+    const server = createHttps(
+      {
+        ...options,
+        ...tls.context,
+        requestCert: asksForCertificate(tls),
+        // Nobody is refused by the handshake: who may come in is said below.
+        rejectUnauthorized: false,
+        handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+        ALPNCallback: ({ protocols }) =>
+          [...(this.#http2 ? ['h2'] : []), 'http/1.1', 'http/1.0'].find((protocol) => protocols.includes(protocol)),
+      },
+      handler,
+    );
+    const engine = this.#createHttp2(handler);
+    const http1 = server.listeners('secureConnection');
+    server.removeAllListeners('secureConnection');
+    server.on('secureConnection', (socket: TLSSocket) => {
+      const fault = clientFault(socket, this.#tls ?? tls);
+      if (fault !== undefined) {
+        this.#logger.debug({ client: socket.remoteAddress, fault }, 'connection refused');
+        socket.destroy();
+      } else if (socket.alpnProtocol === 'h2') engine.emit('connection', socket);
+      else for (const listener of http1) Reflect.apply(listener, server, [socket]);
+    });
+    return server;
+  }
+
+  #createHttp2(handler: RequestListener): ReturnType<typeof createHttp2> {
+    const engine = createHttp2({ settings: { maxConcurrentStreams: MAX_STREAMS, initialWindowSize: WINDOW_BYTES } });
+    engine.on('session', (session) => {
+      this.#sessions.add(session);
+      session.once('close', () => this.#sessions.delete(session));
+      // A session that is idle; what is under way finishes.
+      session.setTimeout(KEEP_ALIVE_TIMEOUT_MS, () => session.close());
+      session.setLocalWindowSize(WINDOW_BYTES);
+      if (this.#closed !== undefined) session.close();
+    });
+    engine.on('sessionError', (error) => this.#logger.debug({ err: error }, 'HTTP/2 session failed'));
+    engine.on('request', (request, response) => {
+      giveUpSlow(request);
+      // Node's compatibility layer: the same shape as in HTTP/1.1.
+      Reflect.apply(handler, engine, [request, response]);
+    });
+    return engine;
+  }
+}
+
+/** HTTP/1.1 has it from the server. */
+function giveUpSlow(request: Http2ServerRequest): void {
+  if (request.stream.endAfterHeaders) return;
+  const timer = setTimeout(() => {
+    if (!request.complete) request.stream.close(constants.NGHTTP2_CANCEL);
+  }, REQUEST_TIMEOUT_MS);
+  request.once('close', () => clearTimeout(timer));
+}
+
+function asksForCertificate({ clientAuth }: TlsSettings): boolean {
+  return clientAuth !== 'NoClientCert';
+}

@@ -1,0 +1,92 @@
+/**
+ * Checks passwords against bcrypt hashes: one at a time, in a thread of its own, because each check is tens of milliseconds
+ * of computing on purpose. Who waits, waits in a lane of its own address, and the lanes take turns, so that one client that
+ * tries passwords does not keep others from logging in. What waits is bounded.
+ */
+import { existsSync } from 'node:fs';
+import { Piscina } from 'piscina';
+import type { PasswordTask } from './password-thread.ts';
+
+/** At a cost of 10, about three seconds. */
+const MAX_WAITING = 64;
+const MAX_WAITING_OF_ONE = 16;
+/** A hash of a cost that takes longer is of no use to anybody. */
+const TIMEOUT_MS = 30_000;
+/** Then the thread ends; the next check starts one. */
+const IDLE_MS = 60_000;
+
+export type ComparePassword = (password: string, hash: string) => Promise<boolean>;
+
+export interface PasswordChecker {
+  /** Undefined when too many wait already. Rejects when the check could not be carried out. */
+  check(password: string, hash: string, from: string): Promise<boolean> | undefined;
+}
+
+export class FairPasswordChecker implements PasswordChecker {
+  readonly #compare: ComparePassword;
+  /** By address; the first lane is the next to be served. None is empty. */
+  readonly #lanes = new Map<string, (() => Promise<void>)[]>();
+  #waiting = 0;
+  #busy = false;
+
+  constructor(compare: ComparePassword) {
+    this.#compare = compare;
+  }
+
+  check(password: string, hash: string, from: string): Promise<boolean> | undefined {
+    const lane = this.#lanes.get(from) ?? [];
+    if (this.#waiting >= MAX_WAITING || lane.length >= MAX_WAITING_OF_ONE) return undefined;
+    this.#waiting++;
+    this.#lanes.set(from, lane);
+    const { promise, task } = deferred(() => this.#compare(password, hash));
+    lane.push(task);
+    if (!this.#busy) void this.#run();
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    this.#busy = true;
+    for (let [next] = this.#lanes; next !== undefined; [next] = this.#lanes) {
+      const [from, lane] = next;
+      const task = lane.shift();
+      this.#lanes.delete(from);
+      if (lane.length > 0) this.#lanes.set(from, lane);
+      this.#waiting--;
+      await task?.();
+    }
+    this.#busy = false;
+  }
+}
+
+/** The task never rejects; the promise does. */
+function deferred<T>(run: () => Promise<T>): { promise: Promise<T>; task: () => Promise<void> } {
+  let task: () => Promise<void> = async () => {};
+  const promise = new Promise<T>((fulfil, reject) => {
+    task = async () => await run().then(fulfil, reject);
+  });
+  return { promise, task };
+}
+
+/** bcrypt in a thread, which is started with the first check. */
+export class PasswordThread {
+  readonly #pool: Piscina<PasswordTask, boolean>;
+
+  constructor() {
+    const compiled = new URL('./password-thread.js', import.meta.url);
+    this.#pool = new Piscina({
+      filename: (existsSync(compiled) ? compiled : new URL('./password-thread.ts', import.meta.url)).href,
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: IDLE_MS,
+      atomics: 'disabled',
+      recordTiming: false,
+    });
+  }
+
+  readonly compare: ComparePassword = async (password, hash) =>
+    await this.#pool.run({ password, hash }, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+
+  async destroy(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
