@@ -133,9 +133,10 @@ export class Gateway {
   #notReady(): string[] {
     if (this.isStopping) return ['shutting down'];
     const roles = { ingest: this.#ingest, worker: this.#worker, reader: this.#reader };
-    return Object.entries(roles).flatMap(([name, role]) =>
+    const missing = Object.entries(roles).flatMap(([name, role]) =>
       role === undefined || role.isReady ? [] : [`${name} is not ready`],
     );
+    return missing.length > 0 && !this.#backlog.isRedisUp ? ['Redis does not answer', ...missing] : missing;
   }
 
   #announce(url: string, topology: string): void {

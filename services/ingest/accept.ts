@@ -16,7 +16,7 @@ import { inflate } from '../../shared/http/content-encoding.ts';
 import { BodyError, readBody, type InflightBytes } from '../../shared/http/read-body.ts';
 import type { PushLog } from '../../shared/redis/push-log.ts';
 import type { CataloguedPush } from '../../shared/state/catalogue.ts';
-import { deadlineOf, type GroupVerb, type Push, type Verb } from '../../shared/state/push.ts';
+import { deadlineOf, type BodyFormat, type GroupVerb, type Push, type Verb } from '../../shared/state/push.ts';
 import { ACCEPTED, APPLIED, type PushAnswer } from './answer.ts';
 import { bodyFormat } from './body-format.ts';
 import type { Consistency } from './consistency.ts';
@@ -87,7 +87,7 @@ export async function acceptGroupPush(
   }
 
   return await withBody(context, request, async (body) => {
-    const families = applyGroupingLabels(decodeBody(body, format), labels);
+    const families = applyGroupingLabels(decodeBounded(config, body, format), labels);
     const parts = [part(body, families)];
     try {
       checkPush(families);
@@ -112,7 +112,7 @@ export async function acceptSeries(context: AcceptContext, request: FastifyReque
   const asked = requestedTtlMs(request.url, request.headers);
   const format = bodyFormat(config, request.headers['content-type']);
   return await withBody(context, request, async (body) => {
-    const families = sortLabels(decodeBody(body, format));
+    const families = sortLabels(decodeBounded(config, body, format));
     checkPush(families);
     const ttlOf = (labels: Labels): number =>
       asked ?? ttlForJob(config, labels.find(([name]) => name === 'job')?.[1] ?? '');
@@ -211,4 +211,17 @@ async function append(
     return { ...ACCEPTED, text: 'the push was accepted but could not be applied; it is among the dead letters' };
   }
   return settled.includes(undefined) ? ACCEPTED : APPLIED;
+}
+
+/** Throws what decodeBody throws, and BodyError for more series than a push may have. */
+function decodeBounded({ push: { maxSeriesPerPush } }: Config, body: Buffer, format: BodyFormat): Families {
+  const families = decodeBody(body, format);
+  if (maxSeriesPerPush === 0) return families;
+  let series = 0;
+  for (const { metrics } of families.values()) series += metrics.length;
+  if (series <= maxSeriesPerPush) return families;
+  throw new BodyError(
+    'too_large',
+    `the push has ${series} series, more than the ${maxSeriesPerPush} allowed (--push.max-series-per-push)`,
+  );
 }

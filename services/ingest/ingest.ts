@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
 import { asError } from '../../shared/errors.ts';
+import { leaveBody } from '../../shared/http/leave-body.ts';
 import { InflightBytes } from '../../shared/http/read-body.ts';
 import { API_PATH } from '../../shared/http/status-api.ts';
 import { sendText } from '../../shared/http/server.ts';
@@ -121,8 +122,7 @@ export class IngestService implements Service {
     }
     this.#telemetry.answered(request.method, answer.outcome, (performance.now() - startedMs) / 1000);
     if (answer.status >= 400) {
-      // What was not read of the body would be taken for the next request.
-      if (!request.raw.complete) reply.header('Connection', 'close');
+      leaveBody(request.raw, reply.raw);
       if (answer.status === 503 || answer.status === 429) reply.header('Retry-After', RETRY_AFTER_SECONDS);
       const { method, url } = request;
       this.#logger.debug({ method, url, status: answer.status, reason: answer.text }, 'push refused');

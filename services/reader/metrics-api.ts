@@ -42,7 +42,7 @@ function groupJson(snapshot: Snapshot, group: SnapshotGroup): Record<string, unk
   ]);
 }
 
-function metricsOf(family: Family): Record<string, unknown>[] {
+export function metricsOf(family: Family): Record<string, unknown>[] {
   switch (family.type) {
     case 'counter':
     case 'gauge':

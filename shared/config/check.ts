@@ -104,9 +104,11 @@ function warningsOf({ tls, redis }: Config, given: GivenSettings): readonly stri
       return label === undefined ? [] : [`${label} has no effect: ${why}`];
     });
   const redisTls = ['redis.tls-ca', 'redis.tls-cert', 'redis.tls-key', 'redis.tls-skip-verify'];
+  const pool = ['redis.pool-size', 'redis.idle-timeout', 'redis.max-connection-age'];
   const sentinel = ['redis.sentinel-username', 'redis.sentinel-password'];
   return [
     ...ineffective('everything is kept in Redis, not in a file', 'persistence.file', 'persistence.interval'),
+    ...ineffective('connections to Redis are few, shared and replaced when they fail', ...pool),
     ...(tls.enabled ? [] : ineffective('--tls.enabled is not set', 'tls.key', 'tls.cert')),
     ...(redis.tls.enabled ? [] : ineffective('--redis.tls-enabled is not set', ...redisTls)),
     ...(redis.mode === 'sentinel' ? [] : ineffective('Redis is not reached through Sentinels', ...sentinel)),

@@ -82,8 +82,6 @@ export interface Config {
     readonly sentinelUsername: string;
     readonly sentinelPassword: string;
     readonly db: number;
-    /** 0 = the client decides. */
-    readonly poolSize: number;
     readonly tls: {
       readonly enabled: boolean;
       readonly caFile: string;
@@ -93,10 +91,6 @@ export interface Config {
     };
     /** Of one command; 0 = no limit. */
     readonly timeoutMs: number;
-    /** 0 = connections are kept for ever. */
-    readonly idleTimeoutMs: number;
-    /** 0 = connections are kept for ever. */
-    readonly maxConnectionAgeMs: number;
     /** Default TTL of what is pushed; 0 = never expires. */
     readonly expirationMs: number;
     readonly prefix: string;

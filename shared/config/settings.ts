@@ -92,9 +92,9 @@ const redis: readonly Setting[] = [
     default: '0',
     help: 'Redis database; a Cluster has only 0.',
   }),
-  setting('redis.pool-size', 'redis.poolSize', integer(0, 1000), {
+  ignoredSetting('redis.pool-size', integer(0, 1000), {
     default: '0',
-    help: 'Connections for commands; 0 = as many as are of use.',
+    help: 'Accepted and ignored: connections carry many commands at a time.',
   }),
   setting('redis.tls-enabled', 'redis.tls.enabled', flag, { help: 'Connect to Redis with TLS.' }),
   setting('redis.tls-ca', 'redis.tls.caFile', text, { help: 'CA certificate(s) to check Redis against.' }),
@@ -107,13 +107,13 @@ const redis: readonly Setting[] = [
     default: '5s',
     help: 'Time limit of one Redis command; 0 = none.',
   }),
-  setting('redis.idle-timeout', 'redis.idleTimeoutMs', duration, {
+  ignoredSetting('redis.idle-timeout', duration, {
     default: '0s',
-    help: 'Close Redis connections that were idle for so long; 0 = never.',
+    help: 'Accepted and ignored: connections are few and always in use.',
   }),
-  setting('redis.max-connection-age', 'redis.maxConnectionAgeMs', duration, {
+  ignoredSetting('redis.max-connection-age', duration, {
     default: '0s',
-    help: 'Renew Redis connections older than this; 0 = never.',
+    help: 'Accepted and ignored: a connection is replaced when it fails.',
   }),
   setting('redis.prefix', 'redis.prefix', keyPrefix, { default: 'pgw', help: 'First part of every Redis key.' }),
   setting('redis.shards', 'redis.shards', integer(1, 1024), {

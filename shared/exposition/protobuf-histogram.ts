@@ -68,8 +68,9 @@ export class HistogramDraft {
     );
     if (exemplars.length > 0) metric.bucketExemplars = exemplars;
     if (this.#created !== undefined) metric.created = this.#created;
-    if (this.#native !== undefined) metric.native = this.#native;
-    if (this.#native !== undefined && this.#hasZeroCount) this.#native.zeroCount = valueOf(this.#zeroCount);
+    const native = this.#native;
+    if (native !== undefined && this.#hasZeroCount) native.zeroCount = valueOf(this.#zeroCount);
+    if (native !== undefined && !isEmpty(native)) metric.native = native;
     return metric;
   }
 
@@ -121,6 +122,12 @@ export class HistogramDraft {
     this.#native = native;
     return true;
   }
+}
+
+function isEmpty(native: NativeBuckets): boolean {
+  return Object.values(native).every(
+    (field: number | readonly unknown[]) => typeof field !== 'number' && field.length === 0,
+  );
 }
 
 function noBuckets(): NativeBuckets {

@@ -9,6 +9,9 @@ import { quote } from './quote.ts';
 
 interface SimpleDraft {
   value: number;
+}
+
+interface CounterDraft extends SimpleDraft {
   exemplar?: ExemplarDraft;
   created?: Timestamp;
 }
@@ -18,7 +21,7 @@ type SummaryDraft = Omit<SummaryMetric, 'labels'>;
 export class MetricDraft {
   readonly labels: LabelPair[] = [];
   #timestampMs: number | undefined;
-  #counter: SimpleDraft | undefined;
+  #counter: CounterDraft | undefined;
   #gauge: SimpleDraft | undefined;
   #untyped: SimpleDraft | undefined;
   #summary: SummaryDraft | undefined;
@@ -31,16 +34,16 @@ export class MetricDraft {
           this.labels.push(readLabel(reader));
           break;
         case 2 * 8 + BYTES:
-          readSimple(reader, (this.#gauge ??= { value: 0 }));
+          readValue(reader, (this.#gauge ??= { value: 0 }));
           break;
         case 3 * 8 + BYTES:
-          readSimple(reader, (this.#counter ??= { value: 0 }));
+          readCounter(reader, (this.#counter ??= { value: 0 }));
           break;
         case 4 * 8 + BYTES:
           readSummary(reader, (this.#summary ??= { quantiles: [], sampleCount: 0, sampleSum: 0 }));
           break;
         case 5 * 8 + BYTES:
-          readSimple(reader, (this.#untyped ??= { value: 0 }));
+          readValue(reader, (this.#untyped ??= { value: 0 }));
           break;
         case 6 * 8 + VARINT:
           this.#timestampMs = reader.int64();
@@ -58,11 +61,8 @@ export class MetricDraft {
   // The metric, or undefined when it is of another type.
 
   simple(type: 'counter' | 'gauge' | 'untyped'): SimpleMetric | undefined {
-    const drafts = { counter: this.#counter, gauge: this.#gauge, untyped: this.#untyped };
-    const draft = drafts[type];
-    if (draft === undefined) return undefined;
-    // Only counters have more than a value.
-    return this.#with(type === 'counter' ? draft : { value: draft.value });
+    const draft = { counter: this.#counter, gauge: this.#gauge, untyped: this.#untyped }[type];
+    return draft && this.#with(draft);
   }
 
   summary(): SummaryMetric | undefined {
@@ -85,8 +85,17 @@ export class MetricDraft {
   }
 }
 
-/** Gauges and untyped have the first field of a counter, and should not have the others. */
-function readSimple(reader: WireReader, into: SimpleDraft): void {
+/** Gauge or Untyped. */
+function readValue(reader: WireReader, into: SimpleDraft): void {
+  reader.message(() => {
+    while (reader.next()) {
+      if (reader.tag === 1 * 8 + FIXED64) into.value = reader.double();
+      else reader.skip();
+    }
+  });
+}
+
+function readCounter(reader: WireReader, into: CounterDraft): void {
   reader.message(() => {
     while (reader.next()) {
       if (reader.tag === 1 * 8 + FIXED64) into.value = reader.double();

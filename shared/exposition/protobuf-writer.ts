@@ -5,6 +5,9 @@ import { BYTES, FIXED64, VARINT } from './protobuf-reader.ts';
 
 const TWO_32 = 2 ** 32;
 
+const MAX_HIGH = TWO_32 - 1;
+const MAX_SIGNED_HIGH = 2 ** 31 - 1;
+
 export class WireWriter {
   #bytes = Buffer.allocUnsafeSlow(1024);
   #length = 0;
@@ -24,15 +27,13 @@ export class WireWriter {
     this.#tag(field, VARINT);
     // Negative numbers are written as two's complement.
     if (value < 0) this.#varint(Math.floor(value / TWO_32) >>> 0, value >>> 0);
-    else this.varint(value);
+    else this.#varint(...halves(value, MAX_SIGNED_HIGH));
   }
 
   sint64(field: number, value: number): void {
     this.#tag(field, VARINT);
     const sign = value < 0 ? 1 : 0;
-    const magnitude = value < 0 ? -value - 1 : value;
-    const high = Math.floor(magnitude / TWO_32);
-    const low = magnitude % TWO_32;
+    const [high, low] = halves(value < 0 ? -value - 1 : value, MAX_SIGNED_HIGH);
     this.#varint(((high << 1) | (low >>> 31)) >>> 0, ((low << 1) | sign) >>> 0);
   }
 
@@ -78,9 +79,7 @@ export class WireWriter {
   }
 
   varint(value: number): void {
-    if (value >= 2 ** 64)
-      this.#varint(TWO_32 - 1, TWO_32 - 1); // What rounded up to 2^64.
-    else this.#varint(Math.floor(value / TWO_32), value % TWO_32);
+    this.#varint(...halves(value, MAX_HIGH));
   }
 
   #tag(field: number, wireType: number): void {
@@ -105,4 +104,10 @@ export class WireWriter {
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }
+}
+
+/** The bits of a number from 0 on. What was the largest integer has been rounded up, to one that does not fit. */
+function halves(value: number, maxHigh: number): [high: number, low: number] {
+  const high = Math.floor(value / TWO_32);
+  return high > maxHigh ? [maxHigh, TWO_32 - 1] : [high, value % TWO_32];
 }

@@ -19,6 +19,9 @@ const SHORT: Record<string, string> = {
 
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
 
+/** Nothing to escape, and most texts are so. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 function escape(char: string, delimiter: string): string {
   if (char === delimiter) return `\\${char}`;
   const short = SHORT[char];
@@ -34,6 +37,14 @@ export function quote(text: string): string {
   let out = '"';
   for (const char of text.slice(0, MAX_QUOTED)) out += escape(char, '"');
   return text.length > MAX_QUOTED ? `${out}…"` : `${out}"`;
+}
+
+/** What would be between the quotes of `quote`, however long. */
+export function escaped(text: string): string {
+  if (PLAIN.test(text)) return text;
+  let out = '';
+  for (const char of text) out += escape(char, '"');
+  return out;
 }
 
 /** The character at this place of the text, so that it can be seen. */

@@ -38,10 +38,10 @@ export class FairPasswordChecker implements PasswordChecker {
     if (this.#waiting >= MAX_WAITING || lane.length >= MAX_WAITING_OF_ONE) return undefined;
     this.#waiting++;
     this.#lanes.set(from, lane);
-    const { promise, task } = deferred(() => this.#compare(password, hash));
-    lane.push(task);
-    if (!this.#busy) void this.#run();
-    return promise;
+    return new Promise((resolve, reject) => {
+      lane.push(async () => await this.#compare(password, hash).then(resolve, reject));
+      if (!this.#busy) void this.#run();
+    });
   }
 
   async #run(): Promise<void> {
@@ -56,15 +56,6 @@ export class FairPasswordChecker implements PasswordChecker {
     }
     this.#busy = false;
   }
-}
-
-/** The task never rejects; the promise does. */
-function deferred<T>(run: () => Promise<T>): { promise: Promise<T>; task: () => Promise<void> } {
-  let task: () => Promise<void> = async () => {};
-  const promise = new Promise<T>((fulfil, reject) => {
-    task = async () => await run().then(fulfil, reject);
-  });
-  return { promise, task };
 }
 
 /** bcrypt in a thread, which is started with the first check. */

@@ -42,8 +42,8 @@ export class BodyError extends Error {
 }
 
 /**
- * The whole body, of HTTP/1.1 and HTTP/2 alike. When it throws, the rest was not read: see leave-body.ts. Its length stays taken from `inflight`: whoever called gives it back when done.
- * Throws BodyError.
+ * The whole body, of HTTP/1.1 and HTTP/2 alike. Its length stays taken from `inflight`: whoever called gives it back when
+ * done. Throws BodyError; then the rest was not read, see leave-body.ts.
  */
 export async function readBody(request: IncomingMessage, maxBytes: number, inflight: InflightBytes): Promise<Buffer> {
   const announced = Number(request.headers['content-length'] ?? 0);

@@ -14,12 +14,13 @@ export function takeSystemdSockets(env: NodeJS.ProcessEnv = process.env, pid: nu
   delete env['LISTEN_PID'];
   delete env['LISTEN_FDS'];
   delete env['LISTEN_FDNAMES'];
-  const refuse = (why: string): never => {
-    throw new GatewayError('config_invalid', `cannot use --web.systemd-socket: ${why}`);
-  };
   if (forPid === undefined) return refuse('no socket was passed (LISTEN_PID is not set)');
   if (forPid !== String(pid)) return refuse(`the sockets are for process ${forPid}, this is ${pid}`);
   const count = /^\d{1,4}$/.test(countText) ? Number(countText) : 0;
   if (count === 0) return refuse('no socket was passed (LISTEN_FDS is not above 0)');
   return Array.from({ length: count }, (_, index) => FIRST_FD + index);
+}
+
+function refuse(why: string): never {
+  throw new GatewayError('config_invalid', `cannot use --web.systemd-socket: ${why}`);
 }

@@ -237,7 +237,7 @@ class Reader {
     // A key without a value, or with an empty one, is as good as absent: so go-yaml and the toolkit have it.
     const resolved = this.#resolve(value);
     if (isEmpty(resolved) || (isScalar(resolved) && resolved.value === '')) return;
-    this.#places.set(path, this.#placeOf(value));
+    this.#places.set(path, this.#placeOf(key));
     read(value, path);
   }
 
@@ -273,7 +273,7 @@ class Reader {
 
   #text(node: unknown, key: string): string {
     const text = textOf(this.#resolve(node));
-    if (text === undefined) this.#refuse(node, key, 'expected one value');
+    if (text === undefined) this.#fault(key, undefined, 'expected one value');
     return text ?? '';
   }
 
@@ -314,7 +314,7 @@ class Reader {
     const list = this.#resolve(node);
     const texts = isSeq(list) ? list.items.map((item) => textOf(this.#resolve(item))) : [];
     if (texts.length > 0 && texts.every((text) => text !== undefined)) return texts;
-    this.#refuse(list, key, 'expected a list of texts');
+    this.#fault(key, undefined, 'expected a list of texts');
     return undefined;
   }
 
@@ -336,8 +336,9 @@ class Reader {
 
   readonly #blame: Blame = (key, shown, why) => {
     const value = shown === undefined ? '' : ` ${quote(shown)}`;
-    // A key that is missing is looked for where its section begins, which a person finds by its name.
-    return `cannot use ${key}${value} (${this.#places.get(key) ?? this.#name}): ${why}`;
+    // One that is missing belongs where its section is.
+    const place = this.#places.get(key) ?? this.#places.get(key.split('.', 1)[0] ?? '') ?? this.#name;
+    return `cannot use ${key}${value} (${place}): ${why}`;
   };
 
   #refuse(node: unknown, label: string, why: string): void {
@@ -362,7 +363,7 @@ class Reader {
 /** The scalar as written: `0123` is not 123. Undefined when it is none. */
 function textOf(node: unknown): string | undefined {
   if (!isScalar(node) || node.value === null) return undefined;
-  return typeof node.value === 'string' ? node.value : (node.source ?? String(node.value));
+  return typeof node.value === 'string' ? node.value : node.source;
 }
 
 function isEmpty(node: unknown): boolean {

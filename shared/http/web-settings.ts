@@ -7,10 +7,9 @@
  * The files are looked at (stat) twice a second, so that a change holds within a second; nothing is done on a request. Two
  * equal looks, because a file that is being written is empty at first, and an empty one would switch authentication off.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, type BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { BigIntStats } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { quote } from '../config/quote.ts';
 import { GatewayError } from '../errors.ts';
@@ -160,30 +159,23 @@ const blameFlags: Blame = (key, shown, why) =>
 const options = { bigint: true } as const;
 
 function lookSync(paths: readonly string[]): string {
-  return paths
-    .map((path) =>
-      shown(
-        path,
-        attempt(() => statSync(path, options)),
-      ),
-    )
-    .join('');
+  return paths.map((path) => looksOf(path, statOrNothing(path))).join('');
 }
 
 async function look(paths: readonly string[]): Promise<string> {
-  const looks = paths.map(async (path) => shown(path, await stat(path, options).catch(() => undefined)));
+  const looks = paths.map(async (path) => looksOf(path, await stat(path, options).catch(() => undefined)));
   return (await Promise.all(looks)).join('');
 }
 
-function shown(path: string, stats: BigIntStats | undefined): string {
+function looksOf(path: string, stats: BigIntStats | undefined): string {
   if (stats === undefined) return `${path} absent\n`;
   const { dev, ino, size, mtimeNs, ctimeNs } = stats;
   return `${path} ${[dev, ino, size, mtimeNs, ctimeNs].join(' ')}\n`;
 }
 
-function attempt<T>(get: () => T): T | undefined {
+function statOrNothing(path: string): BigIntStats | undefined {
   try {
-    return get();
+    return statSync(path, options);
   } catch {
     return undefined;
   }

@@ -73,6 +73,11 @@ export class BacklogMonitor {
     );
   }
 
+  /** Whether Redis answered the last time it was asked. */
+  get isRedisUp(): boolean {
+    return this.#up;
+  }
+
   start(): void {
     const client = this.#connections.open('commands', 'backlog');
     this.#running = this.#run(client);

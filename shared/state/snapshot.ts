@@ -52,6 +52,7 @@ export class Snapshot {
   readonly #keptOut = new Set<Holding>();
   #series = 0;
   #bytes = 0;
+  #membership = 0;
 
   /** Replaces what is known of a group; undefined = it does not exist. */
   set(id: string, record: GroupRecord | undefined, nowMs: number): void {
@@ -106,6 +107,15 @@ export class Snapshot {
     return this.#groups.values();
   }
 
+  get(id: string): SnapshotGroup | undefined {
+    return this.#groups.get(id);
+  }
+
+  /** Changes whenever a group comes or goes: until then, what was made from their labels alone holds. */
+  get membership(): number {
+    return this.#membership;
+  }
+
   /** The family names, sorted, with what their header says. */
   families(): { readonly name: string; readonly entry: FamilyEntry }[] {
     return [...this.#families].map(([name, entry]) => ({ name, entry })).toSorted((a, b) => (a.name < b.name ? -1 : 1));
@@ -142,12 +152,14 @@ export class Snapshot {
     const { kind, labels } = record;
     const group: SnapshotGroup = { id, order: groupOrder(kind, labels), labels, holdings: new Map(), record };
     this.#groups.set(id, group);
+    this.#membership++;
     return group;
   }
 
   #remove(group: SnapshotGroup): void {
     for (const [name, holding] of group.holdings) this.#release(name, holding);
     this.#groups.delete(group.id);
+    this.#membership++;
   }
 
   #setPushTimes(group: SnapshotGroup): void {

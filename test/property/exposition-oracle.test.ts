@@ -27,6 +27,14 @@ function decoded(body: Uint8Array): Family[] {
   return [...decodeProtobuf(body).values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+function isTaken(body: Uint8Array): boolean {
+  try {
+    return decoded(body).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** Calls `round` until the time is up, at least once. */
 function repeatedly(round: () => void): void {
   const deadline = Date.now() + seconds * 1_000;
@@ -78,11 +86,7 @@ it('protobuf means the same to the official decoder, theirs and ours', (context)
   const command = commandOrSkip(context);
   const random = seededRandom(seed + 1);
   repeatedly(() => {
-    const bodies = Array.from({ length: BATCH }, () => randomProtobuf(random)).filter(
-      (body) =>
-        verdictOf(() => decodeProtobuf(body)).verdict !== 'refused' &&
-        verdictOf(() => decodeProtobuf(body)).text !== '',
-    );
+    const bodies = Array.from({ length: BATCH }, () => randomProtobuf(random)).filter(isTaken);
     const meant = bodies.map(decoded);
     const rewritten = askOracle(command, 'm', bodies);
     expect(rewritten.map(({ bytes = NOTHING }) => decoded(bytes))).toEqual(meant);

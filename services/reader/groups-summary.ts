@@ -1,0 +1,40 @@
+/** What a group holds, for the lists of it. */
+import { PUSH_FAILURE_TIME, PUSH_TIME } from '../../shared/exposition/group-labels.ts';
+import type { Holding, KeptOut, SnapshotGroup } from '../../shared/state/snapshot-family.ts';
+
+/** Sorted by name. Without the push times, which every pushed group has, unless there is something to tell of them. */
+export function holdingsOf(group: SnapshotGroup): Holding[] {
+  return [...group.holdings.values()]
+    .filter((holding) => !isPushTime(holding) || holding.reason !== undefined)
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+export interface Counts {
+  readonly families: number;
+  /** Sample lines. */
+  readonly series: number;
+  /** Families that are kept out of /metrics. */
+  readonly keptOut: number;
+}
+
+export function countsOf(group: SnapshotGroup): Counts {
+  let [families, series, keptOut] = [0, 0, 0];
+  for (const holding of group.holdings.values()) {
+    if (isPushTime(holding) && holding.reason === undefined) continue;
+    families++;
+    series += holding.record.samples;
+    if (holding.reason !== undefined) keptOut++;
+  }
+  return { families, series, keptOut };
+}
+
+function isPushTime({ name, group }: Holding): boolean {
+  return group.record.kind === 'push' && (name === PUSH_TIME || name === PUSH_FAILURE_TIME);
+}
+
+/** Why a family of a group is not on /metrics. */
+export const KEPT_OUT: Readonly<Record<KeptOut, string>> = {
+  type: 'another group pushed this family before, as another type',
+  duplicate: 'another group pushed the same series before',
+  clash: 'its name is that of a series which a summary or a histogram in another family has',
+};

@@ -1,0 +1,84 @@
+/**
+ * All groups in the order in which they are listed: by job, then by the other labels, then by ID.
+ *
+ * Made when it is first asked for, and again only after a group has come or gone; what was sorted then needs not be sorted
+ * once more.
+ */
+import type { Labels } from '../../shared/exposition/model.ts';
+import { encodeLabels } from '../../shared/grouping/group.ts';
+import type { Snapshot, SnapshotGroup } from '../../shared/state/snapshot.ts';
+import { shownLabels } from './shown-labels.ts';
+
+export interface ListedGroup {
+  readonly group: SnapshotGroup;
+  /** Its place in the order. Of no great length, whatever the labels are. */
+  readonly key: string;
+  /** Its labels as they are shown, in lower case. */
+  readonly searched: string;
+}
+
+/** By so much of their labels groups are ordered, beyond it by ID. */
+const ORDERED_BY = 400;
+
+export class GroupIndex {
+  readonly #snapshot: Snapshot;
+  #listed: readonly ListedGroup[] = [];
+  readonly #known = new Set<SnapshotGroup>();
+  #madeAt = -1;
+
+  constructor(snapshot: Snapshot) {
+    this.#snapshot = snapshot;
+  }
+
+  /** Must not be changed; stays as it is. */
+  groups(): readonly ListedGroup[] {
+    const { membership } = this.#snapshot;
+    if (membership === this.#madeAt) return this.#listed;
+    const stayed = this.#listed.filter(({ group }) => {
+      const stays = this.#snapshot.get(group.id) === group;
+      if (!stays) this.#known.delete(group);
+      return stays;
+    });
+    const came: ListedGroup[] = [];
+    for (const group of this.#snapshot.groups()) {
+      if (this.#known.has(group)) continue;
+      this.#known.add(group);
+      came.push(listed(group));
+    }
+    came.sort(byKey);
+    // Two sorted runs: sorting only merges them.
+    this.#listed = stayed.concat(came).toSorted(byKey);
+    this.#madeAt = membership;
+    return this.#listed;
+  }
+}
+
+/** Index of the first group whose key is above `key`. */
+export function firstAfter(groups: readonly ListedGroup[], key: string): number {
+  let low = 0;
+  let high = groups.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((groups[middle] as ListedGroup).key <= key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function listed(group: SnapshotGroup): ListedGroup {
+  const labels = jobFirst(group.labels);
+  const start = encodeLabels(labels.map(([name, value]) => [name, value.slice(0, ORDERED_BY)])).slice(0, ORDERED_BY);
+  // Half of a character cannot be sent to a client and come back.
+  const whole = start.replace(/[\ud800-\udbff]$/, '');
+  return { group, key: `${whole} ${group.id}`, searched: shownLabels(labels).toLowerCase() };
+}
+
+/** As people read them. */
+export function jobFirst(labels: Labels): Labels {
+  const job = labels.find(([name]) => name === 'job');
+  return job === undefined ? labels : [job, ...labels.filter((label) => label !== job)];
+}
+
+function byKey(a: ListedGroup, b: ListedGroup): number {
+  return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
+}

@@ -1,0 +1,140 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { startGateway, type Gateway } from '../support/gateway.ts';
+import { sampleLines, sampleValue } from '../support/metrics-text.ts';
+import { freePort } from '../support/ports.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import { applied } from '../support/request.ts';
+import { Watch } from '../support/watch.ts';
+
+// Redis comes late, hangs, dies and returns; the gateway lives through it and tells the truth about it.
+
+describe('at the start', () => {
+  test('it waits, says what is missing, takes pushes as soon as it can', async () => {
+    const port = await freePort();
+    const gateway = await startGateway({ redis: { endpoint: `127.0.0.1:${port}` }, waitUntilReady: false });
+    await gateway.process.waitForHttp(`${gateway.url}/-/healthy`);
+
+    const ready = await gateway.request('/-/ready');
+    expect(ready.status).toBe(503);
+    expect(ready.text).toMatch(/^[^\n]*Redis[^\n]*\n$/);
+    expect((await gateway.request('/-/healthy')).status).toBe(200);
+    expect(await gateway.telemetry()).toMatch(/^pushgateway_redis_up 0$/m);
+    // An empty answer would tell Prometheus that everything is gone.
+    expect((await gateway.request('/metrics')).status).toBe(503);
+
+    const pushes = [1, 2, 3].map(async (i) => gateway.push(`/metrics/job/early${i}`, `early ${i}\n`, applied));
+    await eventually(() => (gateway.process.log().match(/Redis does not answer/g)?.length ?? 0) >= 3);
+    expect(gateway.process.exit).toBeUndefined();
+
+    await startRedis({ port });
+    await gateway.waitUntilReady();
+    for (const answer of await Promise.all(pushes)) expect(answer, answer.text).toMatchObject({ status: 200 });
+    expect(sampleLines(await gateway.scrape())).toHaveLength(3);
+  });
+
+  test('a push that waits too long is 503 with Retry-After, and leaves nothing behind', async () => {
+    const port = await freePort();
+    const args = ['--push.timeout=500ms'];
+    const gateway = await startGateway({ redis: { endpoint: `127.0.0.1:${port}` }, args, waitUntilReady: false });
+    await gateway.process.waitForHttp(`${gateway.url}/-/healthy`);
+    const sentAt = performance.now();
+    for (const answer of [await gateway.push('/metrics/job/j', 'm 1\n'), await gateway.ingest('m 1\n')]) {
+      expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+      expect(answer.text).toMatch(/^[^\n]+\n$/);
+    }
+    expect(performance.now() - sentAt).toBeGreaterThan(1_000);
+    expect(performance.now() - sentAt).toBeLessThan(2_000);
+
+    await startRedis({ port });
+    await gateway.waitUntilReady();
+    expect((await gateway.push('/metrics/job/next', 'next 1\n', applied)).status).toBe(200);
+    expect(sampleLines(await gateway.scrape())).toEqual(['next{instance="",job="next"} 1']);
+  });
+
+  test.for(['all', 'ingest', 'worker', 'reader'] as const)('%s stops at once when told to', async (role) => {
+    const redis = { endpoint: `127.0.0.1:${await freePort()}` };
+    const gateway = await startGateway({ redis, role, waitUntilReady: false });
+    await gateway.process.waitForHttp(`${gateway.url}/-/healthy`);
+    const startedAt = performance.now();
+    expect(await gateway.stop()).toEqual({ code: 0, signal: null });
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
+  });
+});
+
+describe('while it runs', () => {
+  let redis: RedisServer;
+  let gateway: Gateway;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+    gateway = await startGateway({ redis });
+  });
+
+  /** Pushes to be under way while Redis is away, each to a group of its own. */
+  function pushes(name: string): Promise<number[]> {
+    const all = Array.from({ length: 20 }, async (_, i) => {
+      return (await gateway.push(`/metrics/job/${name}${i}`, `${name} ${i}\n`, applied)).status;
+    });
+    return Promise.all(all);
+  }
+
+  test.for(['killed', 'stopped', 'hung'] as const)(
+    '%s: held pushes are taken later, the last scrape stays',
+    async (how) => {
+      const before = `before_${how}`;
+      await gateway.push(`/metrics/job/${before}`, `${before} 1\n`, applied);
+      const watch = new Watch(gateway.url);
+      await eventually(() => watch.of(`${before}{instance="",job="${before}"}`) !== undefined);
+      const scrape = await gateway.scrape();
+
+      if (how === 'killed') await redis.kill();
+      else if (how === 'stopped') await redis.stop();
+      else redis.pause();
+      const held = pushes(how);
+      await eventually(async () => sampleValue(await gateway.telemetry(), 'pushgateway_redis_up') === 0, {
+        timeoutMs: 10_000,
+      });
+      expect(await gateway.scrape()).toBe(scrape);
+      const age = sampleValue(await gateway.telemetry(), 'pushgateway_snapshot_age_seconds') ?? 0;
+      await eventually(async () => {
+        return (sampleValue(await gateway.telemetry(), 'pushgateway_snapshot_age_seconds') ?? 0) > age;
+      });
+      const ready = await gateway.request('/-/ready');
+      if (how !== 'hung') expect(ready.status).toBe(503);
+      expect((await gateway.request('/-/healthy')).status).toBe(200);
+
+      if (how === 'hung') redis.resume();
+      else await redis.restart();
+      expect(await held).toEqual(Array.from({ length: 20 }, () => 200));
+      await gateway.waitUntilReady();
+      const text = await gateway.scrape();
+      for (let i = 0; i < 20; i++) expect(sampleValue(text, how, { job: `${how}${i}` })).toBe(i);
+      await watch.stop();
+      expect(watch.failures).toEqual([]);
+      expect(watch.of(`${before}{instance="",job="${before}"}`)?.missingAt).toBeUndefined();
+      expect(gateway.process.log().match(/level=error/g)).toBeNull();
+    },
+  );
+
+  test('a reader that starts while Redis is away has nothing to show, and says so', async () => {
+    await redis.kill();
+    const reader = await startGateway({ redis, role: 'reader', waitUntilReady: false });
+    await reader.process.waitForHttp(`${reader.url}/-/healthy`);
+    expect((await reader.request('/metrics')).status).toBe(503);
+    await redis.restart();
+    await reader.waitUntilReady();
+    expect(await reader.scrape()).toBe(await gateway.scrape());
+  });
+});
+
+test('a Redis that lost everything is followed: nothing of the past is shown, new pushes are', async () => {
+  const redis = await startRedis({ args: ['--appendonly', 'no'] });
+  const gateway = await startGateway({ redis });
+  await gateway.push('/metrics/job/lost', 'lost 1\n', applied);
+  await redis.kill();
+  await redis.restart();
+  await eventually(async () => sampleLines(await gateway.scrape()).length === 0, { what: 'an empty scrape' });
+  expect(await gateway.push('/metrics/job/new', 'new 1\n', applied)).toMatchObject({ status: 200 });
+  expect(sampleLines(await gateway.scrape())).toEqual(['new{instance="",job="new"} 1']);
+});
