@@ -10,6 +10,7 @@ import type { FastifyInstance } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
 import { serveLifecycle } from '../../shared/http/lifecycle-api.ts';
+import { serveProfiles } from '../../shared/http/profile-api.ts';
 import { instrument } from '../../shared/http/self-metrics.ts';
 import { createServer } from '../../shared/http/server.ts';
 import { serveStatus } from '../../shared/http/status-api.ts';
@@ -80,6 +81,7 @@ export class Gateway {
     instrument(this.#app, registry);
     serveStatus(this.#app, config, new Date());
     serveLifecycle(this.#app, config, onQuit);
+    serveProfiles(this.#app, config);
     this.#reader?.register(this.#app);
     this.#ingest?.register(this.#app);
   }

@@ -1,6 +1,6 @@
 /** Which format a push's Content-Type names. As the official gateway: whatever is not exactly delimited protobuf is text. */
 import type { Config } from '../../shared/config/config.ts';
-import type { BodyFormat } from '../../shared/state/push.ts';
+import type { BodyFormat } from '../../shared/exposition/decode-body.ts';
 
 export function bodyFormat(config: Config, contentType: string | undefined): BodyFormat {
   const utf8 = config.push.enableUtf8Names;

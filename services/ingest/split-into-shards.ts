@@ -7,7 +7,7 @@ import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
 import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
 import { splitByLabelSet } from '../../shared/exposition/split-series.ts';
 import { makeGroup, shardOf } from '../../shared/grouping/group.ts';
-import type { BodyFormat } from '../../shared/state/push.ts';
+import type { BodyFormat } from '../../shared/exposition/decode-body.ts';
 
 export interface ShardPart {
   readonly shard: number;

@@ -50,9 +50,15 @@ export class ReaderService implements Service {
   }
 
   register(app: FastifyInstance): void {
-    const { config, feed } = this.#context;
+    const { config, feed, registry } = this.#context;
     serveApi(app, this.#snapshot, feed);
-    serveMetrics(app, config.paths.metrics, this.#snapshot, feed, this.#telemetry);
+    serveMetrics(app, {
+      path: config.paths.metrics,
+      snapshot: this.#snapshot,
+      feed,
+      telemetry: this.#telemetry,
+      own: config.web.telemetryInMetrics ? registry : undefined,
+    });
   }
 
   async start(): Promise<void> {

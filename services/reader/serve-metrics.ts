@@ -2,22 +2,30 @@
 import { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
+import type { Registry } from 'prom-client';
+import type { Family } from '../../shared/exposition/model.ts';
+import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
+import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
 import { CONTENT_TYPES, negotiateEncoding, negotiateFormat, type ScrapeEncoding } from './negotiate.ts';
+import { ownFamilies } from './own-families.ts';
 import { protobufScrape } from './protobuf-scrape.ts';
 import type { ReaderTelemetry } from './telemetry.ts';
 
 /** zstd came with Node 22.15. */
 const ENCODINGS: readonly ScrapeEncoding[] = 'createZstdCompress' in zlib ? ['zstd', 'gzip'] : ['gzip'];
 
-export function serveMetrics(
-  app: FastifyInstance,
-  path: string,
-  snapshot: Snapshot,
-  feed: ChangeFeed,
-  telemetry: ReaderTelemetry,
-): void {
+export interface ScrapeContext {
+  readonly path: string;
+  readonly snapshot: Snapshot;
+  readonly feed: ChangeFeed;
+  readonly telemetry: ReaderTelemetry;
+  /** The gateway's own metrics, if they are to be shown among the pushed ones. */
+  readonly own: Registry | undefined;
+}
+
+export function serveMetrics(app: FastifyInstance, { path, snapshot, feed, telemetry, own }: ScrapeContext): void {
   app.get(path, async (request, reply) => {
     const end = telemetry.startScrape();
     reply.raw.once('close', () => end(reply.raw.statusCode));
@@ -33,7 +41,10 @@ export function serveMetrics(
     const format = negotiateFormat(request.headers.accept);
     const encoding = negotiateEncoding(request.headers['accept-encoding']?.toString(), ENCODINGS);
     // Taken at once: what changes while it is sent is for the next scrape.
-    const buffers = format === 'text' ? snapshot.text() : [...protobufScrape(snapshot)];
+    const buffers = format === 'text' ? [...snapshot.text()] : [...protobufScrape(snapshot)];
+    for (const family of own === undefined ? [] : await ownFamilies(own, snapshot)) {
+      buffers.push(format === 'text' ? Buffer.from(renderFamily(family)) : encodeFamily(family));
+    }
     const body = Readable.from(buffers, { objectMode: false });
     reply.type(CONTENT_TYPES[format]).header('Vary', 'Accept, Accept-Encoding');
     if (encoding === 'identity') {
@@ -46,6 +57,10 @@ export function serveMetrics(
     }
     return await reply.header('Content-Encoding', encoding).send(body.pipe(compressor(encoding)));
   });
+}
+
+function renderFamily(family: Family): string {
+  return renderHeader(family.name, family.help, family.type) + renderSamples(family);
 }
 
 function compressor(encoding: 'gzip' | 'zstd'): NodeJS.ReadWriteStream {

@@ -24,9 +24,9 @@ export function decodeProtobuf(body: Uint8Array, options: DecodeProtobufOptions 
   for (let count = 1; !reader.atEnd; count++) {
     const draft = new FamilyMessage();
     try {
-      reader.message(() => {
-        draft.read(reader);
-      });
+      const outerEnd = reader.enter();
+      draft.read(reader);
+      reader.leave(outerEnd);
       const family = draft.finish(options.utf8Names === true);
       families.set(family.name, family);
     } catch (error) {
@@ -62,9 +62,9 @@ class FamilyMessage {
 
   #readMetric(reader: WireReader): void {
     const metric = new MetricDraft();
-    reader.message(() => {
-      metric.read(reader);
-    });
+    const outerEnd = reader.enter();
+    metric.read(reader);
+    reader.leave(outerEnd);
     this.#metrics.push(metric);
   }
 

@@ -29,29 +29,29 @@ export class HistogramDraft {
   #hasZeroCount = false;
 
   read(reader: WireReader): void {
-    reader.message(() => {
-      while (reader.next()) {
-        switch (reader.tag) {
-          case 1 * 8 + VARINT:
-            this.#count.integer = reader.uint64();
-            break;
-          case 2 * 8 + FIXED64:
-            this.#sum = reader.double();
-            break;
-          case 3 * 8 + BYTES:
-            this.#buckets.push(readBucket(reader));
-            break;
-          case 4 * 8 + FIXED64:
-            this.#count.float = reader.double();
-            break;
-          case 15 * 8 + BYTES:
-            readTimestamp(reader, (this.#created ??= { seconds: 0, nanos: 0 }));
-            break;
-          default:
-            if (!this.#readNative(reader)) reader.skip();
-        }
+    const outerEnd = reader.enter();
+    while (reader.next()) {
+      switch (reader.tag) {
+        case 1 * 8 + VARINT:
+          this.#count.integer = reader.uint64();
+          break;
+        case 2 * 8 + FIXED64:
+          this.#sum = reader.double();
+          break;
+        case 3 * 8 + BYTES:
+          this.#buckets.push(readBucket(reader));
+          break;
+        case 4 * 8 + FIXED64:
+          this.#count.float = reader.double();
+          break;
+        case 15 * 8 + BYTES:
+          readTimestamp(reader, (this.#created ??= { seconds: 0, nanos: 0 }));
+          break;
+        default:
+          if (!this.#readNative(reader)) reader.skip();
       }
-    });
+    }
+    reader.leave(outerEnd);
   }
 
   finish(): Omit<HistogramMetric, 'labels'> {
@@ -144,28 +144,28 @@ function noBuckets(): NativeBuckets {
 
 function readBucket(reader: WireReader): Bucket {
   const bucket: Bucket = { count: { integer: 0, float: 0 }, upperBound: 0 };
-  reader.message(() => {
-    while (reader.next()) {
-      if (reader.tag === 1 * 8 + VARINT) bucket.count.integer = reader.uint64();
-      else if (reader.tag === 2 * 8 + FIXED64) bucket.upperBound = reader.double();
-      else if (reader.tag === 3 * 8 + BYTES) readExemplar(reader, (bucket.exemplar ??= { labels: [], value: 0 }));
-      else if (reader.tag === 4 * 8 + FIXED64) bucket.count.float = reader.double();
-      else reader.skip();
-    }
-  });
+  const outerEnd = reader.enter();
+  while (reader.next()) {
+    if (reader.tag === 1 * 8 + VARINT) bucket.count.integer = reader.uint64();
+    else if (reader.tag === 2 * 8 + FIXED64) bucket.upperBound = reader.double();
+    else if (reader.tag === 3 * 8 + BYTES) readExemplar(reader, (bucket.exemplar ??= { labels: [], value: 0 }));
+    else if (reader.tag === 4 * 8 + FIXED64) bucket.count.float = reader.double();
+    else reader.skip();
+  }
+  reader.leave(outerEnd);
   return bucket;
 }
 
 function readSpan(reader: WireReader): BucketSpan {
   let offset = 0;
   let length = 0;
-  reader.message(() => {
-    while (reader.next()) {
-      if (reader.tag === 1 * 8 + VARINT) offset = reader.sint32();
-      else if (reader.tag === 2 * 8 + VARINT) length = reader.uint32();
-      else reader.skip();
-    }
-  });
+  const outerEnd = reader.enter();
+  while (reader.next()) {
+    if (reader.tag === 1 * 8 + VARINT) offset = reader.sint32();
+    else if (reader.tag === 2 * 8 + VARINT) length = reader.uint32();
+    else reader.skip();
+  }
+  reader.leave(outerEnd);
   return [offset, length];
 }
 
@@ -178,11 +178,21 @@ function readNewExemplar(reader: WireReader): Exemplar {
 // Lists of scalars come one by one, or packed into one value.
 
 function readDeltas(reader: WireReader, into: number[]): void {
-  if (reader.tag % 8 === VARINT) into.push(reader.sint64());
-  else reader.packed(() => into.push(reader.sint64()));
+  if (reader.tag % 8 === VARINT) {
+    into.push(reader.sint64());
+    return;
+  }
+  const outerEnd = reader.enter();
+  while (!reader.atEnd) into.push(reader.sint64());
+  reader.leave(outerEnd);
 }
 
 function readCounts(reader: WireReader, into: number[]): void {
-  if (reader.tag % 8 === FIXED64) into.push(reader.double());
-  else reader.packed(() => into.push(reader.double()));
+  if (reader.tag % 8 === FIXED64) {
+    into.push(reader.double());
+    return;
+  }
+  const outerEnd = reader.enter();
+  while (!reader.atEnd) into.push(reader.double());
+  reader.leave(outerEnd);
 }

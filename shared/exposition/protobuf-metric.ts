@@ -87,46 +87,46 @@ export class MetricDraft {
 
 /** Gauge or Untyped. */
 function readValue(reader: WireReader, into: SimpleDraft): void {
-  reader.message(() => {
-    while (reader.next()) {
-      if (reader.tag === 1 * 8 + FIXED64) into.value = reader.double();
-      else reader.skip();
-    }
-  });
+  const outerEnd = reader.enter();
+  while (reader.next()) {
+    if (reader.tag === 1 * 8 + FIXED64) into.value = reader.double();
+    else reader.skip();
+  }
+  reader.leave(outerEnd);
 }
 
 function readCounter(reader: WireReader, into: CounterDraft): void {
-  reader.message(() => {
-    while (reader.next()) {
-      if (reader.tag === 1 * 8 + FIXED64) into.value = reader.double();
-      else if (reader.tag === 2 * 8 + BYTES) readExemplar(reader, (into.exemplar ??= { labels: [], value: 0 }));
-      else if (reader.tag === 3 * 8 + BYTES) readTimestamp(reader, (into.created ??= { seconds: 0, nanos: 0 }));
-      else reader.skip();
-    }
-  });
+  const outerEnd = reader.enter();
+  while (reader.next()) {
+    if (reader.tag === 1 * 8 + FIXED64) into.value = reader.double();
+    else if (reader.tag === 2 * 8 + BYTES) readExemplar(reader, (into.exemplar ??= { labels: [], value: 0 }));
+    else if (reader.tag === 3 * 8 + BYTES) readTimestamp(reader, (into.created ??= { seconds: 0, nanos: 0 }));
+    else reader.skip();
+  }
+  reader.leave(outerEnd);
 }
 
 function readSummary(reader: WireReader, into: SummaryDraft): void {
-  reader.message(() => {
-    while (reader.next()) {
-      if (reader.tag === 1 * 8 + VARINT) into.sampleCount = reader.uint64();
-      else if (reader.tag === 2 * 8 + FIXED64) into.sampleSum = reader.double();
-      else if (reader.tag === 3 * 8 + BYTES) into.quantiles.push(readQuantile(reader));
-      else if (reader.tag === 4 * 8 + BYTES) readTimestamp(reader, (into.created ??= { seconds: 0, nanos: 0 }));
-      else reader.skip();
-    }
-  });
+  const outerEnd = reader.enter();
+  while (reader.next()) {
+    if (reader.tag === 1 * 8 + VARINT) into.sampleCount = reader.uint64();
+    else if (reader.tag === 2 * 8 + FIXED64) into.sampleSum = reader.double();
+    else if (reader.tag === 3 * 8 + BYTES) into.quantiles.push(readQuantile(reader));
+    else if (reader.tag === 4 * 8 + BYTES) readTimestamp(reader, (into.created ??= { seconds: 0, nanos: 0 }));
+    else reader.skip();
+  }
+  reader.leave(outerEnd);
 }
 
 function readQuantile(reader: WireReader): [quantile: number, value: number] {
   let quantile = 0;
   let value = 0;
-  reader.message(() => {
-    while (reader.next()) {
-      if (reader.tag === 1 * 8 + FIXED64) quantile = reader.double();
-      else if (reader.tag === 2 * 8 + FIXED64) value = reader.double();
-      else reader.skip();
-    }
-  });
+  const outerEnd = reader.enter();
+  while (reader.next()) {
+    if (reader.tag === 1 * 8 + FIXED64) quantile = reader.double();
+    else if (reader.tag === 2 * 8 + FIXED64) value = reader.double();
+    else reader.skip();
+  }
+  reader.leave(outerEnd);
   return [quantile, value];
 }

@@ -11,33 +11,33 @@ export interface ExemplarDraft extends Exemplar {
 export function readLabel(reader: WireReader): LabelPair {
   let name = '';
   let value = '';
-  reader.message(() => {
-    while (reader.next()) {
-      if (reader.tag === 1 * 8 + BYTES) name = reader.string();
-      else if (reader.tag === 2 * 8 + BYTES) value = reader.string();
-      else reader.skip();
-    }
-  });
+  const outerEnd = reader.enter();
+  while (reader.next()) {
+    if (reader.tag === 1 * 8 + BYTES) name = reader.string();
+    else if (reader.tag === 2 * 8 + BYTES) value = reader.string();
+    else reader.skip();
+  }
+  reader.leave(outerEnd);
   return [name, value];
 }
 
 export function readExemplar(reader: WireReader, into: ExemplarDraft): void {
-  reader.message(() => {
-    while (reader.next()) {
-      if (reader.tag === 1 * 8 + BYTES) into.labels.push(readLabel(reader));
-      else if (reader.tag === 2 * 8 + FIXED64) into.value = reader.double();
-      else if (reader.tag === 3 * 8 + BYTES) readTimestamp(reader, (into.timestamp ??= { seconds: 0, nanos: 0 }));
-      else reader.skip();
-    }
-  });
+  const outerEnd = reader.enter();
+  while (reader.next()) {
+    if (reader.tag === 1 * 8 + BYTES) into.labels.push(readLabel(reader));
+    else if (reader.tag === 2 * 8 + FIXED64) into.value = reader.double();
+    else if (reader.tag === 3 * 8 + BYTES) readTimestamp(reader, (into.timestamp ??= { seconds: 0, nanos: 0 }));
+    else reader.skip();
+  }
+  reader.leave(outerEnd);
 }
 
 export function readTimestamp(reader: WireReader, into: Timestamp): void {
-  reader.message(() => {
-    while (reader.next()) {
-      if (reader.tag === 1 * 8 + VARINT) into.seconds = reader.int64();
-      else if (reader.tag === 2 * 8 + VARINT) into.nanos = reader.int32();
-      else reader.skip();
-    }
-  });
+  const outerEnd = reader.enter();
+  while (reader.next()) {
+    if (reader.tag === 1 * 8 + VARINT) into.seconds = reader.int64();
+    else if (reader.tag === 2 * 8 + VARINT) into.nanos = reader.int32();
+    else reader.skip();
+  }
+  reader.leave(outerEnd);
 }

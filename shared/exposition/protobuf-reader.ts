@@ -34,6 +34,8 @@ export class WireError extends Error {}
 /** A cursor. `next` moves to a field; then one reading method takes its value, or `skip` does. */
 export class WireReader {
   readonly #bytes: Buffer;
+  /** The same bytes, each as one character. */
+  readonly #ascii: string;
   #pos = 0;
   /** Of the message being read. */
   #end: number;
@@ -47,6 +49,7 @@ export class WireReader {
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#ascii = this.#bytes.toString('latin1');
     this.#end = bytes.byteLength;
   }
 
@@ -78,24 +81,32 @@ export class WireReader {
     } while (groups.length > 0);
   }
 
-  /** A message whose length stands before it: `read` sees only its bytes. */
-  message(read: (reader: WireReader) => void): void {
+  /** Goes into a message whose length stands before it: `next` ends with it. Returns what `leave` needs. */
+  enter(): number {
     const length = this.#readLength();
     const outerEnd = this.#end;
     this.#end = this.#pos + length;
-    read(this);
+    return outerEnd;
+  }
+
+  /** Goes on behind the message, which must have been read to its end. */
+  leave(outerEnd: number): void {
     this.#end = outerEnd;
   }
 
-  string(): string {
+  /** When the string is the `expected` one, that is returned instead of a new one. */
+  string(expected = ''): string {
     const length = this.#readLength();
     const start = this.#pos;
     this.#pos += length;
-    // Most are short and ASCII, and looking is cheaper than asking.
-    for (let i = start; i < this.#pos; i++) {
-      if ((this.#bytes[i] ?? 0) >= 0x80) return this.#utf8(start);
+    // Most strings are short and ASCII: those are cut from one large string, which is cheaper than decoding each.
+    let isExpected = length === expected.length;
+    for (let i = 0; i < length; i++) {
+      const byte = this.#bytes[start + i] ?? 0;
+      if (byte >= 0x80) return this.#utf8(start);
+      isExpected &&= byte === expected.charCodeAt(i);
     }
-    return this.#bytes.toString('latin1', start, this.#pos);
+    return isExpected ? expected : this.#ascii.slice(start, this.#pos);
   }
 
   double(): number {
@@ -133,13 +144,6 @@ export class WireReader {
   sint32(): number {
     this.#readVarint();
     return (this.#low >>> 1) ^ -(this.#low & 1);
-  }
-
-  /** Scalars in one value, as newer writers may pack them. */
-  packed(read: () => void): void {
-    this.message(() => {
-      while (!this.atEnd) read();
-    });
   }
 
   #utf8(start: number): string {

@@ -2,7 +2,8 @@
  * A push as an entry of the log. Always the same fields in the same order: Redis then stores their names once a node.
  */
 import { decodeLabels, encodeLabels, type GroupKind } from '../grouping/group.ts';
-import type { BodyFormat, Push, Verb } from '../state/push.ts';
+import type { BodyFormat } from '../exposition/decode-body.ts';
+import type { Push, Verb } from '../state/push.ts';
 
 const VERSION = '1';
 

@@ -2,8 +2,7 @@
  * Which group holds which family as what type: enough to check a push against everything stored, at a cost that depends on the
  * push alone.
  *
- * Groups with the same grouping label names and the same families of the same types share one *shape*. A fleet has few
- * shapes, however many groups it has; families are found by shape, and a group costs little more than its entry in one.
+ * Families are found by the shapes of groups (shapes.ts), so a group costs little more than its entry in one.
  *
  * Fed twice. The change feed brings groups as they are in Redis. And what this node has appended counts at once, so that
  * requests through one node are checked in their order; until such a push is settled, the feed does not overrule it.
@@ -15,15 +14,7 @@ import { makeGroup, type GroupKind } from '../grouping/group.ts';
 import type { GroupVerb } from './push.ts';
 import { Deadlines } from './deadlines.ts';
 import type { GroupRecord } from './group-record.ts';
-
-interface Shape {
-  readonly key: string;
-  readonly kind: GroupKind;
-  /** Grouping label names, sorted. */
-  readonly labelNames: readonly string[];
-  readonly families: ReadonlyMap<string, MetricType>;
-  readonly groups: Set<string>;
-}
+import { addTo, namesKey, Shapes, type Shape } from './shapes.ts';
 
 interface Entry {
   readonly kind: GroupKind;
@@ -56,8 +47,7 @@ export interface Suspect {
 
 export class Catalogue {
   readonly #groups = new Map<string, Entry>();
-  readonly #shapes = new Map<string, Shape>();
-  readonly #byFamily = new Map<string, Set<Shape>>();
+  readonly #shapes = new Shapes();
   readonly #deadlines = new Deadlines();
   /** Pushes of this node that are not settled yet, by group. */
   readonly #unsettled = new Map<string, Set<string>>();
@@ -238,7 +228,7 @@ export class Catalogue {
   ): { labels: Labels; type: MetricType } | undefined {
     // Its own families are replaced: all of them by a PUT, those of the same name by a POST.
     const ownCounts = push.verb === 'POST' && !push.families.has(name);
-    for (const shape of this.#byFamily.get(name) ?? []) {
+    for (const shape of this.#shapes.holding(name)) {
       const type = shape.families.get(name);
       if (type === undefined || !matches(type)) continue;
       for (const id of shape.groups) {
@@ -256,10 +246,7 @@ export class Catalogue {
   #suspects(push: CataloguedPush, name: string): Suspect[] {
     const ownNames = namesKey(push.kind, push.labels);
     const others = new Map<string, Shape>();
-    for (const shape of this.#byFamily.get(name) ?? []) {
-      const key = shape.kind === 'ingest' ? 'ingest' : namesKeyOf(shape.kind, shape.labelNames);
-      if (key !== ownNames) others.set(key, shape);
-    }
+    for (const shape of this.#shapes.holding(name)) if (shape.namesKey !== ownNames) others.set(shape.namesKey, shape);
     if (others.size === 0) return [];
     const found = new Map<string, { labels: Labels; series: Labels[] }>();
     for (const { labels } of push.families.get(name)?.metrics ?? []) {
@@ -293,19 +280,17 @@ export class Catalogue {
     deadlines: ReadonlyMap<string, number>,
     untilMs: number,
   ): void {
-    const shape = this.#shape(kind, labels, families);
     const held = this.#groups.get(id);
+    const shape = this.#shapes.join(id, held?.shape, kind, labels, families);
     const values = new Set(deadlines.values());
     const compact = values.size > 1 ? deadlines : ([...values][0] ?? 0);
     if (held === undefined) {
       this.#groups.set(id, { kind, labels, shape, deadlines: compact, untilMs });
     } else {
-      if (held.shape !== shape) this.#leave(held.shape, id);
       held.shape = shape;
       held.deadlines = compact;
       held.untilMs = untilMs;
     }
-    shape.groups.add(id);
     const due = Math.min(...[untilMs, ...values].map((ms) => (ms === 0 ? Infinity : ms)));
     if (due !== Infinity) this.#deadlines.schedule(id, due);
   }
@@ -314,31 +299,7 @@ export class Catalogue {
     const held = this.#groups.get(id);
     if (held === undefined) return;
     this.#groups.delete(id);
-    this.#leave(held.shape, id);
-  }
-
-  #shape(kind: GroupKind, labels: Labels, families: ReadonlyMap<string, MetricType>): Shape {
-    // Of an ingest group every series has its own label names, and they are all of it.
-    const labelNames = kind === 'ingest' ? [] : labels.map(([name]) => name);
-    const sorted = [...families].toSorted(([a], [b]) => (a < b ? -1 : 1));
-    const key = JSON.stringify([kind, labelNames, sorted]);
-    let shape = this.#shapes.get(key);
-    if (shape !== undefined) return shape;
-    shape = { key, kind, labelNames, families: new Map(sorted), groups: new Set() };
-    this.#shapes.set(key, shape);
-    for (const name of shape.families.keys()) addTo(this.#byFamily, name, shape);
-    return shape;
-  }
-
-  #leave(shape: Shape, id: string): void {
-    shape.groups.delete(id);
-    if (shape.groups.size > 0) return;
-    this.#shapes.delete(shape.key);
-    for (const name of shape.families.keys()) {
-      const shapes = this.#byFamily.get(name);
-      shapes?.delete(shape);
-      if (shapes?.size === 0) this.#byFamily.delete(name);
-    }
+    this.#shapes.leave(id, held.shape);
   }
 }
 
@@ -363,19 +324,6 @@ export function show(labels: Labels): string {
   return `{${labels.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(', ')}}`;
 }
 
-function namesKey(kind: GroupKind, labels: Labels): string {
-  return kind === 'ingest'
-    ? 'ingest'
-    : namesKeyOf(
-        kind,
-        labels.map(([name]) => name),
-      );
-}
-
-function namesKeyOf(kind: GroupKind, labelNames: readonly string[]): string {
-  return `${kind} ${labelNames.join(' ')}`;
-}
-
 function deadlineIn(entry: Entry, family: string): number {
   return typeof entry.deadlines === 'number' ? entry.deadlines : (entry.deadlines.get(family) ?? 0);
 }
@@ -392,10 +340,4 @@ function latest(names: Iterable<string>, deadlines: ReadonlyMap<string, number>,
 
 function isPast(deadlineMs: number, nowMs: number): boolean {
   return deadlineMs !== 0 && deadlineMs <= nowMs;
-}
-
-function addTo<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
-  const set = sets.get(key);
-  if (set === undefined) sets.set(key, new Set([value]));
-  else set.add(value);
 }

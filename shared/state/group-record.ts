@@ -3,14 +3,20 @@
  *
  *     kind         push | ingest
  *     labels       grouping labels, JSON
- *     top          stamp of the newest push that was merged
- *     floor        stamp of the newest PUT or DELETE; families below it are gone
- *     pushed       arrival of the newest push that was merged, ms
- *     failed       arrival of the newest push that was refused, ms;  failedStamp its stamp
  *     until        latest deadline in the group, ms, 0 = never
- *     soon         no family expires before this, ms, 0 = never; for the merge script only
+ *     pushed       arrival of the newest push that was merged, ms; below 0 = it expired, the group lives by a failure alone
+ *     failed       arrival of the newest push that was refused, ms
+ *     top          stamp of the newest push that was merged
  *
- * A hash without `labels` is a tombstone: it only holds a floor.
+ * and for the merge script only:
+ *
+ *     floor        stamp of the newest PUT or DELETE; families below it are gone
+ *     forgot       failures up to this stamp are gone: that of a DELETE, or of a failure that the group outlived
+ *     failedStamp  stamp of the newest push that was refused, and failedUntil its deadline
+ *     pushedUntil  deadline of the newest push if it has no families: theirs is the same
+ *     soon         no family expires before this, ms, 0 = never
+ *
+ * A hash without `labels` is a tombstone: it only holds floors.
  */
 import type { Labels } from '../exposition/model.ts';
 import { decodeLabels, type GroupKind } from '../grouping/group.ts';
@@ -49,7 +55,7 @@ export function decodeGroupRecord(id: string, fields: readonly Buffer[]): GroupR
     kind: meta.get('kind') === 'ingest' ? 'ingest' : 'push',
     labels: decodeLabels(labels),
     top: meta.get('top') ?? '',
-    pushedMs: Number(meta.get('pushed') ?? 0),
+    pushedMs: Math.max(0, Number(meta.get('pushed') ?? 0)),
     failedMs: Number(meta.get('failed') ?? 0),
     untilMs: Number(meta.get('until') ?? 0),
     families,

@@ -1,6 +1,7 @@
 /**
  * A push as it travels: accepted by ingest, written to the log, read by a worker. Plain data.
  */
+import type { BodyFormat } from '../exposition/decode-body.ts';
 import type { Labels } from '../exposition/model.ts';
 import type { GroupKind } from '../grouping/group.ts';
 
@@ -10,9 +11,6 @@ import type { GroupKind } from '../grouping/group.ts';
  */
 export type Verb = GroupVerb | 'FAIL' | 'WIPE';
 export type GroupVerb = 'PUT' | 'POST' | 'DELETE';
-
-/** How `body` is to be read; decided when the push was checked, so that whoever reads it later reads the same. */
-export type BodyFormat = 'text' | 'text-utf8' | 'protobuf' | 'protobuf-utf8';
 
 export interface Push {
   /** Unique; recognises a push that was appended twice because the first append had no reply. */

@@ -116,6 +116,10 @@ export class Snapshot {
     return this.#membership;
   }
 
+  hasFamily(name: string): boolean {
+    return this.#families.has(name);
+  }
+
   /** The family names, sorted, with what their header says. */
   families(): { readonly name: string; readonly entry: FamilyEntry }[] {
     return [...this.#families].map(([name, entry]) => ({ name, entry })).toSorted((a, b) => (a.name < b.name ? -1 : 1));

@@ -1,9 +1,9 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
 import { sampleLines, sampleValue } from '../support/metrics-text.ts';
 import { freePort } from '../support/ports.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
+import { startRedis } from '../support/redis.ts';
 import { applied } from '../support/request.ts';
 import { Watch } from '../support/watch.ts';
 
@@ -63,16 +63,8 @@ describe('at the start', () => {
 });
 
 describe('while it runs', () => {
-  let redis: RedisServer;
-  let gateway: Gateway;
-
-  beforeAll(async () => {
-    redis = await startRedis();
-    gateway = await startGateway({ redis });
-  });
-
   /** Pushes to be under way while Redis is away, each to a group of its own. */
-  function pushes(name: string): Promise<number[]> {
+  function pushes(gateway: Gateway, name: string): Promise<number[]> {
     const all = Array.from({ length: 20 }, async (_, i) => {
       return (await gateway.push(`/metrics/job/${name}${i}`, `${name} ${i}\n`, applied)).status;
     });
@@ -82,16 +74,17 @@ describe('while it runs', () => {
   test.for(['killed', 'stopped', 'hung'] as const)(
     '%s: held pushes are taken later, the last scrape stays',
     async (how) => {
-      const before = `before_${how}`;
-      await gateway.push(`/metrics/job/${before}`, `${before} 1\n`, applied);
+      const redis = await startRedis();
+      const gateway = await startGateway({ redis });
+      await gateway.push('/metrics/job/before', 'before 1\n', applied);
       const watch = new Watch(gateway.url);
-      await eventually(() => watch.of(`${before}{instance="",job="${before}"}`) !== undefined);
+      await eventually(() => watch.of('before{instance="",job="before"}') !== undefined);
       const scrape = await gateway.scrape();
 
       if (how === 'killed') await redis.kill();
       else if (how === 'stopped') await redis.stop();
       else redis.pause();
-      const held = pushes(how);
+      const held = pushes(gateway, how);
       await eventually(async () => sampleValue(await gateway.telemetry(), 'pushgateway_redis_up') === 0, {
         timeoutMs: 10_000,
       });
@@ -112,12 +105,15 @@ describe('while it runs', () => {
       for (let i = 0; i < 20; i++) expect(sampleValue(text, how, { job: `${how}${i}` })).toBe(i);
       await watch.stop();
       expect(watch.failures).toEqual([]);
-      expect(watch.of(`${before}{instance="",job="${before}"}`)?.missingAt).toBeUndefined();
+      expect(watch.of('before{instance="",job="before"}')?.missingAt).toBeUndefined();
       expect(gateway.process.log().match(/level=error/g)).toBeNull();
     },
   );
 
   test('a reader that starts while Redis is away has nothing to show, and says so', async () => {
+    const redis = await startRedis();
+    const gateway = await startGateway({ redis });
+    await gateway.push('/metrics/job/before', 'before 1\n', applied);
     await redis.kill();
     const reader = await startGateway({ redis, role: 'reader', waitUntilReady: false });
     await reader.process.waitForHttp(`${reader.url}/-/healthy`);

@@ -88,7 +88,7 @@ basic_auth_users:
     ['[1]', 'cannot use the file (f, line 1): expected keys'],
     ['a: [', 'cannot read f, line 1: expected YAML, found: '],
     ['rate_limit: {}\nrate_limit: {}', 'cannot read f, line 2: expected YAML, found: duplicate key'],
-    ['tls_server: {}', 'cannot use unknown key tls_server (f, line 1): did you mean tls_server_config?'],
+    ['tls_server_conf: {}', 'cannot use unknown key tls_server_conf (f, line 1): did you mean tls_server_config?'],
     [
       '\n\ntls_server_config: {cert_filse: x}',
       'cannot use unknown key tls_server_config.cert_filse (f, line 3): did y',

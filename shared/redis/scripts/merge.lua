@@ -1,13 +1,16 @@
 -- Applies a batch of pushes of one shard: acknowledges them, merges each into its group, records what changed.
 --
--- A group is a last-writer-wins map. A family carries the stamp of the push that wrote it; the group's floor is the stamp
--- of the newest PUT or DELETE: families below it are gone. So order and repetition do no harm: two workers, a redelivery
+-- A group is a last-writer-wins map; its fields are described in state/group-record.ts. A family carries the stamp of the
+-- push that wrote it; the group's floor is the stamp of the newest PUT or DELETE: families below it are gone. So order and repetition do no harm: two workers, a redelivery
 -- and a claim end in the same state. A push whose acknowledgement is not ours (another worker was first) is skipped.
 --
 -- XACK and XDEL come first: they free memory, and once a script has written, Redis lets it write on when memory is full.
 --
--- Nothing is physically forgotten (expiry, tombstone) while an older push is still pending in the log: it could bring
--- back what a newer one had removed. `oldest` decides that.
+-- Nothing is physically forgotten (expiry, tombstone) while a push is still pending in the log that is older than the
+-- newest one the group has seen: it could bring back what a newer one had removed. `oldest` decides that.
+--
+-- One thing does depend on the order: a group that has expired starts a new life without its old failure, and whether it has
+-- expired is judged by what was merged until then.
 --
 -- KEYS[1] pushes   KEYS[2] groups (index)   KEYS[3] changes   KEYS[4] wiped   KEYS[5..] the groups' hashes
 -- ARGV[1] consumer group
@@ -15,11 +18,11 @@
 -- ARGV[3] what a group's key is before its ID, for WIPE
 -- ARGV[4] number of pushes, then for each push:
 --           stream ID, stamp, push ID, since ('' or, for a push that was sent again because its first append had no
---           reply, the stream ID from which the first may have been applied), number of operations, then for each:
+--           reply, the stream ID from which the first may be in the log), number of operations, then for each:
 --             index into KEYS, group ID, verb (PUT POST DELETE FAIL WIPE), kind, labels, deadline in ms (0: never),
 --             arrival in ms, number of families, then for each: name, value (starts with the stamp)
 --
--- Returns for each push one letter: a applied, s superseded, d duplicate of one applied before,
+-- Returns for each push one letter: a applied, s superseded, d duplicate of one that was applied before, or will be,
 -- n not ours any more.
 
 local STAMP = 25
@@ -29,6 +32,9 @@ local wiped = redis.call('GET', wiped_key) or ''
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- Stamp of the oldest push that is not applied yet, in the log or in this batch; nil = none.
+local oldest
 
 local function hset(key, fields)
   for from = 1, #fields, 1000 do
@@ -51,6 +57,11 @@ local function sooner(a, b)
   if a == 0 then return b end
   if b == 0 then return a end
   return math.min(a, b)
+end
+
+-- The newer of two stamps, where '' is none.
+local function newer(a, b)
+  return a > b and a or b
 end
 
 local function text(ms)
@@ -98,82 +109,109 @@ local function drop_older(key, stamp)
   end
 end
 
--- The newest operation of its group.
-local function apply_newest(op, stamp, safe, was)
-  local key, fields, n = op.key, op.fields, #op.fields
-  local has_families = n > 0
+-- Brings a group's end in line with what it holds: it lives as long as its newest push and the longest of its families.
+-- A failure keeps it only when these had expired before; then its push time is gone too, marked by its sign, for an older
+-- push with a longer TTL may still be pending and show that the group had lived on.
+local function settle(op, group)
+  local last, first = measure(op.key, group.safe)
+  if group.pushed_until then last = last and later(last, group.pushed_until) or group.pushed_until end
+  local fails_only = group.failed_stamp > group.top and (not last or is_past(last))
+  if fails_only then last = group.failed_until end
+  if group.pushed then
+    local shown = math.abs(group.pushed)
+    redis.call('HSET', op.key, 'pushed', text(fails_only and -shown or shown))
+  end
+  redis.call('HSET', op.key, 'until', text(last or now), 'soon', text(first or 0))
+  keep_until(op.key, op.id, last or now, group.safe)
+end
 
-  if op.verb == 'DELETE' then
-    local about = redis.call('HMGET', key, 'kind', 'labels')
-    redis.call('DEL', key)
-    if was.failed and was.failed_stamp > stamp then
-      hset(key, { 'kind', about[1], 'labels', about[2], 'failed', was.failed, 'failedStamp', was.failed_stamp,
-        'top', stamp, 'floor', stamp, 'until', text(was.live_until) })
-      keep_until(key, op.id, was.live_until, safe)
-    elseif safe then
-      redis.call('ZREM', index, op.id)
-    else
-      -- A tombstone. Its place in the index, already past, leaves it to the sweep.
-      hset(key, { 'top', stamp, 'floor', stamp })
-      redis.call('ZADD', index, text(now), op.id)
+local function apply_failure(op, stamp, group)
+  group.failed_stamp, group.failed_until = stamp, op.deadline
+  hset(op.key, { 'kind', op.kind, 'labels', op.labels, 'failed', op.arrival, 'failedStamp', stamp,
+    'failedUntil', text(op.deadline) })
+  settle(op, group)
+end
+
+local function apply_delete(op, stamp, group)
+  local key = op.key
+  if group.top > stamp or group.failed_stamp > stamp then
+    drop_older(key, stamp)
+    if group.failed_stamp < stamp then
+      redis.call('HDEL', key, 'failed', 'failedStamp', 'failedUntil')
+    elseif group.top < stamp then
+      redis.call('HDEL', key, 'top', 'pushed', 'pushedUntil')
+      group.top, group.pushed, group.pushed_until = '', nil, nil
     end
+    redis.call('HSET', key, 'floor', newer(group.floor, stamp), 'forgot', newer(group.forgot, stamp))
+    settle(op, group)
     return
   end
+  redis.call('DEL', key)
+  if group.safe or stamp <= wiped then
+    redis.call('ZREM', index, op.id)
+  else
+    -- A tombstone. Its place in the index, already past, leaves it to the sweep.
+    redis.call('HSET', key, 'floor', stamp, 'forgot', stamp)
+    redis.call('ZADD', index, text(now), op.id)
+  end
+end
 
+-- A PUT or POST that is the newest push of its group.
+local function apply_newest(op, stamp, group)
+  local key, fields, n = op.key, op.fields, #op.fields
+  local has_families = n > 0
   local function set(name, value)
     fields[n + 1], fields[n + 2] = name, value
     n = n + 2
+  end
+  local was_alive = group.live_until and not is_past(group.live_until)
+  -- The push times live as long as their group: a new life starts without them.
+  local keeps_failure = group.failed and (was_alive or group.failed_stamp > stamp)
+  if group.failed and not keeps_failure then
+    redis.call('HDEL', key, 'failed', 'failedStamp', 'failedUntil')
+    group.forgot, group.failed_stamp = newer(group.forgot, group.failed_stamp), ''
+  end
+
+  local live_until, soon = op.deadline, op.deadline
+  local is_exact = group.failed_stamp < stamp
+  if op.verb == 'PUT' then
+    redis.call('DEL', key)
+    set('floor', stamp)
+    if keeps_failure then
+      set('failed', group.failed)
+      set('failedStamp', group.failed_stamp)
+      set('failedUntil', text(group.failed_until))
+    end
+  else
+    -- While every push has the same TTL its deadline is the group's latest; only a shorter one makes us look.
+    soon = has_families and sooner(group.soon, op.deadline) or group.soon
+    if group.live_until and later(group.live_until, op.deadline) ~= op.deadline then is_exact = false end
+    if group.safe and is_past(soon) then is_exact = false end
+    if group.pushed_until and has_families then redis.call('HDEL', key, 'pushedUntil') end
+  end
+  group.top, group.pushed, group.pushed_until = stamp, tonumber(op.arrival), nil
+  if not has_families then
+    group.pushed_until = op.deadline
+    set('pushedUntil', text(op.deadline))
   end
   set('kind', op.kind)
   set('labels', op.labels)
   set('top', stamp)
   set('pushed', op.arrival)
-
-  if op.verb == 'PUT' then
-    redis.call('DEL', key)
-    set('floor', stamp)
-    set('until', text(op.deadline))
-    set('soon', text(op.deadline))
-    if was.failed then
-      set('failed', was.failed)
-      set('failedStamp', was.failed_stamp)
-    end
-    hset(key, fields)
-    keep_until(key, op.id, op.deadline, safe)
-    return
-  end
-
-  -- POST. While every push has the same TTL its deadline is the group's latest; only a shorter one makes us look.
-  local live_until, soon = op.deadline, op.deadline
-  local look = false
-  if was.alive then
-    soon = has_families and sooner(was.soon, op.deadline) or was.soon
-    if not has_families then
-      live_until = was.live_until
-    elseif op.deadline ~= 0 then
-      look = was.live_until == 0 or op.deadline < was.live_until
-    end
-    if safe and is_past(soon) then look = true end
-  elseif was.exists and not was.failed then
-    redis.call('HDEL', key, 'failed', 'failedStamp')
-  end
+  set('until', text(live_until))
+  set('soon', text(soon))
+  if group.forgot ~= '' and not group.safe then set('forgot', group.forgot) end
   hset(key, fields)
-  if look then
-    local last, first = measure(key, safe)
-    live_until, soon = last or live_until, first or soon
-  end
-  redis.call('HSET', key, 'until', text(live_until), 'soon', text(soon))
-  keep_until(key, op.id, live_until, safe)
+  if is_exact then keep_until(key, op.id, live_until, group.safe) else settle(op, group) end
 end
 
--- An operation that newer ones have overtaken: what they left standing below the floor goes, what is newer stays.
-local function apply_overtaken(op, stamp, safe, was)
+-- A PUT or POST that newer pushes have overtaken: what is newer stays. Returns whether it changed anything.
+local function apply_overtaken(op, stamp, group)
   local key = op.key
-  local raises_floor = op.verb ~= 'POST'
+  local raises_floor = op.verb == 'PUT'
   if raises_floor then
     drop_older(key, stamp)
     redis.call('HSET', key, 'floor', stamp)
-    if op.verb == 'DELETE' and was.failed_stamp < stamp then redis.call('HDEL', key, 'failed', 'failedStamp') end
   end
   local fresh = {}
   for i = 1, #op.fields, 2 do
@@ -183,62 +221,69 @@ local function apply_overtaken(op, stamp, safe, was)
       fresh[#fresh + 1] = op.fields[i + 1]
     end
   end
-  if #fresh == 0 and not raises_floor then return 's' end
-  if #fresh > 0 then hset(key, fresh) end
-  local last, first = measure(key, safe)
-  if last then
-    redis.call('HSET', key, 'until', text(last), 'soon', text(first))
-    keep_until(key, op.id, last, safe)
-  end
-  return 'a'
+  if #fresh == 0 and not raises_floor then return false end
+  hset(key, fresh)
+  settle(op, group)
+  return true
 end
 
-local function apply_failure(op, stamp, safe, was)
-  if stamp <= was.failed_stamp then return 's' end
-  local key = op.key
-  if not was.alive then
-    if was.exists then redis.call('HDEL', key, 'pushed') end
-    hset(key, { 'kind', op.kind, 'labels', op.labels, 'until', text(op.deadline) })
-    keep_until(key, op.id, op.deadline, safe)
-  end
-  hset(key, { 'failed', op.arrival, 'failedStamp', stamp })
-  return 'a'
-end
-
-local function merge(op, stamp, safe)
-  local meta = redis.call('HMGET', op.key, 'top', 'floor', 'until', 'soon', 'failed', 'failedStamp')
-  local was = {
-    top = meta[1] or '', floor = meta[2] or '', live_until = tonumber(meta[3]), soon = tonumber(meta[4]) or 0,
-    failed = meta[5], failed_stamp = meta[6] or '',
+local function read(key)
+  local meta = redis.call('HMGET', key, 'top', 'pushed', 'pushedUntil', 'floor', 'forgot', 'failed', 'failedStamp',
+    'failedUntil', 'until', 'soon')
+  return {
+    top = meta[1] or '', pushed = tonumber(meta[2]), pushed_until = tonumber(meta[3]), floor = meta[4] or '',
+    forgot = meta[5] or '', failed = meta[6], failed_stamp = meta[7] or '', failed_until = tonumber(meta[8]),
+    live_until = tonumber(meta[9]), soon = tonumber(meta[10]) or 0,
   }
-  if stamp <= was.floor or stamp <= wiped then return 's' end
-  was.exists = was.top ~= '' or was.live_until ~= nil
-  was.alive = was.live_until ~= nil and not is_past(was.live_until)
+end
 
-  if was.exists and not was.alive then
-    -- The push times live as long as their group: a new life starts without them.
-    if was.failed and was.failed_stamp < stamp then was.failed, was.failed_stamp = false, '' end
-    if safe then
-      redis.call('DEL', op.key)
-      was.top, was.floor, was.exists, was.soon = '', '', false, 0
-    end
+local function merge(op, stamp)
+  local group = read(op.key)
+  -- A PUT replaces families, but does not take a failure back.
+  local is_late = stamp <= group.floor
+  if op.verb == 'FAIL' then is_late = stamp <= newer(group.forgot, group.failed_stamp) end
+  if op.verb == 'DELETE' then is_late = is_late and stamp <= group.forgot end
+  if is_late then return 's' end
+
+  group.safe = not oldest
+    or (oldest > stamp and oldest > group.top and oldest > group.floor and oldest > group.failed_stamp)
+  if op.verb == 'FAIL' then
+    apply_failure(op, stamp, group)
+  elseif op.verb == 'DELETE' then
+    apply_delete(op, stamp, group)
+  elseif stamp > group.top then
+    apply_newest(op, stamp, group)
+  elseif not apply_overtaken(op, stamp, group) then
+    return 's'
   end
-
-  if op.verb == 'FAIL' then return apply_failure(op, stamp, safe, was) end
-  if stamp <= was.top then return apply_overtaken(op, stamp, safe, was) end
-  apply_newest(op, stamp, safe, was)
   return 'a'
 end
 
 -- Deletes every group, whatever older pushes are still to come: the shard's floor keeps them out. Returns their IDs.
 local function wipe(stamp)
-  local ids = redis.call('ZRANGE', index, 0, -1)
-  for _, id in ipairs(ids) do
-    merge({ key = ARGV[3] .. id, id = id, verb = 'DELETE', fields = {} }, stamp, true)
-  end
   wiped = stamp
   redis.call('SET', wiped_key, stamp)
+  local ids = redis.call('ZRANGE', index, 0, -1)
+  for _, id in ipairs(ids) do merge({ key = ARGV[3] .. id, id = id, verb = 'DELETE' }, stamp) end
   return ids
+end
+
+-- Whether a push that was sent again is in the log twice, and the first is still to come: then it is the one that counts.
+-- It was delivered before this one, so it is pending.
+local function is_pending_before(push)
+  local from = push.since
+  while true do
+    local page = redis.call('XPENDING', pushes, ARGV[1], from, push.entry, 100)
+    for _, entry in ipairs(page) do
+      local found = redis.call('XRANGE', pushes, entry[1], entry[1])[1]
+      local fields = found and found[2] or {}
+      for i = 1, #fields, 2 do
+        if fields[i] == 'id' and fields[i + 1] == push.id then return true end
+      end
+    end
+    if #page < 100 then return false end
+    from = '(' .. page[100][1]
+  end
 end
 
 -- Push IDs that the changes since `since` name.
@@ -259,7 +304,7 @@ end
 local batch = {}
 local oldest_since
 for i = 1, tonumber(ARGV[4]) do
-  local push = { entry = take(), stamp = take(), id = take(), since = take(), ops = {} }
+  local push = { at = i, entry = take(), stamp = take(), id = take(), since = take(), ops = {} }
   for o = 1, tonumber(take()) do
     local op = {
       key = KEYS[tonumber(take())], id = take(), verb = take(), kind = take(), labels = take(),
@@ -277,28 +322,34 @@ for i = 1, tonumber(ARGV[4]) do
 end
 
 local pending = redis.call('XPENDING', pushes, ARGV[1])
-local oldest
+local oldest_pending
 if pending[1] > 0 then
   local ms, sequence = string.match(pending[2], '(%d+)%-(%d+)')
-  oldest = string.format('%014d-%010d', ms, sequence)
+  oldest_pending = string.format('%014d-%010d', ms, sequence)
 end
+
+-- In the order of the log: the oldest that is left is the next one then.
+table.sort(batch, function(a, b) return a.stamp < b.stamp end)
 
 local seen = oldest_since and applied_since(oldest_since) or {}
 local outcomes, told, changed, is_changed = {}, {}, {}, {}
 for i, push in ipairs(batch) do
   local outcome = 'n'
   if push.ours then
-    if push.since ~= '' and seen[push.id] then
+    oldest = batch[i + 1] and batch[i + 1].stamp
+    if not oldest or (oldest_pending and oldest_pending < oldest) then oldest = oldest_pending end
+    if push.since ~= '' and (seen[push.id] or is_pending_before(push)) then
       outcome = 'd'
     else
-      local safe = not oldest or oldest > push.stamp
       outcome = 's'
       for _, op in ipairs(push.ops) do
         local ids = { op.id }
-        if op.verb == 'WIPE' then
-          if push.stamp > wiped then ids, outcome = wipe(push.stamp), 'a' end
-        elseif merge(op, push.stamp, safe) == 'a' then
-          outcome = 'a'
+        if push.stamp > wiped then
+          if op.verb == 'WIPE' then
+            ids, outcome = wipe(push.stamp), 'a'
+          elseif merge(op, push.stamp) == 'a' then
+            outcome = 'a'
+          end
         end
         for _, id in ipairs(ids) do
           if not is_changed[id] then
@@ -309,9 +360,10 @@ for i, push in ipairs(batch) do
       end
       seen[push.id] = true
     end
-    told[#told + 1] = push.id .. ':' .. outcome
+    -- A push whose first append is still to come is not settled yet.
+    if outcome ~= 'd' or seen[push.id] then told[#told + 1] = push.id .. ':' .. outcome end
   end
-  outcomes[i] = outcome
+  outcomes[push.at] = outcome
 end
 
 if #told > 0 then

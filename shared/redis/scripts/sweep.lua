@@ -20,9 +20,9 @@ for i = 3, #KEYS do
   local id = ARGV[i - 1]
   local deadline = tonumber(redis.call('ZSCORE', KEYS[2], id))
   if deadline and deadline <= now then
-    local meta = redis.call('HMGET', KEYS[i], 'top', 'floor')
-    local top, floor = meta[1] or '', meta[2] or ''
-    if not oldest or (oldest > top and oldest > floor) then
+    local meta = redis.call('HMGET', KEYS[i], 'top', 'floor', 'failedStamp')
+    local top, floor, failed = meta[1] or '', meta[2] or '', meta[3] or ''
+    if not oldest or (oldest > top and oldest > floor and oldest > failed) then
       redis.call('DEL', KEYS[i])
       redis.call('ZREM', KEYS[2], id)
       forgotten = forgotten + 1

@@ -1,0 +1,37 @@
+/** The page's files, under /static/. Their URLs change with their content, so a browser may keep them for good. */
+import { hash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+const TYPES = {
+  'page.css': 'text/css; charset=utf-8',
+  'page.js': 'text/javascript; charset=utf-8',
+  'page-icon.svg': 'image/svg+xml',
+} as const;
+
+export type AssetName = keyof typeof TYPES;
+
+export interface Asset {
+  readonly type: string;
+  readonly content: Buffer;
+  readonly version: string;
+}
+
+export class Assets {
+  readonly #assets = new Map<string, Asset>();
+
+  constructor() {
+    for (const [name, type] of Object.entries(TYPES)) {
+      const content = readFileSync(new URL(name, import.meta.url));
+      this.#assets.set(name, { type, content, version: hash('sha1', content, 'hex').slice(0, 10) });
+    }
+  }
+
+  get(name: string): Asset | undefined {
+    return this.#assets.get(name);
+  }
+
+  /** Below the external prefix. */
+  pathOf(name: AssetName): string {
+    return `/static/${name}?v=${this.#assets.get(name)?.version ?? ''}`;
+  }
+}

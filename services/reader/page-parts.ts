@@ -1,0 +1,68 @@
+/** Parts of a group that several pages show. */
+import type { Config } from '../../shared/config/config.ts';
+import type { Labels } from '../../shared/exposition/model.ts';
+import { escaped } from '../../shared/exposition/quote.ts';
+import { pathOf } from '../../shared/grouping/group.ts';
+import type { SnapshotGroup } from '../../shared/state/snapshot-family.ts';
+import { jobFirst } from './list-groups-index.ts';
+import { markup, type Content, type Markup } from './page-markup.ts';
+import { shownLabels, shownName } from './shown-labels.ts';
+
+/** In lists, labels are cut to these; all of them are on the group's own page. */
+const SHORT_LABELS = 16;
+const SHORT_VALUE = 120;
+
+/** Values stand for themselves whatever direction they are written in: what cannot be seen is escaped, the rest isolated. */
+export function labelsOf(labels: Labels, { isShort = false } = {}): Content {
+  if (labels.length === 0) return markup`<span class="label none">no labels</span>`;
+  const ordered = jobFirst(labels);
+  const shown = isShort ? ordered.slice(0, SHORT_LABELS) : ordered;
+  const left = ordered.length - shown.length;
+  return [
+    shown.map(([name, value]) => {
+      const cut = isShort && value.length > SHORT_VALUE ? `${escaped(value.slice(0, SHORT_VALUE))}…` : escaped(value);
+      return markup`<span class="label">${shownName(name)}="<bdi>${cut}</bdi>"</span> `;
+    }),
+    left > 0 && markup`<span class="label none">and ${left} more</span>`,
+  ];
+}
+
+/** For a title or a question: of bounded length. */
+export function nameOf(group: SnapshotGroup): string {
+  const name = `{${shownLabels(jobFirst(group.labels).slice(0, SHORT_LABELS))}}`;
+  return name.length > 300 ? `${name.slice(0, 300)}…` : name;
+}
+
+export function groupLink(config: Config, { id }: SnapshotGroup): string {
+  return `${config.web.externalPrefix}/?group=${id}`;
+}
+
+/** Where the group is pushed to and deleted, as a client outside sees it. */
+export function pushPath(config: Config, group: Pick<SnapshotGroup, 'labels' | 'record'>): string {
+  const path = pathOf({ kind: group.record.kind, labels: group.labels });
+  return config.web.externalPrefix + config.paths.metrics + path.slice('/metrics'.length);
+}
+
+/** Shown by the script alone: without it, nothing can send a DELETE. */
+export function deleteButton(config: Config, group: SnapshotGroup): Content {
+  if (group.record.kind !== 'push') return undefined;
+  return actionButton({
+    label: 'Delete',
+    method: 'DELETE',
+    path: pushPath(config, group),
+    question: `Delete the group ${nameOf(group)}?`,
+    done: `Deleted the group ${nameOf(group)}.`,
+  });
+}
+
+interface Action {
+  readonly label: string;
+  readonly method: 'DELETE' | 'PUT';
+  readonly path: string;
+  readonly question: string;
+  readonly done: string;
+}
+
+export function actionButton({ label, method, path, question, done }: Action): Markup {
+  return markup`<button type="button" class="danger" data-method="${method}" data-path="${path}" data-question="${question}" data-done="${done}" hidden>${label}</button>`;
+}

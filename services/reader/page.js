@@ -1,0 +1,39 @@
+// What a form cannot do: DELETE and PUT, after a question. The buttons are hidden without this script.
+'use strict';
+
+const message = document.getElementById('message');
+
+for (const button of document.querySelectorAll('button[data-method]')) {
+  button.hidden = false;
+  button.addEventListener('click', () => void act(button));
+}
+
+async function act(button) {
+  const { method, path, question, done } = button.dataset;
+  if (!confirm(question)) return;
+  button.disabled = true;
+  try {
+    const response = await fetch(path, { method, headers: { Prefer: 'wait=5' }, redirect: 'error' });
+    if (!response.ok) throw new Error(`${response.status} ${(await response.text()).slice(0, 500)}`);
+  } catch (error) {
+    button.disabled = false;
+    say(`Not done: ${error.message}`, true);
+    return;
+  }
+  const item = button.closest('li');
+  if (item === null) {
+    // The page was about what is gone now.
+    location.assign(document.querySelector('.brand').href);
+    return;
+  }
+  const next = item.nextElementSibling ?? item.previousElementSibling;
+  item.remove();
+  (next?.querySelector('a') ?? document.getElementById('content')).focus();
+  say(done, false);
+}
+
+function say(text, isBad) {
+  message.textContent = text;
+  message.classList.toggle('bad', isBad);
+  message.hidden = false;
+}

@@ -1,0 +1,144 @@
+/** The HTTP server of the gateway without a gateway behind it, in this process; and clients that say how they connect. */
+import { writeFileSync } from 'node:fs';
+import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
+import { request as httpsRequest } from 'node:https';
+import { join } from 'node:path';
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import type { FastifyInstance } from 'fastify';
+import { Registry } from 'prom-client';
+import { configFromFlags } from '../../shared/config/load.ts';
+import { listen } from '../../shared/http/listen.ts';
+import type { ComparePassword } from '../../shared/http/password-checker.ts';
+import { createServer } from '../../shared/http/server.ts';
+import { createLogger } from '../../shared/logger.ts';
+import { hold } from './resources.ts';
+import { temporaryFolder } from './temporary.ts';
+
+export interface WebOptions {
+  /** The web configuration file; without one there is none. */
+  yaml?: string;
+  /** Beside it, by name. */
+  files?: Record<string, string>;
+  /** F stands for the folder. */
+  args?: readonly string[];
+  compare?: ComparePassword;
+  routes?: (app: FastifyInstance) => void;
+}
+
+export interface Web {
+  readonly app: FastifyInstance;
+  readonly folder: string;
+  /** As listen() returned it. */
+  readonly url: string;
+  readonly port: number;
+  readonly registry: Registry;
+  log(): string;
+  /** Into the folder; the file is `web.yml` unless it says otherwise. */
+  write(content: string, name?: string): void;
+}
+
+/** On a port of its own unless `args` say where. Closed after the test. */
+export async function startWeb({ yaml, files = {}, args = [], compare, routes }: WebOptions = {}): Promise<Web> {
+  const folder = temporaryFolder();
+  const write = (content: string, name = 'web.yml'): void => writeFileSync(join(folder, name), content);
+  for (const [name, content] of Object.entries(files)) write(content, name);
+  if (yaml !== undefined) write(yaml);
+  const lines: string[] = [];
+  const logger = createLogger({ level: 'debug', format: 'logfmt' }, { write: (line) => void lines.push(line) });
+  const flags = args.map((arg) => arg.replaceAll('F/', `${folder}/`));
+  const config = configFromFlags(
+    ...(flags.some((flag) => flag.startsWith('--web.listen-address')) ? [] : ['--web.listen-address=127.0.0.1:0']),
+    ...(yaml === undefined ? [] : [`--web.config.file=${join(folder, 'web.yml')}`]),
+    ...flags,
+  );
+  const registry = new Registry();
+  const comparePassword = compare ?? (async (password, hash) => await Promise.resolve(hash.endsWith(password)));
+  const app = createServer({ config, registry, logger, notReady: () => [], comparePassword });
+  routes?.(app);
+  hold('a web server', async () => await app.close());
+  const url = await listen(app, config);
+  const port = url.startsWith('http') ? Number(new URL(url).port) : 0;
+  return { app, folder, url, port, registry, log: () => lines.join(''), write };
+}
+
+/** A valid bcrypt hash of nothing, which the stand-in of startWeb takes for that of the password (letters and digits only). */
+export function hashOf(password: string): string {
+  return `$2y$10$${'.'.repeat(53 - password.length)}${password}`;
+}
+
+export function basic(user: string, password: string): { authorization: string } {
+  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };
+}
+
+export interface WebAnswer {
+  readonly status: number;
+  readonly headers: Record<string, unknown>;
+  readonly text: string;
+}
+
+export interface AskOptions extends ConnectionOptions {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string | Buffer;
+}
+
+/** Over TLS, HTTP/1.1, a connection of its own. Rejects when there is no answer. */
+export async function ask(port: number, path: string, options: AskOptions = {}): Promise<WebAnswer> {
+  const { body, ...rest } = options;
+  return await new Promise((resolve, reject) => {
+    const outgoing = httpsRequest(
+      { port, path, host: 'localhost', agent: false, rejectUnauthorized: false, family: 4, ...rest },
+      (incoming) => {
+        const chunks: Buffer[] = [];
+        incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+        incoming.once('error', reject);
+        incoming.once('end', () => {
+          const { statusCode = 0, headers } = incoming;
+          resolve({ status: statusCode, headers, text: Buffer.concat(chunks).toString() });
+        });
+      },
+    );
+    outgoing.once('error', reject);
+    outgoing.end(body);
+  });
+}
+
+/** A TLS connection after its handshake. Rejects when that fails. */
+export async function handshake(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  return await new Promise((resolve, reject) => {
+    const socket = connectTls({ port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false, ...options });
+    hold('a TLS connection', async () => void socket.destroy());
+    socket.once('secureConnect', () => resolve(socket));
+    socket.once('error', reject);
+  });
+}
+
+/** An HTTP/2 session; closed after the test. */
+export async function openHttp2(port: number, options: ConnectionOptions = {}): Promise<ClientHttp2Session> {
+  const socket = await handshake(port, { ALPNProtocols: ['h2'], ...options });
+  const session = connectHttp2('https://localhost', { createConnection: () => socket });
+  session.on('error', () => {});
+  hold('an HTTP/2 session', async () => void session.destroy());
+  return session;
+}
+
+/** One request in a session. Rejects when there is no answer. */
+export async function askHttp2(
+  session: ClientHttp2Session,
+  path: string,
+  { method = 'GET', headers = {}, body }: Pick<AskOptions, 'method' | 'headers' | 'body'> = {},
+): Promise<WebAnswer> {
+  return await new Promise((resolve, reject) => {
+    const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: body === undefined });
+    let answer: Pick<WebAnswer, 'status' | 'headers'> | undefined;
+    const chunks: Buffer[] = [];
+    stream.once('response', (received) => (answer = { status: received[':status'] ?? 0, headers: received }));
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.once('error', reject);
+    stream.once('close', () => {
+      if (answer === undefined) reject(new Error(`${method} ${path}: closed without an answer`));
+      else resolve({ ...answer, text: Buffer.concat(chunks).toString() });
+    });
+    if (body !== undefined) stream.end(body);
+  });
+}

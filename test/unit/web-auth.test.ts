@@ -1,0 +1,214 @@
+import { describe, expect, test } from 'vitest';
+import { BasicAuth, type Verdict } from '../../shared/http/basic-auth.ts';
+import { FairPasswordChecker } from '../../shared/http/password-checker.ts';
+import comparePassword from '../../shared/http/password-thread.ts';
+import { RateLimiter } from '../../shared/http/rate-limiter.ts';
+
+const HASH = '$2y$10$2UXri9cIDdgeKjBo4Rlpx.U3ZLDV8X1IxKmsfOvhcM5oXQt/mLmXq';
+const CHEAP = '$2b$04$ZTxOZo5iZCOcMCBxyDYW7.vU9Yu3WQVK4iNbcW.zJTcOnXKE5M0nq';
+
+const basic = (credentials: string) => `Basic ${Buffer.from(credentials).toString('base64')}`;
+
+/** Checks that are settled by hand; the password is right when it is the user's hash backwards. */
+class SlowChecks {
+  readonly asked: { password: string; hash: string; from: string; settle: (isRight: boolean) => void }[] = [];
+  isFull = false;
+
+  check(password: string, hash: string, from: string): Promise<boolean> | undefined {
+    if (this.isFull) return undefined;
+    return new Promise((settle) => {
+      this.asked.push({ password, hash, from, settle });
+    });
+  }
+}
+
+describe('bcrypt', () => {
+  test.each([
+    ['dave123', HASH, true],
+    ['dave124', HASH, false],
+    ['', HASH, false],
+    ['x', `$2b$04$${'.'.repeat(53)}`, false],
+  ])('%j against %j: %j', (password, hash, isRight) => {
+    expect(comparePassword({ password, hash })).toBe(isRight);
+  });
+});
+
+describe('basic authentication', () => {
+  const users = new Map([
+    ['dear', HASH],
+    ['cheap', CHEAP],
+  ]);
+
+  function start() {
+    const checks = new SlowChecks();
+    const auth = new BasicAuth(users, checks);
+    return { checks, auth, check: (credentials: string, from = 'a') => auth.check(basic(credentials), from) };
+  }
+
+  test.each([
+    undefined,
+    '',
+    'Basic',
+    'Basic ',
+    'Basic !!',
+    'Bearer ZGVhcjp4',
+    `Basic ${Buffer.from('no colon').toString('base64')}`,
+    'xBasic ZGVhcjp4',
+  ])('%j is refused unasked', (header) => {
+    const { auth, checks } = start();
+    expect(auth.check(header, 'a')).toBe('refused');
+    expect(checks.asked).toEqual([]);
+  });
+
+  test.each(['Basic', 'basic', 'BASIC  '])('the scheme %j', async (scheme) => {
+    const { auth, checks } = start();
+    const verdict = auth.check(`${scheme} ${Buffer.from('dear:a:b').toString('base64')}`, 'a');
+    expect(checks.asked).toMatchObject([{ password: 'a:b', hash: HASH, from: 'a' }]);
+    checks.asked[0]?.settle(true);
+    expect(await verdict).toBe('accepted');
+  });
+
+  test('what was found is remembered, the right and the wrong', async () => {
+    const { check, checks } = start();
+    const right = check('dear:right');
+    const wrong = check('dear:wrong');
+    checks.asked[0]?.settle(true);
+    checks.asked[1]?.settle(false);
+    expect([await right, await wrong]).toEqual(['accepted', 'refused']);
+    expect([check('dear:right'), check('dear:wrong')]).toEqual(['accepted', 'refused']);
+    expect(checks.asked).toHaveLength(2);
+    // Neither another user nor another split of the same text.
+    for (const other of ['cheap:right', 'dear:right:', 'dear:', ':dear:right']) {
+      expect(check(other)).toBeInstanceOf(Promise);
+    }
+  });
+
+  test('many with the same password wait for one check', async () => {
+    const { check, checks } = start();
+    const verdicts = Array.from({ length: 1000 }, (_, index) => check('dear:right', `client ${index}`));
+    expect(checks.asked).toHaveLength(1);
+    checks.asked[0]?.settle(true);
+    expect(new Set(await Promise.all(verdicts))).toEqual(new Set<Verdict>(['accepted']));
+  });
+
+  test('an unknown user costs what a known one does, the cheapest', async () => {
+    const { check, checks } = start();
+    const verdict = check('nobody:x');
+    expect(checks.asked[0]?.hash).toMatch(/^\$2b\$04\$ZTxOZo5iZCOcMCBxyDYW7\.\.{31}$/);
+    checks.asked[0]?.settle(true); // should ever a password fit
+    expect(await verdict).toBe('refused');
+    expect(check('nobody:x')).toBe('refused');
+  });
+
+  test('overload is told apart, and nothing is remembered of it', async () => {
+    const { check, checks } = start();
+    checks.isFull = true;
+    expect(check('dear:right')).toBe('overloaded');
+    checks.isFull = false;
+    expect(check('dear:right')).toBeInstanceOf(Promise);
+  });
+
+  test('a flood of wrong ones makes us forget no right one', async () => {
+    const { check, checks } = start();
+    const right = check('dear:right');
+    checks.asked[0]?.settle(true);
+    await right;
+    const wrong = Array.from({ length: 3_000 }, (_, index) => check(`dear:${index}`));
+    for (const { settle } of checks.asked) settle(false);
+    await Promise.all(wrong);
+    expect(check('dear:right')).toBe('accepted');
+    expect(check('dear:2999')).toBe('refused');
+    expect(check('dear:0')).toBeInstanceOf(Promise);
+  });
+
+  test('a check that fails is not remembered', async () => {
+    let fails = true;
+    const check = async () => {
+      if (fails) throw new Error('the thread died');
+      return true;
+    };
+    const auth = new BasicAuth(users, { check });
+    await expect(auth.check(basic('dear:x'), 'a')).rejects.toThrow('the thread died');
+    fails = false;
+    expect(await auth.check(basic('dear:x'), 'a')).toBe('accepted');
+  });
+});
+
+describe('password checks', () => {
+  /** Each takes a turn of the event loop; tells in which order they ran, and how many at once. */
+  function start() {
+    const order: string[] = [];
+    let running = 0;
+    const checker = new FairPasswordChecker(async (password) => {
+      expect(++running).toBe(1);
+      await new Promise(setImmediate);
+      running--;
+      order.push(password);
+      if (password === 'broken') throw new Error('broken');
+      return password === 'right';
+    });
+    return { checker, order };
+  }
+
+  test('one at a time, by turns', async () => {
+    const { checker, order } = start();
+    const checks = [
+      ...['a1', 'a2', 'a3', 'a4'].map((password) => checker.check(password, HASH, 'a')),
+      ...['b1', 'b2'].map((password) => checker.check(password, HASH, 'b')),
+      checker.check('right', HASH, 'c'),
+    ];
+    expect(await Promise.all(checks)).toEqual([false, false, false, false, false, false, true]);
+    expect(order).toEqual(['a1', 'a2', 'b1', 'right', 'a3', 'b2', 'a4']);
+    expect(await checker.check('right', HASH, 'a')).toBe(true);
+  });
+
+  test('one that fails does not stop the others', async () => {
+    const { checker } = start();
+    const [broken, right] = [checker.check('broken', HASH, 'a'), checker.check('right', HASH, 'a')];
+    await expect(broken).rejects.toThrow('broken');
+    expect(await right).toBe(true);
+  });
+
+  test('those that wait are bounded, of one client and of all', async () => {
+    const { checker } = start();
+    const ask = (from: string, count: number) =>
+      Array.from({ length: count }, (_, index) => checker.check(`${from}${index}`, HASH, from));
+    const accepted = (checks: unknown[]) => checks.filter((check) => check !== undefined).length;
+    const first = ask('first', 100);
+    expect(accepted(first)).toBe(17); // one is being checked
+    const others = Array.from({ length: 100 }, (_, index) => ask(`other ${index}`, 1)).flat();
+    expect(accepted([...first, ...others])).toBe(65);
+    await Promise.all([...first, ...others]);
+    expect(await checker.check('right', HASH, 'first')).toBe(true);
+  });
+});
+
+describe('rate limit', () => {
+  test('a burst, then one an interval', () => {
+    let now = 1_000;
+    const limiter = new RateLimiter({ intervalMs: 100, burst: 3 }, () => now);
+    const takeAll = () => Array.from({ length: 10 }, () => limiter.take()).filter(Boolean).length;
+    expect(takeAll()).toBe(3);
+    now += 99;
+    expect(takeAll()).toBe(0);
+    now += 1;
+    expect(takeAll()).toBe(1);
+    now += 250;
+    expect(takeAll()).toBe(2);
+    now += 50;
+    expect(takeAll()).toBe(1); // the half that was left
+    now += 1e9;
+    expect(takeAll()).toBe(3);
+  });
+
+  test('tells when to come again', () => {
+    let now = 0;
+    const limiter = new RateLimiter({ intervalMs: 10_000, burst: 1 }, () => now);
+    limiter.take();
+    expect(limiter.take()).toBe(false);
+    expect(limiter.retryAfterSeconds).toBe(10);
+    now = 7_500;
+    expect(limiter.take()).toBe(false);
+    expect(limiter.retryAfterSeconds).toBe(3);
+  });
+});
