@@ -43,6 +43,7 @@ export class Gateway {
   readonly #app: FastifyInstance;
   #started: Promise<void> | undefined;
   #destroyed: Promise<void> | undefined;
+  #running = false;
 
   /** `onQuit` is called when a client asks for the end (`/-/quit`). */
   constructor(config: Config, logger: Logger, onQuit: () => void) {
@@ -111,25 +112,38 @@ export class Gateway {
     const keyspace = makeKeyspace(this.#config.redis.prefix, this.#config.redis.shards);
     await retrying(() => claimLayout(client, keyspace), signal);
     this.#connections.close(client);
+    // Either nothing was started when destroy() was called, or everything was.
+    signal.throwIfAborted();
 
     this.#backlog.start();
     if (this.#reader !== undefined || this.#ingest !== undefined) this.#feed.start();
     await Promise.all([this.#ingest?.start(), this.#worker?.start(), this.#reader?.start()]);
+    this.#running = true;
     this.#announce(url, topology);
   }
 
   async #drain(): Promise<void> {
     this.#abort.abort();
+    // Pushes that wait for a Redis that is away, or for workers, get half of the time there is, the rest is for our own end.
+    const patienceMs = this.#running ? this.#config.shutdown.graceMs / 2 : 0;
+    const patience = setTimeout(() => this.#stopWaiting(), patienceMs);
     await this.#app.close();
-    // What start() was still waiting for ends with the signal.
-    await this.#started?.catch(() => undefined);
+    clearTimeout(patience);
     await this.#ingest?.destroy();
     await this.#worker?.destroy();
     await this.#reader?.destroy();
+    // What it was still waiting for has ended with the services.
+    await this.#started?.catch(() => undefined);
     await this.#feed.destroy();
     await this.#backlog.destroy();
     this.#connections.destroy();
     await this.#embedded?.stop();
+  }
+
+  /** Answers the requests under way that wait for something. */
+  #stopWaiting(): void {
+    void this.#ingest?.destroy();
+    void this.#feed.destroy();
   }
 
   #notReady(): string[] {

@@ -101,10 +101,11 @@ export class IngestService implements Service {
     return await Promise.resolve();
   }
 
-  /** To be called when no request is under way any more. */
+  /** Refuses the pushes that wait for Redis, and answers those that wait to be merged. */
   async destroy(): Promise<void> {
     this.#ready = false;
     this.#log.destroy();
+    this.#accept.outcomes.destroy();
     return await Promise.resolve();
   }
 
@@ -122,7 +123,7 @@ export class IngestService implements Service {
     }
     this.#telemetry.answered(request.method, answer.outcome, (performance.now() - startedMs) / 1000);
     if (answer.status >= 400) {
-      leaveBody(request.raw, reply.raw);
+      leaveBody(request.raw);
       if (answer.status === 503 || answer.status === 429) reply.header('Retry-After', RETRY_AFTER_SECONDS);
       const { method, url } = request;
       this.#logger.debug({ method, url, status: answer.status, reason: answer.text }, 'push refused');

@@ -34,6 +34,11 @@ export class Outcomes implements ChangeConsumer {
     return await Promise.resolve();
   }
 
+  /** Nobody waits any longer. */
+  destroy(): void {
+    for (const pushId of this.#waiting.keys()) this.#settle(pushId, undefined);
+  }
+
   #settle(pushId: string, outcome: Outcome | undefined): void {
     const waiting = this.#waiting.get(pushId);
     if (waiting === undefined) return;

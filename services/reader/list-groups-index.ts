@@ -1,20 +1,30 @@
 /**
- * All groups in the order in which they are listed: by job, then by the other labels, then by ID.
+ * All groups in the order in which they are listed: by job (those without one last), then by the other labels, then by ID.
  *
  * Made when it is first asked for, and again only after a group has come or gone; what was sorted then needs not be sorted
  * once more.
  */
-import type { Labels } from '../../shared/exposition/model.ts';
+import type { LabelPair, Labels } from '../../shared/exposition/model.ts';
 import { encodeLabels } from '../../shared/grouping/group.ts';
 import type { Snapshot, SnapshotGroup } from '../../shared/state/snapshot.ts';
 import { shownLabels } from './shown-labels.ts';
 
-export interface ListedGroup {
+export class ListedGroup {
   readonly group: SnapshotGroup;
   /** Its place in the order. Of no great length, whatever the labels are. */
   readonly key: string;
+  #searched: string | undefined;
+
+  constructor(group: SnapshotGroup) {
+    this.group = group;
+    this.key = keyOf(group);
+  }
+
   /** Its labels as they are shown, in lower case. */
-  readonly searched: string;
+  get searched(): string {
+    this.#searched ??= shownLabels(jobFirst(this.group.labels)).toLowerCase();
+    return this.#searched;
+  }
 }
 
 /** By so much of their labels groups are ordered, beyond it by ID. */
@@ -43,7 +53,7 @@ export class GroupIndex {
     for (const group of this.#snapshot.groups()) {
       if (this.#known.has(group)) continue;
       this.#known.add(group);
-      came.push(listed(group));
+      came.push(new ListedGroup(group));
     }
     came.sort(byKey);
     // Two sorted runs: sorting only merges them.
@@ -65,18 +75,20 @@ export function firstAfter(groups: readonly ListedGroup[], key: string): number 
   return low;
 }
 
-function listed(group: SnapshotGroup): ListedGroup {
-  const labels = jobFirst(group.labels);
-  const start = encodeLabels(labels.map(([name, value]) => [name, value.slice(0, ORDERED_BY)])).slice(0, ORDERED_BY);
+function keyOf({ id, labels }: SnapshotGroup): string {
+  const ordered = jobFirst(labels);
+  const start = ordered[0]?.[0] === 'job' ? '0' : '1';
+  // Without its brackets: fewer labels come before more.
+  const encoded = encodeLabels(ordered).slice(1, -1);
+  if (encoded.length <= ORDERED_BY) return `${start}${encoded} ${id}`;
   // Half of a character cannot be sent to a client and come back.
-  const whole = start.replace(/[\ud800-\udbff]$/, '');
-  return { group, key: `${whole} ${group.id}`, searched: shownLabels(labels).toLowerCase() };
+  return `${start}${encoded.slice(0, ORDERED_BY).replace(/[\ud800-\udbff]$/, '')} ${id}`;
 }
 
 /** As people read them. */
 export function jobFirst(labels: Labels): Labels {
-  const job = labels.find(([name]) => name === 'job');
-  return job === undefined ? labels : [job, ...labels.filter((label) => label !== job)];
+  const at = labels.findIndex(([name]) => name === 'job');
+  return at <= 0 ? labels : [labels[at] as LabelPair, ...labels.slice(0, at), ...labels.slice(at + 1)];
 }
 
 function byKey(a: ListedGroup, b: ListedGroup): number {

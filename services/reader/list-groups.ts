@@ -54,7 +54,7 @@ function cursorOf({ key }: ListedGroup): string {
 
 function keyOf(cursor: string): string {
   const key = Buffer.from(cursor, 'base64url').toString();
-  if (!/^\[.* [\w-]{22}$/su.test(key) || Buffer.from(key).toString('base64url') !== cursor) {
+  if (!/^[01](?:".*)? [\w-]{22}$/su.test(key) || Buffer.from(key).toString('base64url') !== cursor) {
     throw new GatewayError(
       'request_invalid',
       `cannot use cursor ${quote(cursor)}: expected a next_cursor as it was given`,

@@ -1,17 +1,21 @@
 /**
  * Which format and which compression a scrape gets, from its Accept and Accept-Encoding (RFC 9110, 12.5).
  */
-export type ScrapeFormat = 'text' | 'protobuf';
+import { escapingSchemes, type EscapingScheme } from '../../shared/exposition/escape-names.ts';
+
+export type ScrapeFormat = 'text' | 'protobuf' | 'openmetrics';
 export type ScrapeEncoding = 'identity' | 'gzip' | 'zstd';
 
 export const CONTENT_TYPES: Readonly<Record<ScrapeFormat, string>> = {
   text: 'text/plain; version=0.0.4; charset=utf-8',
   protobuf: 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited',
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
 
 /** The acceptable format with the highest quality, of equals the first; text when none is ours. */
-export function negotiateFormat(accept: string | undefined): ScrapeFormat {
+export function negotiateFormat(accept: string | undefined, openMetrics: boolean): ScrapeFormat {
   for (const { value, parameters } of parseQualities(accept)) {
+    const version = parameters.get('version') ?? '';
     if (
       value === 'application/vnd.google.protobuf' &&
       parameters.get('proto') === 'io.prometheus.client.MetricFamily' &&
@@ -19,10 +23,21 @@ export function negotiateFormat(accept: string | undefined): ScrapeFormat {
     ) {
       return 'protobuf';
     }
-    const version = parameters.get('version');
-    if (value === 'text/plain' && (version === undefined || version === '' || version === '0.0.4')) return 'text';
+    if (value === 'text/plain' && (version === '' || version === '0.0.4')) return 'text';
+    if (openMetrics && value === 'application/openmetrics-text' && ['', '0.0.1', '1.0.0'].includes(version)) {
+      return 'openmetrics';
+    }
   }
   return 'text';
+}
+
+/** What to do with names that are not legacy-valid; underscores unless the scraper says that it reads UTF-8. */
+export function negotiateEscaping(accept: string | undefined): EscapingScheme {
+  for (const { parameters } of parseQualities(accept)) {
+    const asked = escapingSchemes.find((scheme) => scheme === parameters.get('escaping'));
+    if (asked !== undefined) return asked;
+  }
+  return 'underscores';
 }
 
 /** Of those that this Node can make, the one with the highest quality; of equals the first of `available`. */

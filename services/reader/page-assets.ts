@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 const TYPES = {
   'page.css': 'text/css; charset=utf-8',
   'page.js': 'text/javascript; charset=utf-8',
-  'page-icon.svg': 'image/svg+xml',
+  'icon.svg': 'image/svg+xml',
 } as const;
 
 export type AssetName = keyof typeof TYPES;
@@ -21,7 +21,7 @@ export class Assets {
 
   constructor() {
     for (const [name, type] of Object.entries(TYPES)) {
-      const content = readFileSync(new URL(name, import.meta.url));
+      const content = readFileSync(new URL(`static/${name}`, import.meta.url));
       this.#assets.set(name, { type, content, version: hash('sha1', content, 'hex').slice(0, 10) });
     }
   }

@@ -1,6 +1,7 @@
 /** The page of one group: its families, with their samples. */
 import type { Config } from '../../shared/config/config.ts';
 import type { Labels } from '../../shared/exposition/model.ts';
+import { escaped } from '../../shared/exposition/quote.ts';
 import { parseText } from '../../shared/exposition/parse-text.ts';
 import type { Holding, SnapshotGroup } from '../../shared/state/snapshot-family.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
@@ -21,7 +22,7 @@ const OPEN_UP_TO = 60;
 export function groupPage(context: PageContext, id: string, family: string | null, nowMs: number): Page {
   const { config, snapshot } = context;
   const group = snapshot.get(id);
-  const back = markup`<p class="back"><a href="${config.web.externalPrefix}/">All groups</a></p>`;
+  const back = markup`<p class="back"><a href="${config.web.externalPrefix}/">← All groups</a></p>`;
   if (group === undefined) {
     const content = markup`${back}<h1>No such group</h1><p>It was deleted or has expired, or the link is wrong.</p>`;
     return { status: 404, title: 'No such group', part: 'groups', content };
@@ -92,8 +93,8 @@ function familyDetails(
     : markup`<a href="${groupLink(config, group)}&amp;family=${encodeURIComponent(name)}">show this family alone</a>`;
   const isKeptOut = reason !== undefined;
   return markup`<details class="family"${(isOpen || isKeptOut) && markup` open`}>
-<summary><code>${name}</code> <span class="badge">${type.replace('_', ' ')}</span> <span class="hint">${counted(samples, 'series', 'series')}${expiry && ` · ${expiry}`}</span>${isKeptOut && markup` <span class="badge warn">kept out</span>`}</summary>
-${help !== '' && markup`<p class="help">${help}</p>`}
+<summary><code>${escaped(name)}</code> <span class="badge">${type.replace('_', ' ')}</span> <span class="hint">${counted(samples, 'series', 'series')}${expiry && ` · ${expiry}`}</span>${isKeptOut && markup` <span class="badge warn">kept out</span>`}</summary>
+${help !== '' && markup`<p class="help" dir="auto">${help}</p>`}
 ${isKeptOut && markup`<p class="notice warn">Not on <code>${config.paths.metrics}</code>: ${KEPT_OUT[reason]}.</p>`}
 ${lines.length > 0 && samplesTable(name, group.labels, lines)}
 ${left > 0 && markup`<p class="hint">${counted(left, 'more series', 'more series')}: ${more}</p>`}
@@ -106,7 +107,7 @@ function samplesTable(family: string, grouping: Labels, lines: readonly string[]
   const rows = lines.map((line) => {
     const { name, labels, value } = readLine(line, family);
     const others = labels.filter(([label, text]) => own.get(label) !== text && !(label === 'instance' && text === ''));
-    const series = others.length === 0 ? name : `${name}{${shownLabels(others)}}`;
+    const series = others.length === 0 ? escaped(name) : `${escaped(name)}{${shownLabels(others)}}`;
     return markup`<tr><th scope="row"><bdi>${series}</bdi></th><td>${value}</td></tr>
 `;
   });

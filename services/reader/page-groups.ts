@@ -3,7 +3,7 @@ import { GatewayError } from '../../shared/errors.ts';
 import type { SnapshotGroup } from '../../shared/state/snapshot-family.ts';
 import { countsOf } from './groups-summary.ts';
 import { filterGroups, hasFailed, type GroupFilter } from './list-groups.ts';
-import { counted, type Page, type PageContext } from './page-layout.ts';
+import { counted, number, type Page, type PageContext } from './page-layout.ts';
 import { markup, type Content, type Markup } from './page-markup.ts';
 import { deleteButton, groupLink, labelsOf } from './page-parts.ts';
 import { absolute, relative } from './page-time.ts';
@@ -105,7 +105,7 @@ function groupItem({ config }: PageContext, group: SnapshotGroup, nowMs: number)
 <h2><a href="${groupLink(config, group)}">${labelsOf(group.labels, { isShort: true })}</a></h2>
 <p class="facts">${facts(group, nowMs)}</p>
 ${failed && markup`<p class="failure"><strong>Last push failed</strong> ${relative(group.record.failedMs, nowMs)} <small>${absolute(group.record.failedMs)}</small></p>`}
-${deleteButton(config, group)}
+${deleteButton(config, group, { isShort: true })}
 </li>
 `;
 }
@@ -129,8 +129,4 @@ function emptyGateway({ config }: PageContext, origin: string): Markup {
   return markup`<div class="empty"><p><strong>Nothing has been pushed yet</strong>, or all of it has expired.</p>
 <p>To push a first metric:</p>
 <pre><code>echo "some_metric 3.14" | curl --data-binary @- ${url}</code></pre></div>`;
-}
-
-function number(value: number): string {
-  return value.toLocaleString('en-US');
 }

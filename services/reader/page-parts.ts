@@ -9,8 +9,9 @@ import { markup, type Content, type Markup } from './page-markup.ts';
 import { shownLabels, shownName } from './shown-labels.ts';
 
 /** In lists, labels are cut to these; all of them are on the group's own page. */
-const SHORT_LABELS = 16;
-const SHORT_VALUE = 120;
+const SHORT_LABELS = 10;
+const SHORT_VALUE = 80;
+const SHORT_PATH = 500;
 
 /** Values stand for themselves whatever direction they are written in: what cannot be seen is escaped, the rest isolated. */
 export function labelsOf(labels: Labels, { isShort = false } = {}): Content {
@@ -43,26 +44,23 @@ export function pushPath(config: Config, group: Pick<SnapshotGroup, 'labels' | '
   return config.web.externalPrefix + config.paths.metrics + path.slice('/metrics'.length);
 }
 
-/** Shown by the script alone: without it, nothing can send a DELETE. */
-export function deleteButton(config: Config, group: SnapshotGroup): Content {
+/** Not for a series of /ingest, which has no path; nor in a list when the path would fill it. */
+export function deleteButton(config: Config, group: SnapshotGroup, { isShort = false } = {}): Content {
   if (group.record.kind !== 'push') return undefined;
-  return actionButton({
-    label: 'Delete',
-    method: 'DELETE',
-    path: pushPath(config, group),
-    question: `Delete the group ${nameOf(group)}?`,
-    done: `Deleted the group ${nameOf(group)}.`,
-  });
+  const path = pushPath(config, group);
+  if (isShort && path.length > SHORT_PATH) return undefined;
+  return actionButton({ label: 'Delete', method: 'DELETE', path, what: `the group ${nameOf(group)}` });
 }
 
 interface Action {
   readonly label: string;
   readonly method: 'DELETE' | 'PUT';
   readonly path: string;
-  readonly question: string;
-  readonly done: string;
+  /** What would be deleted. */
+  readonly what: string;
 }
 
-export function actionButton({ label, method, path, question, done }: Action): Markup {
-  return markup`<button type="button" class="danger" data-method="${method}" data-path="${path}" data-question="${question}" data-done="${done}" hidden>${label}</button>`;
+/** Shown by the script alone (static/page.js), since nothing else can send such a request. */
+export function actionButton({ label, method, path, what }: Action): Markup {
+  return markup`<button type="button" class="danger" data-method="${method}" data-path="${path}" data-what="${what}" hidden>${label}</button>`;
 }

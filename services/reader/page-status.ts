@@ -1,13 +1,13 @@
 /** The page of the gateway itself: how it runs, what is kept out of /metrics, its settings. The groups follow, as on the first page. */
 import { describeConfig } from '../../shared/config/describe.ts';
 import { packageVersion } from '../../shared/config/version.ts';
+import { escaped } from '../../shared/exposition/quote.ts';
 import { KEPT_OUT } from './groups-summary.ts';
 import { groupsList } from './page-groups.ts';
-import { counted, syncState, type Page, type PageContext } from './page-layout.ts';
+import { counted, number, syncState, type Page, type PageContext } from './page-layout.ts';
 import { markup, type Content, type Markup } from './page-markup.ts';
 import { actionButton, labelsOf } from './page-parts.ts';
 import { absolute, span } from './page-time.ts';
-import { makeGroup } from '../../shared/grouping/group.ts';
 
 /** So many families that are kept out are listed. */
 const MAX_KEPT_OUT = 100;
@@ -31,13 +31,11 @@ function runtime(context: PageContext, nowMs: number): Markup {
   const started = startedAt.getTime();
   const wipe =
     config.web.enableAdminApi &&
-    config.role !== 'reader' &&
     markup`<p>${actionButton({
       label: 'Delete all groups',
       method: 'PUT',
       path: `${config.web.externalPrefix}/api/v1/admin/wipe`,
-      question: `Delete all ${counted(groups, 'group', 'groups')}? This cannot be undone.`,
-      done: 'Deleted all groups.',
+      what: `all ${counted(groups, 'group', 'groups')}`,
     })}</p>`;
   return markup`<section><h2 id="running">Running</h2>
 ${pairs([
@@ -56,9 +54,8 @@ ${pairs([
 function keptOut({ config, snapshot }: PageContext): Content {
   const all = snapshot.keptOut();
   if (all.length === 0) return undefined;
-  const rows = all.slice(0, MAX_KEPT_OUT).map(({ family, kind, labels, reason }) => {
-    const { id } = makeGroup(kind, labels);
-    return markup`<tr><th scope="row"><code>${family}</code></th><td><a href="${config.web.externalPrefix}/?group=${id}">${labelsOf(labels, { isShort: true })}</a></td><td>${KEPT_OUT[reason]}</td></tr>
+  const rows = all.slice(0, MAX_KEPT_OUT).map(({ family, groupId, labels, reason }) => {
+    return markup`<tr><th scope="row"><code>${escaped(family)}</code></th><td><a href="${config.web.externalPrefix}/?group=${groupId}">${labelsOf(labels, { isShort: true })}</a></td><td>${KEPT_OUT[reason]}</td></tr>
 `;
   });
   return markup`<section><h2 id="kept-out">Kept out of <code>${config.paths.metrics}</code></h2>
@@ -74,5 +71,5 @@ ${rows.map(([name, value]) => markup`<tr><th scope="row">${name}</th><td>${value
 }
 
 function kilobytes(bytes: number): string {
-  return bytes < 1_000 ? `${bytes} B` : `${Math.round(bytes / 1_000).toLocaleString('en-US')} kB`;
+  return bytes < 1_000 ? `${bytes} B` : `${number(Math.round(bytes / 1_000))} kB`;
 }

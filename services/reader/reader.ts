@@ -14,6 +14,9 @@ import { show } from '../../shared/state/catalogue.ts';
 import { Snapshot } from '../../shared/state/snapshot.ts';
 import { stampMs } from '../../shared/state/stamp.ts';
 import { serveApi } from './api.ts';
+import { GroupIndex } from './list-groups-index.ts';
+import { Assets } from './page-assets.ts';
+import { servePage } from './page.ts';
 import { serveMetrics } from './serve-metrics.ts';
 import { ReaderTelemetry } from './telemetry.ts';
 
@@ -32,6 +35,7 @@ export class ReaderService implements Service {
   readonly #context: ReaderContext;
   readonly #snapshot = new Snapshot();
   readonly #telemetry: ReaderTelemetry;
+  readonly #startedAt = new Date();
   #expireTimer: NodeJS.Timeout | undefined;
   #knownKeptOut = 0;
 
@@ -51,13 +55,18 @@ export class ReaderService implements Service {
 
   register(app: FastifyInstance): void {
     const { config, feed, registry } = this.#context;
-    serveApi(app, this.#snapshot, feed);
+    const index = new GroupIndex(this.#snapshot);
+    const page = { config, snapshot: this.#snapshot, index, feed, assets: new Assets(), startedAt: this.#startedAt };
+    serveApi(app, this.#snapshot, index, feed);
+    servePage(app, page);
     serveMetrics(app, {
       path: config.paths.metrics,
       snapshot: this.#snapshot,
       feed,
       telemetry: this.#telemetry,
       own: config.web.telemetryInMetrics ? registry : undefined,
+      openMetrics: config.web.enableOpenMetrics,
+      utf8Names: config.push.enableUtf8Names,
     });
   }
 

@@ -98,7 +98,10 @@ class SelectorParser {
     try {
       return RE2JS.compile(pattern, RE2JS.DOTALL);
     } catch (thrown) {
-      const reason = asError(thrown).message.replace(/^error parsing regexp: /, '');
+      // The library says DOTALL in the pattern itself, and quotes it so.
+      const reason = asError(thrown)
+        .message.replace(/^error parsing regexp: /, '')
+        .replace('`(?s)', '`');
       throw invalid(this.#text, `expected a regular expression at character ${start + 1}: ${reason}`, thrown);
     }
   }

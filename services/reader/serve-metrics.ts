@@ -3,14 +3,17 @@ import { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
-import type { Family } from '../../shared/exposition/model.ts';
-import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
-import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
-import { CONTENT_TYPES, negotiateEncoding, negotiateFormat, type ScrapeEncoding } from './negotiate.ts';
+import {
+  CONTENT_TYPES,
+  negotiateEncoding,
+  negotiateEscaping,
+  negotiateFormat,
+  type ScrapeEncoding,
+} from './negotiate.ts';
 import { ownFamilies } from './own-families.ts';
-import { protobufScrape } from './protobuf-scrape.ts';
+import { renderFamily, renderScrape } from './render-scrape.ts';
 import type { ReaderTelemetry } from './telemetry.ts';
 
 /** zstd came with Node 22.15. */
@@ -23,9 +26,12 @@ export interface ScrapeContext {
   readonly telemetry: ReaderTelemetry;
   /** The gateway's own metrics, if they are to be shown among the pushed ones. */
   readonly own: Registry | undefined;
+  readonly openMetrics: boolean;
+  readonly utf8Names: boolean;
 }
 
-export function serveMetrics(app: FastifyInstance, { path, snapshot, feed, telemetry, own }: ScrapeContext): void {
+export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void {
+  const { path, snapshot, feed, telemetry, own, openMetrics, utf8Names } = context;
   app.get(path, async (request, reply) => {
     const end = telemetry.startScrape();
     reply.raw.once('close', () => end(reply.raw.statusCode));
@@ -38,13 +44,16 @@ export function serveMetrics(app: FastifyInstance, { path, snapshot, feed, telem
         .send('the snapshot is not loaded yet\n');
     }
     snapshot.expire(Date.now());
-    const format = negotiateFormat(request.headers.accept);
+    const { accept } = request.headers;
+    const format = negotiateFormat(accept, openMetrics);
+    const escaping = utf8Names ? negotiateEscaping(accept) : 'allow-utf-8';
     const encoding = negotiateEncoding(request.headers['accept-encoding']?.toString(), ENCODINGS);
+    const ownShown = own === undefined ? [] : await ownFamilies(own, snapshot);
     // Taken at once: what changes while it is sent is for the next scrape.
-    const buffers = format === 'text' ? [...snapshot.text()] : [...protobufScrape(snapshot)];
-    for (const family of own === undefined ? [] : await ownFamilies(own, snapshot)) {
-      buffers.push(format === 'text' ? Buffer.from(renderFamily(family)) : encodeFamily(family));
-    }
+    const buffers =
+      format === 'text' && escaping === 'allow-utf-8'
+        ? [...snapshot.text(), ...ownShown.map((family) => renderFamily([family], format))]
+        : [...renderScrape(snapshot, format, escaping, ownShown)];
     const body = Readable.from(buffers, { objectMode: false });
     reply.type(CONTENT_TYPES[format]).header('Vary', 'Accept, Accept-Encoding');
     if (encoding === 'identity') {
@@ -57,10 +66,6 @@ export function serveMetrics(app: FastifyInstance, { path, snapshot, feed, telem
     }
     return await reply.header('Content-Encoding', encoding).send(body.pipe(compressor(encoding)));
   });
-}
-
-function renderFamily(family: Family): string {
-  return renderHeader(family.name, family.help, family.type) + renderSamples(family);
 }
 
 function compressor(encoding: 'gzip' | 'zstd'): NodeJS.ReadWriteStream {

@@ -14,11 +14,14 @@ import type { Connections, RedisClient } from '../../shared/redis/connections.ts
 import type { GroupStore } from '../../shared/redis/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
 import type { PushConsumer } from '../../shared/redis/push-consumer.ts';
+import { attempt } from './consume.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
 
 const QUEUE = 'housekeeping';
 const SWEEP_BATCH = 500;
 const CLOSE_TIMEOUT_MS = 1_000;
+/** A Redis that lost its state lost the schedulers too. */
+const CHECK_SCHEDULERS_MS = 10_000;
 /** A consumer that is gone for that long does not come back; one that does is created anew. */
 const CONSUMER_IDLE_MS = 15 * 60_000;
 
@@ -42,6 +45,7 @@ export class Housekeeping {
   readonly #clients: RedisClient[];
   readonly #queue: Queue;
   readonly #worker: Worker;
+  readonly #abort = new AbortController();
 
   constructor(context: HousekeepingContext) {
     const { connections, keyspace, logger } = context;
@@ -66,24 +70,41 @@ export class Housekeeping {
     this.#worker.on('failed', (job, error) => logger.warn({ err: error, chore: job?.name }, 'housekeeping failed'));
   }
 
-  async start(): Promise<void> {
-    for (const [chore, every] of Object.entries(EVERY_MS)) {
-      const opts = { removeOnComplete: true, removeOnFail: 10 };
-      await this.#queue.upsertJobScheduler(chore, { every }, { name: chore, opts });
-    }
+  /** Does not wait for Redis. */
+  start(): void {
     this.#worker
       .run()
       .catch((thrown: unknown) => this.#context.logger.warn({ err: asError(thrown) }, 'housekeeping stopped'));
+    void this.#keepScheduled();
   }
 
   /** Does not wait for a Redis that is away. */
   async destroy(): Promise<void> {
+    this.#abort.abort();
     const closed = new AbortController();
     const closing = Promise.allSettled([this.#worker.close(), this.#queue.close()]).then(() => closed.abort());
     await sleep(CLOSE_TIMEOUT_MS, closed.signal);
     // Fails what still waits for Redis, so that it ends.
     for (const client of this.#clients) this.#context.connections.close(client);
     await closing;
+  }
+
+  async #schedule(): Promise<void> {
+    for (const [chore, every] of Object.entries(EVERY_MS)) {
+      const opts = { removeOnComplete: true, removeOnFail: 10 };
+      await this.#queue.upsertJobScheduler(chore, { every }, { name: chore, opts });
+    }
+  }
+
+  async #keepScheduled(): Promise<void> {
+    const { signal } = this.#abort;
+    const wanted = Object.keys(EVERY_MS).length;
+    while (!signal.aborted) {
+      await attempt(this.#context.logger, 'schedule housekeeping', async () => {
+        if ((await this.#queue.getJobSchedulersCount()) < wanted) await this.#schedule();
+      });
+      await sleep(CHECK_SCHEDULERS_MS, signal);
+    }
   }
 
   async #run(chore: Chore): Promise<void> {

@@ -64,6 +64,7 @@ export class WorkerService implements Service {
     for (const shard of keyspace.shards.keys()) {
       await retrying(() => consumer.createGroup(commands, shard), signal);
       await retrying(() => reclaimOwn(context, shard), signal);
+      if (signal.aborted) return;
     }
     for (const shards of connections.lanes(keyspace.shards.length)) {
       const blocking = connections.open('blocking', 'log');
@@ -81,7 +82,7 @@ export class WorkerService implements Service {
       logger,
       deadLetterRetentionMs: config.deadLetter.retentionMs,
     });
-    await this.#housekeeping.start();
+    this.#housekeeping.start();
     this.#ready = true;
     logger.info({ consumer: consumer.name, threads: config.worker.threads }, 'worker reads the log');
   }

@@ -2,7 +2,8 @@
  * Reads families; the messages are listed in protobuf-codec.ts, those of a metric are read by protobuf-metric.ts.
  */
 import { GatewayError } from '../errors.ts';
-import type { Families, Family, MetricType } from './model.ts';
+import { haveSameNames } from './group-labels.ts';
+import type { Families, Family, Labels, MetricType } from './model.ts';
 import { isLegacyLabelName, isLegacyMetricName } from './names.ts';
 import { MetricDraft } from './protobuf-metric.ts';
 import { BYTES, VARINT, WireError, WireReader } from './protobuf-reader.ts';
@@ -63,7 +64,7 @@ class FamilyMessage {
   #readMetric(reader: WireReader): void {
     const metric = new MetricDraft();
     const outerEnd = reader.enter();
-    metric.read(reader);
+    metric.read(reader, this.#metrics.at(-1)?.labels ?? []);
     reader.leave(outerEnd);
     this.#metrics.push(metric);
   }
@@ -80,10 +81,14 @@ class FamilyMessage {
   }
 
   #checkLabelNames(): void {
+    let before: Labels = [];
     for (const { labels } of this.#metrics) {
-      for (const [name] of labels) {
-        if (!isLegacyLabelName(name)) throw new WireError(`invalid label name ${quote(name)}`);
+      if (!haveSameNames(labels, before)) {
+        for (const [name] of labels) {
+          if (!isLegacyLabelName(name)) throw new WireError(`invalid label name ${quote(name)}`);
+        }
       }
+      before = labels;
     }
   }
 

@@ -15,6 +15,9 @@ const TYPE_NUMBERS: Readonly<Record<MetricType, number>> = {
   gauge_histogram: 5,
 };
 
+/** One for all: nothing waits between `begin` and `finish`. */
+const writer = new WireWriter();
+
 /** A whole message of the stream: length, header, metrics. */
 export function encodeFamily(family: Family): Buffer {
   const header = encodeFamilyHeader(family.name, family.help, family.type, family.unit);
@@ -24,8 +27,7 @@ export function encodeFamily(family: Family): Buffer {
 
 /** Everything but the metrics. */
 export function encodeFamilyHeader(name: string, help: string, type: MetricType, unit?: string): Buffer {
-  const writer = new WireWriter();
-  writer.string(1, name);
+  writer.begin().string(1, name);
   if (help !== '') writer.string(2, help);
   writer.uint64(3, TYPE_NUMBERS[type]);
   if (unit !== undefined) writer.string(5, unit);
@@ -34,21 +36,21 @@ export function encodeFamilyHeader(name: string, help: string, type: MetricType,
 
 /** The metrics alone, to be put behind a header. */
 export function encodeFamilyMetrics(family: Family): Buffer {
-  const writer = new WireWriter();
+  writer.begin();
   switch (family.type) {
     case 'counter':
     case 'gauge':
     case 'untyped': {
       const field = { gauge: 2, counter: 3, untyped: 5 }[family.type];
-      for (const metric of family.metrics) writeMetric(writer, metric, field, () => writeSimple(writer, metric));
+      for (const metric of family.metrics) writeMetric(metric, field, () => writeSimple(metric));
       break;
     }
     case 'summary':
-      for (const metric of family.metrics) writeMetric(writer, metric, 4, () => writeSummary(writer, metric));
+      for (const metric of family.metrics) writeMetric(metric, 4, () => writeSummary(metric));
       break;
     case 'histogram':
     case 'gauge_histogram':
-      for (const metric of family.metrics) writeMetric(writer, metric, 7, () => writeHistogram(writer, metric));
+      for (const metric of family.metrics) writeMetric(metric, 7, () => writeHistogram(metric));
       break;
   }
   return writer.finish();
@@ -56,20 +58,19 @@ export function encodeFamilyMetrics(family: Family): Buffer {
 
 /** What stands before a message of so many bytes. */
 export function encodeLength(byteLength: number): Buffer {
-  const writer = new WireWriter();
-  writer.varint(byteLength);
+  writer.begin().varint(byteLength);
   return writer.finish();
 }
 
-function writeMetric(writer: WireWriter, metric: Metric, field: number, writeContent: () => void): void {
+function writeMetric(metric: Metric, field: number, writeContent: () => void): void {
   writer.message(4, () => {
-    writeLabels(writer, metric.labels);
+    writeLabels(metric.labels);
     writer.message(field, writeContent);
     if (metric.timestampMs !== undefined) writer.int64(6, metric.timestampMs);
   });
 }
 
-function writeLabels(writer: WireWriter, labels: Labels): void {
+function writeLabels(labels: Labels): void {
   for (const [name, value] of labels) {
     writer.message(1, () => {
       writer.string(1, name);
@@ -78,13 +79,13 @@ function writeLabels(writer: WireWriter, labels: Labels): void {
   }
 }
 
-function writeSimple(writer: WireWriter, metric: SimpleMetric): void {
+function writeSimple(metric: SimpleMetric): void {
   writer.double(1, metric.value);
-  writeExemplar(writer, 2, metric.exemplar);
-  writeTimestamp(writer, 3, metric.created);
+  writeExemplar(2, metric.exemplar);
+  writeTimestamp(3, metric.created);
 }
 
-function writeSummary(writer: WireWriter, metric: SummaryMetric): void {
+function writeSummary(metric: SummaryMetric): void {
   writer.uint64(1, metric.sampleCount);
   writer.double(2, metric.sampleSum);
   for (const [quantile, value] of metric.quantiles) {
@@ -93,10 +94,10 @@ function writeSummary(writer: WireWriter, metric: SummaryMetric): void {
       writer.double(2, value);
     });
   }
-  writeTimestamp(writer, 4, metric.created);
+  writeTimestamp(4, metric.created);
 }
 
-function writeHistogram(writer: WireWriter, metric: HistogramMetric): void {
+function writeHistogram(metric: HistogramMetric): void {
   // All counts are of one kind, as the parsers of the text format have it, too.
   const counts = [metric.sampleCount, ...metric.buckets.map(([, count]) => count)];
   const isFloat = metric.floatCounts === true || !counts.every((count) => Number.isInteger(count) && count >= 0);
@@ -107,28 +108,27 @@ function writeHistogram(writer: WireWriter, metric: HistogramMetric): void {
     writer.message(3, () => {
       if (!isFloat) writer.uint64(1, count);
       writer.double(2, upperBound);
-      writeExemplar(writer, 3, exemplars.get(index));
+      writeExemplar(3, exemplars.get(index));
       if (isFloat) writer.double(4, count);
     });
   }
   if (isFloat) writer.double(4, metric.sampleCount);
-  if (metric.native !== undefined) writeNative(writer, metric.native, isFloat);
-  writeTimestamp(writer, 15, metric.created);
-  for (const exemplar of metric.native?.exemplars ?? []) writeExemplar(writer, 16, exemplar);
+  if (metric.native !== undefined) writeNative(metric.native, isFloat);
+  writeTimestamp(15, metric.created);
+  for (const exemplar of metric.native?.exemplars ?? []) writeExemplar(16, exemplar);
 }
 
-function writeNative(writer: WireWriter, native: NativeBuckets, isFloat: boolean): void {
+function writeNative(native: NativeBuckets, isFloat: boolean): void {
   if (native.schema !== undefined) writer.sint32(5, native.schema);
   if (native.zeroThreshold !== undefined) writer.double(6, native.zeroThreshold);
   if (native.zeroCount !== undefined && !isFloat) writer.uint64(7, native.zeroCount);
   if (native.zeroCount !== undefined && isFloat) writer.double(8, native.zeroCount);
-  writeSide(writer, 9, native.negativeSpans, native.negativeDeltas, native.negativeCounts);
-  writeSide(writer, 12, native.positiveSpans, native.positiveDeltas, native.positiveCounts);
+  writeSide(9, native.negativeSpans, native.negativeDeltas, native.negativeCounts);
+  writeSide(12, native.positiveSpans, native.positiveDeltas, native.positiveCounts);
 }
 
 /** Spans, deltas and counts have three numbers in a row. */
 function writeSide(
-  writer: WireWriter,
   field: number,
   spans: NativeBuckets['positiveSpans'],
   deltas: readonly number[],
@@ -144,16 +144,16 @@ function writeSide(
   for (const count of counts) writer.double(field + 2, count);
 }
 
-function writeExemplar(writer: WireWriter, field: number, exemplar: Exemplar | undefined): void {
+function writeExemplar(field: number, exemplar: Exemplar | undefined): void {
   if (exemplar === undefined) return;
   writer.message(field, () => {
-    writeLabels(writer, exemplar.labels);
+    writeLabels(exemplar.labels);
     writer.double(2, exemplar.value);
-    writeTimestamp(writer, 3, exemplar.timestamp);
+    writeTimestamp(3, exemplar.timestamp);
   });
 }
 
-function writeTimestamp(writer: WireWriter, field: number, timestamp: Timestamp | undefined): void {
+function writeTimestamp(field: number, timestamp: Timestamp | undefined): void {
   if (timestamp === undefined) return;
   writer.message(field, () => {
     writer.int64(1, timestamp.seconds);

@@ -54,9 +54,11 @@ export class HistogramDraft {
     reader.leave(outerEnd);
   }
 
-  finish(): Omit<HistogramMetric, 'labels'> {
+  /** Without its labels. */
+  finish(): HistogramMetric {
     const buckets = this.#buckets.map(({ upperBound, count }): [number, number] => [upperBound, valueOf(count)]);
-    const metric: Omit<HistogramMetric, 'labels'> = {
+    const metric: HistogramMetric = {
+      labels: [],
       buckets,
       sampleCount: valueOf(this.#count),
       sampleSum: this.#sum,

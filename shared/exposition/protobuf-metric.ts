@@ -1,49 +1,45 @@
 /**
  * Reads one metric; the messages are listed in protobuf-codec.ts. Its family's type may come after it, so whatever it holds is read.
  */
-import type { HistogramMetric, LabelPair, SimpleMetric, SummaryMetric, Timestamp } from './model.ts';
+import type { HistogramMetric, LabelPair, Labels, Metric, SimpleMetric, SummaryMetric } from './model.ts';
 import { HistogramDraft } from './protobuf-histogram.ts';
 import { readExemplar, readLabel, readTimestamp, type ExemplarDraft } from './protobuf-parts.ts';
 import { BYTES, FIXED64, VARINT, type WireReader } from './protobuf-reader.ts';
 import { quote } from './quote.ts';
 
-interface SimpleDraft {
-  value: number;
-}
-
-interface CounterDraft extends SimpleDraft {
+interface CounterDraft extends SimpleMetric {
   exemplar?: ExemplarDraft;
-  created?: Timestamp;
 }
 
-type SummaryDraft = Omit<SummaryMetric, 'labels'>;
+const NONE: Labels = [];
 
 export class MetricDraft {
   readonly labels: LabelPair[] = [];
   #timestampMs: number | undefined;
   #counter: CounterDraft | undefined;
-  #gauge: SimpleDraft | undefined;
-  #untyped: SimpleDraft | undefined;
-  #summary: SummaryDraft | undefined;
+  #gauge: SimpleMetric | undefined;
+  #untyped: SimpleMetric | undefined;
+  #summary: SummaryMetric | undefined;
   #histogram: HistogramDraft | undefined;
 
-  read(reader: WireReader): void {
+  /** `before`: the labels of the metric before this one, which often has the same. */
+  read(reader: WireReader, before: Labels): void {
     while (reader.next()) {
       switch (reader.tag) {
         case 1 * 8 + BYTES:
-          this.labels.push(readLabel(reader));
+          this.labels.push(readLabel(reader, before[this.labels.length]));
           break;
         case 2 * 8 + BYTES:
-          readValue(reader, (this.#gauge ??= { value: 0 }));
+          readValue(reader, (this.#gauge ??= { labels: NONE, value: 0 }));
           break;
         case 3 * 8 + BYTES:
-          readCounter(reader, (this.#counter ??= { value: 0 }));
+          readCounter(reader, (this.#counter ??= { labels: NONE, value: 0 }));
           break;
         case 4 * 8 + BYTES:
-          readSummary(reader, (this.#summary ??= { quantiles: [], sampleCount: 0, sampleSum: 0 }));
+          readSummary(reader, (this.#summary ??= { labels: NONE, quantiles: [], sampleCount: 0, sampleSum: 0 }));
           break;
         case 5 * 8 + BYTES:
-          readValue(reader, (this.#untyped ??= { value: 0 }));
+          readValue(reader, (this.#untyped ??= { labels: NONE, value: 0 }));
           break;
         case 6 * 8 + VARINT:
           this.#timestampMs = reader.int64();
@@ -61,32 +57,32 @@ export class MetricDraft {
   // The metric, or undefined when it is of another type.
 
   simple(type: 'counter' | 'gauge' | 'untyped'): SimpleMetric | undefined {
-    const draft = { counter: this.#counter, gauge: this.#gauge, untyped: this.#untyped }[type];
-    return draft && this.#with(draft);
+    if (type === 'counter') return this.#finish(this.#counter);
+    return this.#finish(type === 'gauge' ? this.#gauge : this.#untyped);
   }
 
   summary(): SummaryMetric | undefined {
-    return this.#summary && this.#with(this.#summary);
+    return this.#finish(this.#summary);
   }
 
   histogram(): HistogramMetric | undefined {
-    return this.#histogram && this.#with(this.#histogram.finish());
+    return this.#finish(this.#histogram?.finish());
   }
 
   describe(): string {
     return `{ ${this.labels.map(([name, value]) => `label:{name:${quote(name)} value:${quote(value)}} `).join('')}}`;
   }
 
-  #with<T extends object>(content: T): T & { labels: LabelPair[]; timestampMs?: number } {
-    const { labels } = this;
-    return this.#timestampMs === undefined
-      ? { labels, ...content }
-      : { labels, ...content, timestampMs: this.#timestampMs };
+  #finish<M extends Metric>(metric: M | undefined): M | undefined {
+    if (metric === undefined) return undefined;
+    metric.labels = this.labels;
+    if (this.#timestampMs !== undefined) metric.timestampMs = this.#timestampMs;
+    return metric;
   }
 }
 
 /** Gauge or Untyped. */
-function readValue(reader: WireReader, into: SimpleDraft): void {
+function readValue(reader: WireReader, into: SimpleMetric): void {
   const outerEnd = reader.enter();
   while (reader.next()) {
     if (reader.tag === 1 * 8 + FIXED64) into.value = reader.double();
@@ -106,7 +102,7 @@ function readCounter(reader: WireReader, into: CounterDraft): void {
   reader.leave(outerEnd);
 }
 
-function readSummary(reader: WireReader, into: SummaryDraft): void {
+function readSummary(reader: WireReader, into: SummaryMetric): void {
   const outerEnd = reader.enter();
   while (reader.next()) {
     if (reader.tag === 1 * 8 + VARINT) into.sampleCount = reader.uint64();

@@ -8,17 +8,18 @@ export interface ExemplarDraft extends Exemplar {
   labels: LabelPair[];
 }
 
-export function readLabel(reader: WireReader): LabelPair {
+/** When the label is the `expected` one, that is returned instead of a new one. */
+export function readLabel(reader: WireReader, expected?: LabelPair): LabelPair {
   let name = '';
   let value = '';
   const outerEnd = reader.enter();
   while (reader.next()) {
-    if (reader.tag === 1 * 8 + BYTES) name = reader.string();
-    else if (reader.tag === 2 * 8 + BYTES) value = reader.string();
+    if (reader.tag === 1 * 8 + BYTES) name = reader.string(expected?.[0]);
+    else if (reader.tag === 2 * 8 + BYTES) value = reader.string(expected?.[1]);
     else reader.skip();
   }
   reader.leave(outerEnd);
-  return [name, value];
+  return expected !== undefined && name === expected[0] && value === expected[1] ? expected : [name, value];
 }
 
 export function readExemplar(reader: WireReader, into: ExemplarDraft): void {

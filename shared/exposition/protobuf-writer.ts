@@ -5,16 +5,29 @@ import { BYTES, FIXED64, VARINT } from './protobuf-reader.ts';
 
 const TWO_32 = 2 ** 32;
 
+const INITIAL_BYTES = 4096;
+/** A larger buffer is given up once it has been used. */
+const KEPT_BYTES = 2 ** 20;
+
 const MAX_HIGH = TWO_32 - 1;
 const MAX_SIGNED_HIGH = 2 ** 31 - 1;
 
 export class WireWriter {
-  #bytes = Buffer.allocUnsafeSlow(1024);
+  #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
   #length = 0;
 
-  /** A copy of what was written. */
+  /** Forgets what was written, should that have ended with an error. */
+  begin(): this {
+    this.#length = 0;
+    return this;
+  }
+
+  /** What was written, as a copy. */
   finish(): Buffer {
-    return Buffer.from(this.#bytes.subarray(0, this.#length));
+    const written = Buffer.from(this.#bytes.subarray(0, this.#length));
+    this.#length = 0;
+    if (this.#bytes.byteLength > KEPT_BYTES) this.#bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+    return written;
   }
 
   /** A whole number from 0 to 2^64. */
@@ -50,10 +63,25 @@ export class WireWriter {
 
   string(field: number, value: string): void {
     this.#tag(field, BYTES);
-    const length = Buffer.byteLength(value);
-    this.varint(length);
-    this.#reserve(length);
+    if (value.length < 0x80 && this.#shortAscii(value)) return;
+    const byteLength = Buffer.byteLength(value);
+    this.varint(byteLength);
+    this.#reserve(byteLength);
     this.#length += this.#bytes.write(value, this.#length);
+  }
+
+  /** Most strings are, and then this is several times as fast. False, and nothing written, for others. */
+  #shortAscii(value: string): boolean {
+    this.#reserve(0x80);
+    const start = this.#length + 1;
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i);
+      if (code >= 0x80) return false;
+      this.#bytes[start + i] = code;
+    }
+    this.#bytes[start - 1] = value.length;
+    this.#length = start + value.length;
+    return true;
   }
 
   message(field: number, write: () => void): void {

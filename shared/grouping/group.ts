@@ -4,7 +4,7 @@
 import { hash } from 'node:crypto';
 import type { Labels } from '../exposition/model.ts';
 import { encodeBase64Url } from './base64url.ts';
-import { escapeName } from './escaped-name.ts';
+import { escapeName } from '../exposition/escaped-name.ts';
 import { encodeLabels, sortedUnique } from './labels.ts';
 
 export { decodeLabels, encodeLabels } from './labels.ts';

@@ -16,7 +16,7 @@ import { isLegacyLabelName } from '../exposition/names.ts';
 import { quote } from '../exposition/quote.ts';
 import { decodeBase64Url } from './base64url.ts';
 import { sortedUnique } from './labels.ts';
-import { unescapeName } from './escaped-name.ts';
+import { unescapeName } from '../exposition/escaped-name.ts';
 
 const BASE64_SUFFIX = '@base64';
 

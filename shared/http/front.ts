@@ -121,7 +121,7 @@ const refusals = {
 export const turnedAwayReasons = Object.keys(refusals);
 
 function answer(request: IncomingMessage, response: ServerResponse, status: number, line: string): void {
-  leaveBody(request, response);
+  leaveBody(request);
   const body = `${line}\n`;
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': body.length }).end(body);
 }

@@ -1,27 +1,28 @@
 /** An answer is given before the request's body was read whole: what becomes of the rest. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { constants, type Http2ServerResponse } from 'node:http2';
+import type { IncomingMessage } from 'node:http';
+import { constants, type Http2ServerRequest } from 'node:http2';
 
-/** More than this is not read only to be thrown away. */
+/** Who goes on sending after this much is cut off. */
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
 
 /**
- * To be called before the answer is sent. In HTTP/1.1 the rest is read and thrown away, because a client that still writes
- * when we close loses the answer to a reset; where there is too much of it, or no telling how much, the connection ends.
- * In HTTP/2 the stream is reset with NO_ERROR after the answer (RFC 9113, 8.1), which says just that.
+ * To be called when the answer is sent. The rest is read and thrown away, because many a client reads the answer only when
+ * it has sent everything: one that we close on loses it to a broken pipe (HTTP/1.1), one whose stream we stop reading waits
+ * for ever (HTTP/2).
  */
-export function leaveBody(request: IncomingMessage, response: ServerResponse): void {
+export function leaveBody(request: IncomingMessage): void {
+  // HTTP/2 calls an aborted request complete.
   if (request.complete) return;
-  if (request.httpVersionMajor >= 2) {
-    response.once('finish', () => streamOf(response)?.close(constants.NGHTTP2_NO_ERROR));
-    return;
-  }
-  const announced = Number(request.headers['content-length'] ?? Infinity);
-  if (announced > MAX_DISCARDED_BYTES) response.setHeader('Connection', 'close');
+  let discarded = 0;
+  request.on('data', (chunk: Buffer) => {
+    discarded += chunk.length;
+    if (discarded > MAX_DISCARDED_BYTES) cutOff(request);
+  });
   request.resume();
 }
 
-/** Node's compatibility layer gives HTTP/2 responses the shape of HTTP/1.1, and their stream besides. */
-function streamOf(response: ServerResponse): Http2ServerResponse['stream'] | undefined {
-  return (response as unknown as Http2ServerResponse).stream;
+function cutOff(request: IncomingMessage): void {
+  if (request.httpVersionMajor < 2) request.destroy();
+  // Node's compatibility layer: the shape of HTTP/1.1, and the stream besides. Says that the answer was all (RFC 9113, 8.1).
+  else (request as unknown as Http2ServerRequest).stream.close(constants.NGHTTP2_NO_ERROR);
 }

@@ -7,8 +7,7 @@ import type { Registry } from 'prom-client';
 import type { Config } from '../config/config.ts';
 import { asError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import type { ComparePassword } from './password-checker.ts';
-import { WebServer } from './web-server.ts';
+import { WebServer, type WebServerTrials } from './web-server.ts';
 
 const WEB_SERVER = Symbol('the listeners of an app');
 
@@ -18,8 +17,7 @@ export interface ServerContext {
   readonly logger: Logger;
   /** What is not ready yet, one line each; none = ready. */
   readonly notReady: () => readonly string[];
-  /** For tests; bcrypt in a thread otherwise. */
-  readonly comparePassword?: ComparePassword;
+  readonly trials?: WebServerTrials;
 }
 
 /**
@@ -29,9 +27,11 @@ export interface ServerContext {
  */
 export function createServer(context: ServerContext): FastifyInstance {
   const { config, registry, logger, notReady } = context;
-  const webServer = new WebServer(config, registry, logger, context.comparePassword);
+  const webServer = new WebServer(config, registry, logger, context.trials);
   const app = fastify({
     logger: false,
+    // Also limits how long closing waits for the requests under way; that is the gateway's to decide.
+    pluginTimeout: 0,
     // Requests that came before the last connection closes are served; new ones see a closed port.
     return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 64 * 1024 },

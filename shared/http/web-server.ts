@@ -18,13 +18,21 @@ import { takeSystemdSockets } from './systemd.ts';
 import { openToGroup, removeStaleSocket } from './unix-socket.ts';
 import { WebSettingsSource, type WebSettings, type WebSettingsListener } from './web-settings.ts';
 
+/** For tests: what takes time. */
+export interface WebServerTrials {
+  /** Instead of bcrypt in a thread. */
+  readonly comparePassword?: ComparePassword;
+  /** How often the files are looked at. */
+  readonly lookMs?: number;
+}
+
 type Place = ListenAddress | { readonly kind: 'systemd'; readonly fd: number };
 
 export class WebServer implements WebSettingsListener {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #source: WebSettingsSource;
-  readonly #passwords: PasswordThread | undefined;
+  readonly #passwords = new PasswordThread();
   readonly #compare: ComparePassword;
   readonly #turnedAway: TurnedAway;
   readonly #lastReload: Gauge;
@@ -32,13 +40,11 @@ export class WebServer implements WebSettingsListener {
   #front: Front | undefined;
   #isClosing = false;
 
-  /** `compare` is for tests; bcrypt in a thread otherwise. */
-  constructor(config: Config, registry: Registry, logger: Logger, compare?: ComparePassword) {
+  constructor(config: Config, registry: Registry, logger: Logger, trials: WebServerTrials = {}) {
     this.#config = config;
     this.#logger = logger;
-    this.#source = new WebSettingsSource(config, logger);
-    this.#passwords = compare === undefined ? new PasswordThread() : undefined;
-    this.#compare = compare ?? ((password, hash) => this.#passwords?.compare(password, hash) ?? Promise.resolve(false));
+    this.#source = new WebSettingsSource(config, logger, trials.lookMs);
+    this.#compare = trials.comparePassword ?? this.#passwords.compare;
     const registers = [registry];
     this.#turnedAway = new Counter({
       name: 'pushgateway_http_turned_away_total',
@@ -101,7 +107,7 @@ export class WebServer implements WebSettingsListener {
     this.#isClosing = true;
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await this.#source.destroy();
-    await this.#passwords?.destroy();
+    await this.#passwords.destroy();
   }
 
   async #listen(listener: Listener, place: Place): Promise<void> {

@@ -45,6 +45,7 @@ type WebSource = Pick<Config, 'tls'> & { readonly web: Pick<Config['web'], 'conf
 export class WebSettingsSource {
   readonly #config: WebSource;
   readonly #logger: Logger;
+  readonly #lookMs: number;
   readonly #abort = new AbortController();
   /** Those that were read, or could not be. */
   #files: readonly string[] = [];
@@ -53,9 +54,10 @@ export class WebSettingsSource {
   #withTls = false;
   #watching: Promise<void> | undefined;
 
-  constructor(config: WebSource, logger: Logger) {
+  constructor(config: WebSource, logger: Logger, lookMs = LOOK_MS) {
     this.#config = config;
     this.#logger = logger;
+    this.#lookMs = lookMs;
   }
 
   /** True when there is anything that may change. */
@@ -84,7 +86,7 @@ export class WebSettingsSource {
   async #watch(listener: WebSettingsListener): Promise<void> {
     const { signal } = this.#abort;
     let last = this.#seen;
-    for (await sleep(LOOK_MS, signal); !signal.aborted; await sleep(LOOK_MS, signal)) {
+    for (await sleep(this.#lookMs, signal); !signal.aborted; await sleep(this.#lookMs, signal)) {
       const now = await look(this.#files);
       if (now === last && now !== this.#seen) this.#reload(listener);
       last = now;

@@ -4,7 +4,7 @@
  */
 import { Gauge, type Registry } from 'prom-client';
 import { sleep } from '../lifecycle.ts';
-import type { Connections, RedisClient } from './connections.ts';
+import { CONNECT_TIMEOUT_MS, ready, type Connections, type RedisClient } from './connections.ts';
 import type { Keyspace } from './keys.ts';
 import { CONSUMER_GROUP } from './push-consumer.ts';
 import { Script } from './scripts.ts';
@@ -90,6 +90,7 @@ export class BacklogMonitor {
 
   async #run(client: RedisClient): Promise<void> {
     const { signal } = this.#abort;
+    await ready(client, CONNECT_TIMEOUT_MS, signal);
     while (!signal.aborted) {
       try {
         this.#backlog = await this.#look(client);

@@ -22,13 +22,15 @@ export type Topology = 'single' | 'sentinel' | 'cluster';
  * commands    fails at once when Redis is away
  * blocking    as commands, and its socket may stay silent for as long as a blocking read lasts
  * subscriber  restores its subscriptions
- * jobs        as BullMQ wants it: queues while Redis is away, without end
+ * jobs        as BullMQ wants it: queues while Redis is away, without end, and sends again what had no reply
  */
 export type Purpose = 'commands' | 'blocking' | 'subscriber' | 'jobs';
 
 /** How long a blocking read blocks. Finite, so that a connection that died unnoticed is found. */
 export const BLOCK_MS = 1_000;
 const RECONNECT_MAX_MS = 1_000;
+/** How long a connection that we close waits for the other side to close it too. */
+const DISCONNECT_TIMEOUT_MS = 200;
 export const CONNECT_TIMEOUT_MS = 2_000;
 /** A socket with a command under way that stays silent for longer is given up, unless `redis.timeout` says otherwise. */
 const SILENCE_MS = 5_000;
@@ -59,6 +61,9 @@ export class Connections {
   /** Waits until Redis answers, however long that takes, and settles what kind of Redis it is. */
   async detect(signal: AbortSignal): Promise<Topology> {
     const client = this.open('commands', 'detect');
+    // Says more than that the command could not be sent.
+    let cause: Error | undefined;
+    client.on('error', (error: Error) => (cause = error));
     const pause = backoff({ minMs: 100, maxMs: 2_000 });
     try {
       for (;;) {
@@ -75,9 +80,10 @@ export class Connections {
           signal.throwIfAborted();
           const waitMs = pause.next();
           this.#logger.warn(
-            { reason: asError(thrown).message, retry_in_ms: Math.round(waitMs) },
+            { reason: describe(cause ?? asError(thrown)), retry_in_ms: Math.round(waitMs) },
             'Redis does not answer',
           );
+          cause = undefined;
           await sleep(waitMs, signal);
         }
       }
@@ -156,6 +162,7 @@ export class Connections {
       connectionName: `pushgateway-${name}`,
       connectTimeout: CONNECT_TIMEOUT_MS,
       keepAlive: 10_000,
+      disconnectTimeout: DISCONNECT_TIMEOUT_MS,
       noDelay: true,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
@@ -181,6 +188,8 @@ export class Connections {
       case 'jobs':
         options.enableOfflineQueue = true;
         options.maxRetriesPerRequest = null;
+        // Without a limit of retries, ioredis would never settle what was under way when the connection broke.
+        options.autoResendUnfulfilledCommands = true;
         break;
       default:
         purpose satisfies never;
@@ -233,6 +242,11 @@ export async function ready(client: RedisClient, timeoutMs: number, signal: Abor
   } finally {
     client.removeListener('ready', onReady);
   }
+}
+
+/** An AggregateError (several addresses of one name were tried) has a code and no message. */
+function describe(error: Error): string {
+  return error.message === '' && 'code' in error ? String(error.code) : error.message;
 }
 
 function tlsOptions(tls: RedisConfig['tls']): NonNullable<RedisOptions['tls']> {

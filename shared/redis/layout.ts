@@ -11,8 +11,12 @@ const FORMAT = 1;
 /** Throws `config_invalid` when the state in Redis was laid out differently. */
 export async function claimLayout(client: RedisClient, keyspace: Keyspace): Promise<void> {
   const ours = `format=${FORMAT} shards=${keyspace.shards.length}`;
-  await client.set(keyspace.layout, ours, 'NX');
-  const found = await client.get(keyspace.layout);
+  // Reading first, because a Redis that is full refuses to write even what would change nothing.
+  let found = await client.get(keyspace.layout);
+  if (found === null) {
+    await client.set(keyspace.layout, ours, 'NX');
+    found = await client.get(keyspace.layout);
+  }
   if (found === ours) return;
   throw new GatewayError(
     'config_invalid',

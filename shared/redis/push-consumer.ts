@@ -8,6 +8,7 @@
 import { asError } from '../errors.ts';
 import { BLOCK_MS, type RedisClient } from './connections.ts';
 import type { Keyspace } from './keys.ts';
+import { classify } from './retry.ts';
 import { Script } from './scripts.ts';
 
 export const CONSUMER_GROUP = 'workers';
@@ -44,7 +45,9 @@ export class PushConsumer {
     try {
       await client.xgroup('CREATE', this.#pushes(shard), CONSUMER_GROUP, '0', 'MKSTREAM');
     } catch (thrown) {
-      if (!asError(thrown).message.startsWith('BUSYGROUP')) throw thrown;
+      if (asError(thrown).message.startsWith('BUSYGROUP')) return;
+      // A Redis that is full refuses to create what it already has.
+      if (classify(thrown) !== 'full' || !(await this.#hasGroup(client, shard))) throw thrown;
     }
   }
 
@@ -125,6 +128,13 @@ export class PushConsumer {
   /** Checks once more, atomically, that nothing is pending. */
   async dropConsumer(client: RedisClient, shard: number, name: string, idleMs: number): Promise<boolean> {
     return (await this.#dropConsumer.run(client, [this.#pushes(shard)], [CONSUMER_GROUP, name, idleMs])) === 1;
+  }
+
+  async #hasGroup(client: RedisClient, shard: number): Promise<boolean> {
+    return await client.xpending(this.#pushes(shard), CONSUMER_GROUP).then(
+      () => true,
+      () => false,
+    );
   }
 
   #pushes(shard: number): string {

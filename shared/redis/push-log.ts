@@ -81,7 +81,7 @@ export class PushLog {
     });
   }
 
-  /** Refuses what still waits. Called when no request is under way any more. */
+  /** Refuses what still waits. */
   destroy(): void {
     clearInterval(this.#deadlineTimer);
     this.#deadlineTimer = undefined;

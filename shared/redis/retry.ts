@@ -2,7 +2,7 @@
  * What an error of Redis means: gone for a while (try again), full, or a fault of ours.
  */
 import { backoff, sleep } from '../lifecycle.ts';
-import { asError } from '../errors.ts';
+import { asError, GatewayError } from '../errors.ts';
 
 export type RedisFault =
   /** The command was not carried out; try again later. */
@@ -20,6 +20,7 @@ const REFUSALS = /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|N
 
 export function classify(thrown: unknown): RedisFault {
   const error = asError(thrown);
+  if (error instanceof GatewayError) return 'broken';
   const { message, name } = error;
   if (name === 'ReplyError') {
     if (message.startsWith('OOM ')) return 'full';

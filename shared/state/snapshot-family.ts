@@ -113,7 +113,8 @@ export class FamilyEntry {
       return 'type';
     }
     for (const rival of this.#rivals(holding, textOf)) {
-      if (!isOlder(rival, holding) || rival.reason === 'type') continue;
+      // By its type, for its reason may be about to change.
+      if (!isOlder(rival, holding) || rival.record.type !== holding.record.type) continue;
       this.#duplicates.add(holding);
       return 'duplicate';
     }

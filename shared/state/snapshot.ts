@@ -37,6 +37,7 @@ export interface SnapshotStats {
 
 export interface KeptOutFamily {
   readonly family: string;
+  readonly groupId: string;
   readonly kind: GroupKind;
   readonly labels: Labels;
   readonly reason: KeptOut;
@@ -148,7 +149,13 @@ export class Snapshot {
   /** What is kept out of the exposition, and why. */
   keptOut(): KeptOutFamily[] {
     return Array.from(this.#keptOut, ({ group, name, reason }) => {
-      return { family: name, kind: group.record.kind, labels: group.labels, reason: reason ?? 'type' };
+      return {
+        family: name,
+        groupId: group.id,
+        kind: group.record.kind,
+        labels: group.labels,
+        reason: reason ?? 'type',
+      };
     });
   }
 
@@ -174,15 +181,13 @@ export class Snapshot {
   }
 
   #setPushTime(group: SnapshotGroup, name: string, help: string, ms: number): void {
-    // The group's first push stands in for a stamp; the time says whether anything changed.
-    const held = group.holdings.get(name)?.record;
-    if (held?.arrivalMs === ms) return;
+    // The time says whether anything changed.
+    if (group.holdings.get(name)?.record.arrivalMs === ms) return;
     const metrics = [{ labels: mergeLabels([], group.labels), value: ms / 1000 }];
     const text = Buffer.from(renderSamples({ name, help, type: 'gauge', metrics }));
-    const stamp = held?.stamp ?? group.record.top;
-    // Its end is the group's.
+    // Older than any stamp: what was sent to /ingest under this name gives way. Its end is the group's.
     this.#hold(group, name, {
-      stamp,
+      stamp: '',
       deadlineMs: 0,
       arrivalMs: ms,
       type: 'gauge',
@@ -208,13 +213,13 @@ export class Snapshot {
     if (before !== undefined) this.#forget(before);
     group.holdings.set(name, holding);
     const entry = this.#family(name);
-    const compound = entry.isCompound;
+    const { isCompound, hasBuckets } = entry;
     entry.set(holding);
     this.#series += holding.record.samples;
     this.#bytes += holding.bytes;
     this.#text.set(chunkKey(name, group.order), Buffer.from(text));
     this.#settle(name, entry, holding, before);
-    if (entry.isCompound !== compound) this.#settleSuffixes(name);
+    if (entry.isCompound !== isCompound || entry.hasBuckets !== hasBuckets) this.#settleSuffixes(name);
   }
 
   #release(name: string, holding: Holding): void {
@@ -222,11 +227,11 @@ export class Snapshot {
     if (holding.record.samples === 0) return;
     this.#forget(holding);
     const entry = this.#family(name);
-    const compound = entry.isCompound;
+    const { isCompound, hasBuckets } = entry;
     entry.delete(holding);
     this.#text.delete(chunkKey(name, holding.group.order));
     this.#settle(name, entry, undefined, holding);
-    if (entry.isCompound !== compound) this.#settleSuffixes(name);
+    if (entry.isCompound !== isCompound || entry.hasBuckets !== hasBuckets) this.#settleSuffixes(name);
   }
 
   #forget(holding: Holding): void {

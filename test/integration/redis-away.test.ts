@@ -24,7 +24,7 @@ describe('at the start', () => {
     expect((await gateway.request('/metrics')).status).toBe(503);
 
     const pushes = [1, 2, 3].map(async (i) => gateway.push(`/metrics/job/early${i}`, `early ${i}\n`, applied));
-    await eventually(() => (gateway.process.log().match(/Redis does not answer/g)?.length ?? 0) >= 3);
+    await gateway.process.waitForLine(/Redis does not answer.*ECONNREFUSED/);
     expect(gateway.process.exit).toBeUndefined();
 
     await startRedis({ port });
@@ -50,6 +50,16 @@ describe('at the start', () => {
     await gateway.waitUntilReady();
     expect((await gateway.push('/metrics/job/next', 'next 1\n', applied)).status).toBe(200);
     expect(sampleLines(await gateway.scrape())).toEqual(['next{instance="",job="next"} 1']);
+  });
+
+  test('a push that waits when it is told to stop is 503', async () => {
+    const redis = { endpoint: `127.0.0.1:${await freePort()}` };
+    const gateway = await startGateway({ redis, waitUntilReady: false });
+    await gateway.process.waitForHttp(`${gateway.url}/-/healthy`);
+    const held = [gateway.push('/metrics/job/j', 'm 1\n'), gateway.ingest('m 1\n')];
+    await eventually(async () => (sampleValue(await gateway.telemetry(), 'pushgateway_inflight_bytes') ?? 0) > 0);
+    expect(await gateway.stop()).toEqual({ code: 0, signal: null });
+    for (const answer of await Promise.all(held)) expect(answer).toMatchObject({ status: 503 });
   });
 
   test.for(['all', 'ingest', 'worker', 'reader'] as const)('%s stops at once when told to', async (role) => {
@@ -121,6 +131,29 @@ describe('while it runs', () => {
     await redis.restart();
     await reader.waitUntilReady();
     expect(await reader.scrape()).toBe(await gateway.scrape());
+  });
+});
+
+describe('told to stop, those who wait are answered in half of --shutdown.grace', () => {
+  test('for Redis: 503', async () => {
+    const redis = await startRedis();
+    const gateway = await startGateway({ redis, args: ['--shutdown.grace=2s'] });
+    await redis.kill();
+    const held = [gateway.push('/metrics/job/j', 'm 1\n'), gateway.ingest('m 1\n')];
+    await eventually(async () => (sampleValue(await gateway.telemetry(), 'pushgateway_inflight_bytes') ?? 0) > 0);
+    expect(await gateway.stop()).toEqual({ code: 0, signal: null });
+    for (const answer of await Promise.all(held)) {
+      expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    }
+  });
+
+  test('for workers: 202, and the push is there', async () => {
+    const redis = await startRedis();
+    const ingest = await startGateway({ redis, role: 'ingest', args: ['--shutdown.grace=2s'] });
+    const waiting = ingest.push('/metrics/job/j', 'm 1\n', { headers: { prefer: 'wait=600' } });
+    await eventually(async () => sampleValue(await ingest.telemetry(), 'pushgateway_stream_length') === 1);
+    expect(await ingest.stop()).toEqual({ code: 0, signal: null });
+    expect((await waiting).status).toBe(202);
   });
 });
 

@@ -236,6 +236,30 @@ describe('UTF-8 names', () => {
   });
 });
 
+describe('what the line before had does not', () => {
+  it.each([
+    ['need quotes any more', '{"a","b.c"="1"} 1\na{b.c="1"} 2\n'],
+    ['need quotes any more', '"a.b" 1\na.b 2\n'],
+    ['count for a name that only begins alike', 'a{b="1"} 1\na{bc} 2\n'],
+  ])('%s: %j', (_, body) => {
+    expect(refusal(() => parseText(body, { utf8Names: true }))).toMatch(/^line 2: /);
+  });
+  it.each<[body: string, meaning: string]>([
+    [
+      'a{b="1",c="2"} 1\na{b="1"} 2\na{b="1",c="2",d="3"} 3\n',
+      'a{b="1",c="2"} 1\na{b="1"} 2\na{b="1",c="2",d="3"} 3\n',
+    ],
+    ['a{b="1"} 1\na 2\na{b="1"} 3\nab{b="1"} 4\n', 'a{b="1"} 1\na 2\na{b="1"} 3\n# TYPE ab untyped\nab{b="1"} 4\n'],
+    ['a{b="1",c="2"} 1\na{c="2",b="1"} 2\n', 'a{b="1",c="2"} 1\na{c="2",b="1"} 2\n'],
+    [
+      'a{b="1"} 1\na{b="12"} 2\na{b="1\\n"} 3\na{b="1\\n"} 4\n',
+      'a{b="1"} 1\na{b="12"} 2\na{b="1\\n"} 3\na{b="1\\n"} 4\n',
+    ],
+  ])('change what is said: %j', (body, meaning) => {
+    expect(roundTrip(body)).toBe(`# TYPE a untyped\n${meaning}`);
+  });
+});
+
 describe('decodeUtf8', () => {
   it('keeps a byte order mark, and reads only its part of a larger buffer', () => {
     expect(decodeUtf8(Buffer.from('xx\ufeffé😀xx').subarray(2, -2))).toBe('\ufeffé😀');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkPush } from '../../shared/exposition/check-push.ts';
-import type { Families, Family, HistogramMetric, NativeBuckets } from '../../shared/exposition/model.ts';
+import type { Families, Family, HistogramMetric, Labels, NativeBuckets } from '../../shared/exposition/model.ts';
 import {
   decodeProtobuf,
   encodeFamily,
@@ -168,6 +168,16 @@ describe('encode and decode', () => {
   it('many of them', () => {
     expect([...decodeProtobuf(Buffer.concat(FAMILIES.map(encodeFamily))).values()]).toEqual(FAMILIES);
   });
+  it('texts of any length', () => {
+    for (const length of [...Array.from({ length: 300 }, (_, i) => 3950 + i), 16_383, 16_384, 70_000]) {
+      const labels: Labels = [
+        ['a', 'x'.repeat(length)],
+        ['b', 'é'],
+      ];
+      const family: Family = { name: 'g', help: '', type: 'gauge', metrics: [{ labels, value: length }] };
+      expect(decodeProtobuf(encodeFamily(family)).get('g')?.metrics).toEqual(family.metrics);
+    }
+  });
   it('a family joined from parts', () => {
     const family = FAMILIES[0] ?? expect.fail();
     const parts = [
@@ -232,6 +242,11 @@ describe('refused', () => {
       'a field that is longer than its message',
       Buffer.concat([stream(bytes('0a 05', 'x')), bytes('00 00 00 00')]),
       '1: 5 bytes are announced, but only 1 follow',
+    ],
+    [
+      'a string that reaches into the next message',
+      stream(bytes('0a 02', 'x'), bytes('0a 01', 'y')),
+      '1: 2 bytes are announced, but only 1 follow',
     ],
     [
       'the second message',

@@ -31,6 +31,11 @@ describe('applyGroupingLabels', () => {
     ['a 1\n', 'a{instance="",job="J",zone="Z"} 1\n'],
     ['a{job="x",zone="y"} 1\n', 'a{instance="",job="J",zone="Z"} 1\n'],
     ['a{zz="",b="1",instance="i",aa="2"} 1\n', 'a{aa="2",b="1",instance="i",job="J",zone="Z",zz=""} 1\n'],
+    [
+      'a{b="1"} 1\na{b="2"} 2\na{c="3"} 3\na 4\nb{b="2"} 5\n',
+      'a{b="1",instance="",job="J",zone="Z"} 1\na{b="2",instance="",job="J",zone="Z"} 2\n' +
+        'a{c="3",instance="",job="J",zone="Z"} 3\na{instance="",job="J",zone="Z"} 4\nb{b="2",instance="",job="J",zone="Z"} 5\n',
+    ],
     ['push_time_seconds 1\npush_failure_time_seconds{a="b"} 1 5\na 1\n', 'a{instance="",job="J",zone="Z"} 1\n'],
   ])('%j', (body, result) => {
     expect(grouped(body)).toBe(result);
@@ -57,6 +62,7 @@ describe('checkPush', () => {
     'a 1\na{b=""} 1\n',
     'a_sum 1\n# TYPE a counter\na 1\n',
     '# TYPE s summary\ns_count 1\ns_bucket 1\n',
+    'a{x="p",y="q"} 1\na{x="ab",y="c"} 1\na{x="a",y="bc"} 1\na{x="-",y="q"} 1\na{x="p",y="-"} 1\n',
     '# TYPE g gauge\ng{quantile="1",le="2"} 1\n',
     '# TYPE h histogram\nh_count{quantile="1"} 1\n',
     '# TYPE s summary\ns_count{le="1"} 1\n',

@@ -83,6 +83,13 @@ describe('pathOf', () => {
       ],
       '/metrics/job/a/U__my_2e_label/%C3%A9',
     ],
+    [
+      [
+        ['job', 'a'],
+        ['my_label.1', 'b'],
+      ],
+      '/metrics/job/a/U__my__label_2e_1/b',
+    ],
   ])('%j', (labels, path) => {
     expect(pathOf({ kind: 'push', labels })).toBe(path);
   });

@@ -3,7 +3,6 @@ import { connect } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificates.ts';
-import { eventually } from '../support/eventually.ts';
 import { runOrThrow } from '../support/run.ts';
 import { ask, askHttp2, handshake, openHttp2, startWeb, type Web } from '../support/web.ts';
 
@@ -169,37 +168,5 @@ describe('client certificates', () => {
       signedOne,
       unsignedOne,
     ]);
-  });
-
-  test('the handshake asks only when it is to', async () => {
-    const asked = async (...lines: string[]) => {
-      const web = await start(...lines);
-      let wasAsked = false;
-      const socket = await handshake(web.port, { maxVersion: 'TLSv1.2', ...signed });
-      // Ours is sent only if the server asked for it.
-      wasAsked = Object.keys(socket.getCertificate() ?? {}).length > 0;
-      return wasAsked;
-    };
-    expect(await asked()).toBe(true);
-  });
-
-  test.each(['TLSv1.2', 'TLSv1.3'] as const)('a resumed session lets nobody in, %s', async (version) => {
-    const web = await start('client_auth_type: RequireAndVerifyClientCert', ca);
-    for (const options of [none, unsigned]) {
-      const first = await handshake(web.port, { ...options, minVersion: version, maxVersion: version });
-      const [session] = (await Promise.race([
-        once(first, 'session'),
-        once(first, 'close').then(() => [first.getSession()]),
-      ])) as [Buffer | undefined];
-      const again = { ...options, minVersion: version, maxVersion: version, ...(session && { session }) };
-      await expect(ask(web.port, '/-/healthy', again)).rejects.toThrow(/ECONNRESET|socket hang up|disconnected/);
-    }
-    const options = { ...signed, minVersion: version, maxVersion: version };
-    const first = await handshake(web.port, options);
-    first.write('GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n');
-    await once(first, 'data');
-    const session = first.getSession();
-    expect(await ask(web.port, '/-/healthy', { ...options, ...(session && { session }) })).toMatchObject({ status: 200 });
-    await eventually(() => web.log().includes('no client certificate'));
   });
 });

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, type TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { cipherSuites, curves, opensslCiphers, opensslCurves } from '../../shared/http/tls-names.ts';
-import { subjectAltNames } from '../../shared/http/tls-settings.ts';
+import { clientFault, subjectAltNames } from '../../shared/http/tls-settings.ts';
 import { takeSystemdSockets } from '../../shared/http/systemd.ts';
 import { makeCertificate, type CertificateOptions } from '../support/certificates.ts';
 
@@ -51,6 +51,15 @@ describe('names in a certificate', () => {
     [[], []],
   ])('%j: %j', (sans, names) => {
     expect(subjectAltNames(new X509Certificate(makeCertificate('x', { sans }).cert))).toEqual(names);
+  });
+});
+
+describe('a client', () => {
+  test('is not let in for being authorized: one without a certificate is, when it resumes a TLS 1.3 session', () => {
+    const socket = { authorized: true, getPeerX509Certificate: () => undefined } as unknown as TLSSocket;
+    expect(clientFault(socket, { clientAuth: 'RequireAndVerifyClientCert', allowedSans: undefined })).toBe(
+      'no client certificate',
+    );
   });
 });
 

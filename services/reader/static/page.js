@@ -9,15 +9,15 @@ for (const button of document.querySelectorAll('button[data-method]')) {
 }
 
 async function act(button) {
-  const { method, path, question, done } = button.dataset;
-  if (!confirm(question)) return;
+  const { method, path, what } = button.dataset;
+  if (!confirm(`Delete ${what}? It cannot be brought back.`)) return;
   button.disabled = true;
   try {
     const response = await fetch(path, { method, headers: { Prefer: 'wait=5' }, redirect: 'error' });
     if (!response.ok) throw new Error(`${response.status} ${(await response.text()).slice(0, 500)}`);
   } catch (error) {
     button.disabled = false;
-    say(`Not done: ${error.message}`, true);
+    say(`Cannot delete ${what}: ${error.message}`, true);
     return;
   }
   const item = button.closest('li');
@@ -29,7 +29,7 @@ async function act(button) {
   const next = item.nextElementSibling ?? item.previousElementSibling;
   item.remove();
   (next?.querySelector('a') ?? document.getElementById('content')).focus();
-  say(done, false);
+  say(`Deleted ${what}.`, false);
 }
 
 function say(text, isBad) {

@@ -3,7 +3,7 @@
  * `_HEX_`: `my.label` is `U__my_2e_label`.
  * https://prometheus.io/docs/guides/utf8/ ("value encoding escaping")
  */
-import { isLegacyMetricName, isMetricNameChar } from '../exposition/names.ts';
+import { isLegacyMetricName, isMetricNameChar } from './names.ts';
 
 /** What is not an escaped name stands for itself. */
 export function unescapeName(escaped: string): string {

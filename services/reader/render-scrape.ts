@@ -1,0 +1,61 @@
+/**
+ * The snapshot in a form that is not kept ready: protobuf (which can say native histograms), OpenMetrics, or text with its
+ * names escaped. Family by family, from what the groups hold.
+ */
+import { escapeFamilyNames, type EscapingScheme } from '../../shared/exposition/escape-names.ts';
+import type { Family } from '../../shared/exposition/model.ts';
+import { encodeFamilyHeader, encodeFamilyMetrics, encodeLength } from '../../shared/exposition/protobuf-codec.ts';
+import {
+  OPENMETRICS_EOF,
+  renderOpenMetricsHeader,
+  renderOpenMetricsSamples,
+} from '../../shared/exposition/render-openmetrics.ts';
+import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
+import type { Snapshot } from '../../shared/state/snapshot.ts';
+import { familyOf } from './family-of.ts';
+import type { ScrapeFormat } from './negotiate.ts';
+
+/** `own` are the gateway's own families, if they are to be shown; they come last. */
+export function* renderScrape(
+  snapshot: Snapshot,
+  format: ScrapeFormat,
+  escaping: EscapingScheme,
+  own: readonly Family[],
+): Generator<Buffer> {
+  const seen = new Set<string>();
+  for (const parts of [...shownFamilies(snapshot), ...own.map((family) => [family])]) {
+    const [first, ...others] = parts.map((family) => escapeFamilyNames(family, escaping));
+    // Two names can be the same when they are escaped, and a family can be there only once.
+    if (first === undefined || seen.has(first.name)) continue;
+    seen.add(first.name);
+    yield renderFamily([first, ...others], format);
+  }
+  if (format === 'openmetrics') yield Buffer.from(OPENMETRICS_EOF);
+}
+
+export function renderFamily(parts: readonly [Family, ...Family[]], format: ScrapeFormat): Buffer {
+  const [{ name, help, type, unit }] = parts;
+  switch (format) {
+    case 'text':
+      return Buffer.from(renderHeader(name, help, type) + parts.map(renderSamples).join(''));
+    case 'openmetrics':
+      return Buffer.from(renderOpenMetricsHeader(name, help, type) + parts.map(renderOpenMetricsSamples).join(''));
+    case 'protobuf': {
+      const fields = [encodeFamilyHeader(name, help, type, unit), ...parts.map(encodeFamilyMetrics)];
+      return Buffer.concat([encodeLength(fields.reduce((sum, { length }) => sum + length, 0)), ...fields]);
+    }
+    default:
+      format satisfies never;
+      return Buffer.alloc(0);
+  }
+}
+
+/** What the groups hold of each family that is shown, in the order of the exposition. */
+function* shownFamilies(snapshot: Snapshot): Generator<Family[]> {
+  for (const { name, entry } of snapshot.families()) {
+    yield [...entry.holdings()]
+      .filter(({ hidden }) => hidden === undefined)
+      .toSorted((a, b) => (a.group.order < b.group.order ? -1 : 1))
+      .map((holding) => familyOf(snapshot, name, holding));
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Makes names legacy-valid for scrapers that do not say that they read UTF-8 names, by the scheme they ask for.
+ * https://github.com/prometheus/proposals/blob/main/proposals/2023-08-21-utf8.md
+ *
+ *     underscores   what is not valid becomes `_`
+ *     dots          `.` becomes `_dot_`, `_` becomes `__`, what else is not valid becomes `__`
+ *     values        `U__` and then `_` as `__`, what is not valid as `_HEX_`
+ */
+import { escapeName } from './escaped-name.ts';
+import type { Family, Labels } from './model.ts';
+import { isLegacyLabelName, isLegacyMetricName, isMetricNameChar, isMetricNameStart } from './names.ts';
+
+export const escapingSchemes = ['allow-utf-8', 'underscores', 'dots', 'values'] as const;
+export type EscapingScheme = (typeof escapingSchemes)[number];
+
+/** A copy with the names of the family and of all labels escaped; the family itself when there is nothing to do. */
+export function escapeFamilyNames(family: Family, scheme: EscapingScheme): Family {
+  if (scheme === 'allow-utf-8') return family;
+  const name = escapeMetricName(family.name, scheme);
+  const metrics = family.metrics.map((metric) => ({ ...metric, labels: escapeLabels(metric.labels, scheme) }));
+  // The metrics are those of the family's own type.
+  return { ...family, name, metrics } as Family;
+}
+
+function escapeLabels(labels: Labels, scheme: EscapingScheme): Labels {
+  if (scheme !== 'dots' && labels.every(([name]) => isLegacyLabelName(name))) return labels;
+  return labels.map(([name, value]) => [escapeMetricName(name, scheme), value]);
+}
+
+function escapeMetricName(name: string, scheme: EscapingScheme): string {
+  switch (scheme) {
+    case 'allow-utf-8':
+      return name;
+    case 'underscores':
+      return isLegacyMetricName(name) ? name : Array.from(name, (char, i) => (isValid(char, i) ? char : '_')).join('');
+    case 'dots':
+      return Array.from(name, (char, i) => {
+        if (char === '_') return '__';
+        if (char === '.') return '_dot_';
+        return isValid(char, i) ? char : '__';
+      }).join('');
+    case 'values':
+      return isLegacyMetricName(name) ? name : escapeName(name);
+    default:
+      scheme satisfies never;
+      return name;
+  }
+}
+
+function isValid(char: string, index: number): boolean {
+  const code = char.codePointAt(0) ?? 0;
+  return index === 0 ? isMetricNameStart(code) : isMetricNameChar(code);
+}

@@ -1,0 +1,133 @@
+/**
+ * Ours and the official gateway side by side: the same requests go to both, and then they have to look the same.
+ */
+import type { Agent } from 'node:http';
+import { startGateway, type Gateway } from '../support/gateway.ts';
+import { startOfficial, startOfficialLatest, whyNoLatest, type OfficialGateway } from '../support/official.ts';
+import { rawRequest } from '../support/raw-request.ts';
+import { keepAlive, request as send } from '../support/request.ts';
+import { hold } from '../support/resources.ts';
+import { missing } from '../support/tools.ts';
+import { observe, type Observation } from './observe.ts';
+import { describeStep, type Step } from './step.ts';
+
+export type Release = 'latest' | '1.5.1';
+export const RELEASES: readonly Release[] = ['latest', '1.5.1'];
+
+/** For `skip(...whyNot(release))`. */
+export function whyNot(release: Release): [condition: boolean, note: string] {
+  return release === 'latest' ? whyNoLatest() : missing('prometheus-pushgateway');
+}
+
+export interface PairOptions {
+  /** Flags for both. */
+  readonly flags?: readonly string[];
+  /** Flags for ours alone. */
+  readonly ours?: readonly string[];
+  /** Header `Prefer: wait` on everything that goes to ours, so that its effect is seen at once. Default true. */
+  readonly wait?: boolean;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly text: string;
+  readonly location: string | undefined;
+}
+
+export class Pair {
+  readonly ours: Gateway;
+  readonly official: OfficialGateway;
+  readonly release: Release;
+  readonly #agents: readonly [Agent, Agent];
+  readonly #wait: boolean;
+
+  private constructor(release: Release, ours: Gateway, official: OfficialGateway, wait: boolean) {
+    this.release = release;
+    this.ours = ours;
+    this.official = official;
+    this.#wait = wait;
+    this.#agents = [keepAlive(4), keepAlive(4)];
+    hold('connections of a pair', async () => {
+      for (const agent of this.#agents) agent.destroy();
+      return await Promise.resolve();
+    });
+  }
+
+  static async start(release: Release, options: PairOptions = {}): Promise<Pair> {
+    const { flags = [], ours = [], wait = true } = options;
+    // The official gateway never forgets, and with its admin API it is emptied in one call.
+    const all = ['--web.enable-admin-api', ...flags];
+    const start = release === 'latest' ? startOfficialLatest : startOfficial;
+    const [gateway, official] = await Promise.all([
+      startGateway({ args: ['--redis.expiration=0', '--worker.threads=1', ...all, ...ours] }),
+      start(all),
+    ]);
+    return new Pair(release, gateway, official, wait);
+  }
+
+  /** To both at the same time. */
+  async send(step: Step): Promise<[ours: Reply, official: Reply]> {
+    return await Promise.all([this.sendToOurs(step), this.sendToOfficial(step)]);
+  }
+
+  async sendToOurs(step: Step, wait = this.#wait): Promise<Reply> {
+    return await this.#send(this.ours.url, this.#agents[0], step, wait);
+  }
+
+  async sendToOfficial(step: Step): Promise<Reply> {
+    return await this.#send(this.official.url, this.#agents[1], step, false);
+  }
+
+  async observe(): Promise<[ours: Observation, official: Observation]> {
+    const [ours, official] = this.#agents;
+    return await Promise.all([observe(this.ours.url, ours), observe(this.official.url, official)]);
+  }
+
+  /** Deletes everything on both. */
+  async wipe(prefix = ''): Promise<void> {
+    const wipe: Step = { method: 'PUT', path: `${prefix}/api/v1/admin/wipe`, body: Buffer.alloc(0), headers: {} };
+    const replies = await Promise.all([this.sendToOurs(wipe, true), this.sendToOfficial(wipe)]);
+    for (const { status, text } of replies) {
+      if (status !== 202) throw new Error(`cannot wipe: ${status} ${text}`);
+    }
+  }
+
+  async #send(url: string, agent: Agent, step: Step, wait: boolean): Promise<Reply> {
+    const { method, path, body, headers, raw } = step;
+    if (raw !== undefined) return await sendRaw(url, raw, wait);
+    const prefer = wait ? { prefer: 'wait=5' } : {};
+    const hasBody = body.length > 0 || method === 'PUT' || method === 'POST';
+    const answer = await send(url, path, {
+      method,
+      agent,
+      headers: { ...headers, ...prefer },
+      ...(hasBody ? { body } : {}),
+    });
+    return { status: answer.status, text: answer.text, location: answer.headers.location };
+  }
+}
+
+async function sendRaw(url: string, bytes: Buffer, wait: boolean): Promise<Reply> {
+  let text = bytes.toString('latin1');
+  if (wait) text = text.replace('\r\n', '\r\nPrefer: wait=5\r\n');
+  const received = await rawRequest(Number(new URL(url).port), [text], { ending: 'end' });
+  // What comes before the last answer is `100 Continue`.
+  const status = [...received.matchAll(/^HTTP\/1\.[01] (\d{3})/gm)].at(-1)?.[1] ?? '0';
+  return { status: Number(status), text: received, location: undefined };
+}
+
+/**
+ * Why the answers to a step differ, or undefined. A push the official gateway answers with 200 is 202 from us, or 200; all
+ * other statuses are equal, but for those of a redirect, which Go has changed with its versions.
+ */
+export function answerDifference(step: Step, ours: Reply, official: Reply): string | undefined {
+  if (classOf(step, ours) === classOf(step, official)) return undefined;
+  const show = ({ status, text }: Reply): string => `${status} ${JSON.stringify(text.slice(0, 300))}`;
+  return `${describeStep(step)}\n  ours:     ${show(ours)}\n  official: ${show(official)}`;
+}
+
+export function classOf({ method }: Step, { status }: Reply): string {
+  if (status === 301 || status === 307 || status === 308) return 'redirect';
+  if (status === 202 && (method === 'PUT' || method === 'POST')) return '200';
+  return String(status);
+}

@@ -1,0 +1,333 @@
+import * as fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { checkPush } from '../../shared/exposition/check-push.ts';
+import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME, sortedByName } from '../../shared/exposition/group-labels.ts';
+import type { Family, Labels, MetricType } from '../../shared/exposition/model.ts';
+import { parseText } from '../../shared/exposition/parse-text.ts';
+import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
+import { encodeLabels, makeGroup, type Group } from '../../shared/grouping/group.ts';
+import type { FamilyRecord } from '../../shared/state/family-record.ts';
+import type { GroupRecord } from '../../shared/state/group-record.ts';
+import { Snapshot } from '../../shared/state/snapshot.ts';
+import { stampOf } from '../../shared/state/stamp.ts';
+
+// The snapshot, changed piece by piece, always says what a plain rendering of everything that lives would say.
+
+/** Some can hold the same series: {job="a",host="h"} has those of {job="a"} with a host label of their own. */
+const GROUPS: readonly Group[] = [
+  makeGroup('push', [['job', 'a']]),
+  makeGroup('push', [['job', 'b']]),
+  makeGroup('push', [
+    ['host', 'h'],
+    ['job', 'a'],
+  ]),
+  makeGroup('push', [
+    ['instance', ''],
+    ['job', 'a'],
+  ]),
+  makeGroup('ingest', [
+    ['host', 'h'],
+    ['instance', ''],
+    ['job', 'a'],
+  ]),
+  makeGroup('ingest', [
+    ['instance', ''],
+    ['job', 'a'],
+  ]),
+];
+const NAMES = ['a', 'x', 'x_sum', 'x_count', 'x_bucket', 'x_sum_y', 'ä', PUSH_TIME];
+
+interface Pushed {
+  readonly name: string;
+  readonly type: MetricType;
+  readonly help: string;
+  readonly own: readonly Labels[];
+  readonly value: number;
+  readonly ttl: number;
+}
+
+type Step =
+  | {
+      readonly do: 'push';
+      readonly group: number;
+      readonly put: boolean;
+      readonly at: number;
+      readonly families: Pushed[];
+    }
+  | { readonly do: 'fail'; readonly group: number; readonly ttl: number }
+  | { readonly do: 'remove'; readonly group: number }
+  | { readonly do: 'set again'; readonly group: number }
+  | { readonly do: 'pass'; readonly ms: number };
+
+const group = fc.nat({ max: GROUPS.length - 1 });
+/** 0 = never. */
+const ttl = fc.nat({ max: 6 });
+const pushed: fc.Arbitrary<Pushed> = fc.record({
+  name: fc.constantFrom(...NAMES),
+  type: fc.constantFrom<MetricType>('gauge', 'gauge', 'counter', 'untyped', 'summary', 'histogram'),
+  help: fc.constantFrom('', 'help', 'größer\n\\'),
+  own: fc.subarray<Labels>([[], [['host', 'h']], [['zone', '"z\n"']]]),
+  value: fc.nat({ max: 9 }),
+  ttl,
+});
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('push' as const),
+      group,
+      put: fc.boolean(),
+      at: fc.nat({ max: 9 }),
+      families: fc.uniqueArray(pushed, { maxLength: 3, selector: ({ name }) => name }),
+    }),
+  },
+  fc.record({ do: fc.constant('fail' as const), group, ttl }),
+  fc.record({ do: fc.constant('remove' as const), group }),
+  fc.record({ do: fc.constant('set again' as const), group }),
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 3 }) }) },
+);
+
+const START_MS = 1_000_000;
+const isPast = (deadlineMs: number, nowMs: number): boolean => deadlineMs !== 0 && deadlineMs <= nowMs;
+const after = (ms: number, nowMs: number): number => (ms === 0 ? 0 : nowMs + ms);
+const latest = (deadlines: readonly number[]): number => (deadlines.includes(0) ? 0 : Math.max(...deadlines));
+
+function familyRecord(
+  { name, type, help, own, value, ttl: ms }: Pushed,
+  of: Group,
+  stamp: string,
+  nowMs: number,
+): FamilyRecord {
+  // A label set of /ingest is one group.
+  const labels = of.kind === 'ingest' ? [of.labels] : own.map((some) => mergeLabels(some, of.labels));
+  const unique = [...new Map(labels.map((some) => [encodeLabels(some), sortedByName(some)])).values()];
+  let family: Family;
+  if (type === 'summary') {
+    family = {
+      name,
+      help,
+      type,
+      metrics: unique.map((some) => ({ labels: some, quantiles: [[0.5, value]], sampleCount: 1, sampleSum: value })),
+    };
+  } else if (type === 'histogram' || type === 'gauge_histogram') {
+    family = {
+      name,
+      help,
+      type,
+      metrics: unique.map((some) => ({ labels: some, buckets: [[1, value]], sampleCount: value, sampleSum: 1 })),
+    };
+  } else {
+    family = { name, help, type, metrics: unique.map((some) => ({ labels: some, value })) };
+  }
+  const text = Buffer.from(renderSamples(family));
+  const samples = text.toString().split('\n').length - 1;
+  return { stamp, deadlineMs: after(ms, nowMs), arrivalMs: nowMs, type, samples, help, text, exact: Buffer.alloc(0) };
+}
+
+/* ---------------------------------------------------------------- the model: everything anew */
+
+interface Holding {
+  readonly group: Group;
+  readonly order: string;
+  readonly name: string;
+  readonly type: MetricType;
+  readonly help: string;
+  readonly stamp: string;
+  readonly samples: number;
+  readonly text: string;
+  readonly series: ReadonlySet<string>;
+}
+
+interface Held {
+  readonly group: Group;
+  record: GroupRecord;
+}
+
+function holding(
+  held: Held,
+  name: string,
+  { type, help, samples }: Pick<FamilyRecord, 'type' | 'help' | 'samples'>,
+  stamp: string,
+  text: string,
+): Holding {
+  const series = new Set(
+    text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => line.slice(0, line.lastIndexOf(' '))),
+  );
+  const order = held.group.kind + encodeLabels(held.group.labels);
+  return { group: held.group, order, name, type, help, stamp, samples, text, series };
+}
+
+function holdingsOf(held: Held, nowMs: number): Holding[] {
+  const { record, group: of } = held;
+  const found: Holding[] = [];
+  for (const [name, family] of record.families) {
+    if (isPast(family.deadlineMs, nowMs) || family.samples === 0) continue;
+    found.push(holding(held, name, family, family.stamp, family.text.toString()));
+  }
+  if (of.kind === 'ingest') return found;
+  const times = {
+    [PUSH_TIME]: ['succeeded', record.pushedMs],
+    [PUSH_FAILURE_TIME]: ['failed', record.failedMs],
+  } as const;
+  for (const [name, [what, ms]] of Object.entries(times)) {
+    const help = `Last Unix time when changing this group in the Pushgateway ${what}.`;
+    const metrics = [{ labels: mergeLabels([], of.labels), value: ms / 1000 }];
+    const text = renderSamples({ name, help, type: 'gauge', metrics });
+    found.push(holding(held, name, { type: 'gauge', help, samples: 1 }, '', text));
+  }
+  return found;
+}
+
+const isOlder = (a: Holding, b: Holding): boolean =>
+  a.stamp === b.stamp ? a.group.id < b.group.id : a.stamp < b.stamp;
+const by =
+  <T>(key: (one: T) => string) =>
+  (a: T, b: T): number =>
+    key(a) < key(b) ? -1 : 1;
+
+function renderAll(groups: Iterable<Held>, nowMs: number) {
+  const live = [...groups].filter(({ record }) => !isPast(record.untilMs, nowMs));
+  const all = live.flatMap((held) => holdingsOf(held, nowMs));
+  const families = new Map<string, Holding[]>();
+  for (const one of all.toSorted(by(({ order }) => order)))
+    families.set(one.name, [...(families.get(one.name) ?? []), one]);
+  const typesOf = (name: string): MetricType[] => (families.get(name) ?? []).map(({ type }) => type);
+
+  const keptOut: string[] = [];
+  let text = '';
+  for (const [name, holders] of [...families].toSorted(by(([family]) => `${family}\0`))) {
+    const base = /^(.+)_(sum|count|bucket)$/.exec(name);
+    const clashes = typesOf(base?.[1] ?? '').some(
+      (type) => type === 'histogram' || (type === 'summary' && base?.[2] !== 'bucket'),
+    );
+    const oldest = holders.reduce((a, b) => (isOlder(b, a) ? b : a));
+    const shown: Holding[] = [];
+    for (const one of holders) {
+      const rivals = holders.filter((other) => other.type === oldest.type && isOlder(other, one));
+      let reason: string | undefined;
+      if (clashes) reason = 'clash';
+      else if (one.type !== oldest.type) reason = 'type';
+      else if (rivals.some((other) => [...other.series].some((series) => one.series.has(series)))) reason = 'duplicate';
+      if (reason === undefined) shown.push(one);
+      else keptOut.push(`${name} of ${one.order}: ${reason}`);
+    }
+    if (shown[0] !== undefined) text += renderHeader(name, shown[0].help, shown[0].type);
+    text += shown.map((one) => one.text).join('');
+  }
+  const stats = {
+    groups: live.length,
+    families: families.size,
+    series: all.reduce((sum, { samples }) => sum + samples, 0),
+    bytes: all.reduce((sum, one) => sum + Buffer.byteLength(one.text), 0),
+    keptOut: keptOut.length,
+  };
+  return { text, stats, keptOut: keptOut.toSorted() };
+}
+
+/* ---------------------------------------------------------------- one run */
+
+class Run {
+  readonly snapshot = new Snapshot();
+  readonly #model = new Map<string, Held>();
+  readonly #handedOut: { readonly buffers: readonly Buffer[]; readonly text: string }[] = [];
+  #nowMs = START_MS;
+  #count = 0;
+
+  take(one: Step): void {
+    if (one.do === 'pass') {
+      this.#nowMs += one.ms;
+      return;
+    }
+    const of = GROUPS[one.group] as Group;
+    const held = this.#model.get(of.id);
+    const before = held !== undefined && !isPast(held.record.untilMs, this.#nowMs) ? held : undefined;
+    switch (one.do) {
+      case 'push': {
+        // What other groups push may be seen in another order than that of the log.
+        const stamp = stampOf(`${one.at}-${this.#count++}`);
+        const families = new Map(one.put ? [] : before?.record.families);
+        for (const family of one.families) {
+          // In a pushed group that name is taken.
+          if (family.name === PUSH_TIME && of.kind === 'push') continue;
+          families.set(family.name, familyRecord(family, of, stamp, this.#nowMs));
+        }
+        const untilMs = latest([this.#nowMs + 2, ...[...families.values()].map(({ deadlineMs }) => deadlineMs)]);
+        const failedMs = before?.record.failedMs ?? 0;
+        this.#set(of, { ...of, top: stamp, pushedMs: this.#nowMs, failedMs, untilMs, families });
+        break;
+      }
+      case 'fail':
+        if (of.kind === 'ingest') break;
+        this.#set(
+          of,
+          before === undefined
+            ? {
+                ...of,
+                top: '',
+                pushedMs: 0,
+                failedMs: this.#nowMs,
+                untilMs: after(one.ttl, this.#nowMs),
+                families: new Map(),
+              }
+            : { ...before.record, failedMs: this.#nowMs },
+        );
+        break;
+      case 'remove':
+        this.#set(of, undefined);
+        break;
+      case 'set again':
+        this.#set(of, held?.record);
+        break;
+      default:
+        one satisfies never;
+    }
+  }
+
+  check(): void {
+    this.snapshot.expire(this.#nowMs);
+    const expected = renderAll(this.#model.values(), this.#nowMs);
+    const buffers = this.snapshot.text();
+    const text = Buffer.concat(buffers).toString();
+    expect(text).toBe(expected.text);
+    expect(this.snapshot.stats).toEqual(expected.stats);
+    const keptOut = this.snapshot
+      .keptOut()
+      .map((one) => `${one.family} of ${one.kind}${encodeLabels(one.labels)}: ${one.reason}`);
+    expect(keptOut.toSorted()).toEqual(expected.keptOut);
+    // Valid: one TYPE a family (the parser refuses a second), no series twice, no name that is also a part of another.
+    checkPush(parseText(text, { utf8Names: true }));
+    this.#handedOut.push({ buffers, text });
+  }
+
+  checkHandedOut(): void {
+    for (const { buffers, text } of this.#handedOut) expect(Buffer.concat(buffers).toString()).toBe(text);
+  }
+
+  #set(of: Group, record: GroupRecord | undefined): void {
+    this.snapshot.expire(this.#nowMs);
+    for (const [id, held] of this.#model) if (isPast(held.record.untilMs, this.#nowMs)) this.#model.delete(id);
+    this.snapshot.set(of.id, record, this.#nowMs);
+    const held = this.#model.get(of.id);
+    if (record === undefined || isPast(record.untilMs, this.#nowMs)) this.#model.delete(of.id);
+    else if (held === undefined) this.#model.set(of.id, { group: of, record });
+    else held.record = record;
+  }
+}
+
+it('says what a plain rendering of everything alive says, and stays valid', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), fc.nat({ max: 3 }), (steps, every) => {
+      const run = new Run();
+      for (const [i, one] of steps.entries()) {
+        run.take(one);
+        if (i % (every + 1) === 0) run.check();
+      }
+      run.check();
+      run.checkHandedOut();
+    }),
+    { numRuns: 1_000 },
+  );
+});

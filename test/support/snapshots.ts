@@ -1,0 +1,43 @@
+import { makeGroup, type GroupKind } from '../../shared/grouping/group.ts';
+import type { Labels, MetricType } from '../../shared/exposition/model.ts';
+import type { FamilyRecord } from '../../shared/state/family-record.ts';
+import type { GroupRecord } from '../../shared/state/group-record.ts';
+import type { Snapshot } from '../../shared/state/snapshot.ts';
+import { stampOf } from '../../shared/state/stamp.ts';
+
+export interface GivenGroup {
+  readonly kind?: GroupKind;
+  readonly labels: Labels;
+  readonly pushedMs?: number;
+  readonly failedMs?: number;
+  readonly untilMs?: number;
+  readonly families?: readonly GivenFamily[];
+}
+
+export interface GivenFamily {
+  readonly name: string;
+  readonly type?: MetricType;
+  readonly help?: string;
+  /** Sample lines as they are stored: with the labels of the group. */
+  readonly text: string;
+  readonly deadlineMs?: number;
+}
+
+let pushes = 0;
+
+/** Puts a group into a snapshot, as the feed would bring it after a push; returns its ID. */
+export function put(snapshot: Snapshot, given: GivenGroup): string {
+  const { kind = 'push', pushedMs = 1, failedMs = 0, untilMs = 0, families = [] } = given;
+  const { id, labels } = makeGroup(kind, given.labels);
+  const top = stampOf(`1700000000000-${pushes++}`);
+  const records = families.map(
+    ({ name, type = 'untyped', help = '', text, deadlineMs = 0 }): [string, FamilyRecord] => {
+      const samples = text.split('\n').length - 1;
+      const content = { text: Buffer.from(text), exact: Buffer.alloc(0) };
+      return [name, { stamp: top, deadlineMs, arrivalMs: pushedMs, type, samples, help, ...content }];
+    },
+  );
+  const record: GroupRecord = { id, kind, labels, top, pushedMs, failedMs, untilMs, families: new Map(records) };
+  snapshot.set(id, record, 0);
+  return id;
+}

@@ -1,0 +1,166 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { filterGroups, partOf } from '../../services/reader/list-groups.ts';
+import { GroupIndex } from '../../services/reader/list-groups-index.ts';
+import { parseSelector } from '../../services/reader/selector.ts';
+import type { Labels } from '../../shared/exposition/model.ts';
+import { Snapshot } from '../../shared/state/snapshot.ts';
+import { put } from '../support/snapshots.ts';
+
+let snapshot: Snapshot;
+let index: GroupIndex;
+
+beforeEach(() => {
+  snapshot = new Snapshot();
+  index = new GroupIndex(snapshot);
+});
+
+const values = (labels: Labels): string => labels.map(([, value]) => value).join();
+const listed = (groups = index.groups()): string[] => groups.map(({ group }) => values(group.labels));
+/** Of a group named by the values of job and a. */
+const add = (job: string, a?: string): string => put(snapshot, { labels: labelsOf(job, a) });
+const labelsOf = (job: string, a?: string): Labels =>
+  a === undefined
+    ? [['job', job]]
+    : [
+        ['a', a],
+        ['job', job],
+      ];
+
+describe('the order', () => {
+  test('by job, then by the other labels; those without a job last', () => {
+    put(snapshot, { kind: 'ingest', labels: [['a', 'x']] });
+    put(snapshot, { kind: 'ingest', labels: [] });
+    for (const [job, a] of [['k', '2'], ['j', '2'], ['k'], ['j', '1']] as const) add(job, a);
+    expect(listed()).toEqual(['1,j', '2,j', 'k', '2,k', '', 'x']);
+  });
+
+  test('follows what comes and goes', () => {
+    const j = add('j');
+    add('l');
+    expect(listed()).toEqual(['j', 'l']);
+    add('k');
+    snapshot.set(j, undefined, 0);
+    expect(listed()).toEqual(['k', 'l']);
+    add('j');
+    expect(listed()).toEqual(['j', 'k', 'l']);
+  });
+
+  test('is not made anew while groups only change', () => {
+    add('j');
+    const before = index.groups();
+    const { membership } = snapshot;
+    add('j');
+    expect(snapshot.membership).toBe(membership);
+    expect(index.groups()).toBe(before);
+  });
+
+  test('a group that expires leaves it', () => {
+    put(snapshot, { labels: labelsOf('j'), untilMs: 1_000 });
+    expect(listed()).toEqual(['j']);
+    snapshot.expire(1_000);
+    expect(listed()).toEqual([]);
+  });
+});
+
+describe('parts', () => {
+  /** Follows the cursors to the end; `meanwhile` happens after each part. */
+  function walk(limit: number, meanwhile: (at: number) => void = () => {}): string[] {
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    for (let at = 0; ; at++) {
+      const part = partOf(index.groups(), limit, cursor);
+      seen.push(...part.groups.map(({ labels }) => values(labels)));
+      cursor = part.nextCursor;
+      if (cursor === undefined) return seen;
+      meanwhile(at);
+    }
+  }
+
+  test.for([1, 2, 3, 9, 10, 11])('of %i show every group once', (limit) => {
+    const jobs = Array.from({ length: 10 }, (_, i) => `job-${i}`);
+    for (const job of jobs) add(job);
+    expect(walk(limit)).toEqual(jobs);
+  });
+
+  test('there is no cursor behind the last one', () => {
+    add('j');
+    expect(partOf(index.groups(), 1, undefined).nextCursor).toBeUndefined();
+    expect(partOf([], 1, undefined)).toEqual({ groups: [], nextCursor: undefined });
+  });
+
+  test('go on in the same place when the group of the cursor has gone', () => {
+    const ids = Array.from({ length: 6 }, (_, i) => add(`job-${i}`));
+    const seen = walk(2, (at) => {
+      for (const id of ids.slice(0, 2 * (at + 1))) snapshot.set(id, undefined, 0);
+      add(`job-${2 * at}-new`);
+      add(`job-9${at}`);
+    });
+    expect(seen).toEqual([
+      'job-0',
+      'job-1',
+      'job-2',
+      'job-3',
+      'job-4',
+      'job-5',
+      'job-90',
+      'job-91',
+      'job-92',
+      'job-93',
+    ]);
+  });
+
+  test('labels of any length and kind', () => {
+    const long = '🚀'.repeat(400);
+    const jobs = ['é'.repeat(399), ' \0\n"', `${long}1`, `${long}2`, `x${long}1`, `x${long}2`, 'ß'];
+    for (const job of jobs) add(job);
+    expect(walk(1).toSorted()).toEqual(jobs.toSorted());
+    for (const { key } of index.groups()) expect(key.length).toBeLessThan(500);
+  });
+
+  test.for(['', 'x', 'AAAA', Buffer.from('0"job","x"').toString('base64url'), `${'A'.repeat(30)}=`, 'né'])(
+    'cursor %j is refused',
+    (cursor) => {
+      expect(() => partOf(index.groups(), 1, cursor)).toThrow(
+        /^cannot use cursor ".*": expected a next_cursor as it was given$/,
+      );
+    },
+  );
+});
+
+describe('the filter', () => {
+  beforeEach(() => {
+    add('backup', 'Db-1');
+    add('backup', 'db-2');
+    add('ci');
+    put(snapshot, { labels: labelsOf('etl'), pushedMs: 5, failedMs: 6 });
+    put(snapshot, {
+      labels: [
+        ['job', 'quo"te'],
+        ['my.label', '\u202e'],
+      ],
+    });
+  });
+
+  const found = (filter: Parameters<typeof filterGroups>[1]): string[] => listed(filterGroups(index.groups(), filter));
+
+  test.for([
+    ['', ['Db-1,backup', 'db-2,backup', 'ci', 'etl', 'quo"te,\u202e']],
+    ['DB-', ['Db-1,backup', 'db-2,backup']],
+    ['job="ci', ['ci']],
+    ['job="backup", a="db-1"', ['Db-1,backup']],
+    // As they are shown.
+    ['quo\\"te', ['quo"te,\u202e']],
+    ['"my.label"="\\u202e"', ['quo"te,\u202e']],
+    ['nothing', []],
+  ] as const)('text %j', ([text, expected]) => {
+    expect(found({ text })).toEqual(expected);
+  });
+
+  test('several selectors are alternatives; all filters have to agree', () => {
+    const selectors = ['job="ci"', '{a=~"db-.*"}'].map(parseSelector);
+    expect(found({ selectors })).toEqual(['db-2,backup', 'ci']);
+    expect(found({ selectors, text: 'CI' })).toEqual(['ci']);
+    expect(found({ failed: true })).toEqual(['etl']);
+    expect(found({ failed: true, selectors })).toEqual([]);
+  });
+});

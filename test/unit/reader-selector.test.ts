@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+import type { Labels } from '../../shared/exposition/model.ts';
+import { isSelected, parseSelector } from '../../services/reader/selector.ts';
+
+const group: Labels = [
+  ['env', 'prod'],
+  ['instance', 'a1'],
+  ['job', 'x'],
+  ['my.label', 'é"\\\n'],
+];
+
+describe('what is selected', () => {
+  test.for([
+    ['{}', true],
+    ['{job="x"}', true],
+    ['job="x"', true],
+    [' { job = "x" , } ', true],
+    ['job="x",', true],
+    ['{job="y"}', false],
+    ['{job="x",instance=~"a.*",env!="dev"}', true],
+    ['{job="x",instance=~"a.*",env!="prod"}', false],
+    ['{job=~"x|y"}', true],
+    // Anchored at both ends.
+    ['{instance=~"a"}', false],
+    ['{instance=~"1"}', false],
+    ['{instance!~"a"}', true],
+    ['{instance=~"a|1"}', false],
+    ['{instance=~"(?i)A1"}', true],
+    ['{instance=~"[[:alpha:]]\\\\d"}', true],
+    ['{instance=~`a\\d`}', true],
+    // A label that is not there is empty.
+    ['{nothing=""}', true],
+    ['{nothing=~".*"}', true],
+    ['{nothing=~".+"}', false],
+    ['{nothing!="x"}', true],
+    // Strings as in Go; a dot matches a line end.
+    ["{job='x'}", true],
+    ['{job=`x`}', true],
+    ['{job="\\x78"}', true],
+    ['{job="\\u0078"}', true],
+    ['{job="\\170"}', true],
+    ['{"my.label"="é\\"\\\\\\n"}', true],
+    ['{"my.label"=~"é.*"}', true],
+    ['{job="x",job="y"}', false],
+  ] as const)('%s → %s', ([text, expected]) => {
+    expect(isSelected(group, parseSelector(text))).toBe(expected);
+  });
+});
+
+describe('what is refused', () => {
+  test.for([
+    ['', `expected a label name at character 1, found the end`],
+    ['{', `expected a label name at character 2, found the end`],
+    ['{job="x"', `expected "," or "}" at character 9, found the end`],
+    ['{job="x" a="b"}', `expected "," or "}" at character 10, found 'a'`],
+    ['{job="x"}}', `expected the end at character 10, found '}'`],
+    ['{job="x"} or', `expected the end at character 11, found 'o'`],
+    ['{,}', `expected a label name at character 2, found ','`],
+    ['{1="x"}', `expected a label name at character 2, found '1'`],
+    ['up{job="x"}', `expected =, !=, =~ or !~ at character 3, found '{'`],
+    ['job', `expected =, !=, =~ or !~ at character 4, found the end`],
+    ['{job==“x”}', `expected a value in quotes at character 6, found '='`],
+    ['{job=x}', `expected a value in quotes at character 6, found 'x'`],
+    ['{job="x}', `expected a value in quotes at character 6, found '"'`],
+    ['{job="a\nb"}', `expected a value in quotes at character 6, found '"'`],
+    ['{job="\\q"}', `expected no escape like "\\\\" at character 7`],
+    ['{job="\\ud800"}', `expected no escape like "\\\\ud800" at character 7`],
+    ['{job=~"a("}', 'expected a regular expression at character 7: missing closing ): `a(`'],
+    ['{job=~"(?=a)"}', 'expected a regular expression at character 7: invalid or unsupported Perl syntax: `(?=`'],
+    ['{job=~"a{9999}"}', 'expected a regular expression at character 7: invalid repeat count: `{9999}`'],
+    [`job="${'x'.repeat(2_000)}"`, 'expected no more than 2000 characters'],
+  ] as const)('%s', ([text, reason]) => {
+    expect(() => parseSelector(text)).toThrow(expect.objectContaining({ code: 'request_invalid' }));
+    expect(() => parseSelector(text)).toThrow(`: ${reason}`);
+    expect(() => parseSelector(text)).toThrow(/^cannot use selector ".*$/);
+  });
+});
+
+test('a pattern that makes other engines backtrack for ever is only slow to read', () => {
+  const labels: Labels = [['job', 'a'.repeat(20_000)]];
+  expect(isSelected(labels, parseSelector('{job=~"(a+)+b"}'))).toBe(false);
+  expect(isSelected(labels, parseSelector('{job=~"(a|aa|a*)*c"}'))).toBe(false);
+});

@@ -1,0 +1,165 @@
+/** Bodies over both protocols, read as ingest reads them: whole, too large, cut short. */
+import { once } from 'node:events';
+import { Agent } from 'node:https';
+import type { FastifyInstance } from 'fastify';
+import { describe, expect, test } from 'vitest';
+import { leaveBody } from '../../shared/http/leave-body.ts';
+import { BodyError, InflightBytes, readBody } from '../../shared/http/read-body.ts';
+import { makeCertificate } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
+import { ask, askHttp2, handshake, openHttp2, startWeb, type Web } from '../support/web.ts';
+
+const MiB = 1024 * 1024;
+const MAX_BYTES = 4 * MiB;
+const { cert, key } = makeCertificate('server');
+
+interface Sink {
+  readonly web: Web;
+  readonly inflight: InflightBytes;
+  /** What came of each body: its length, or the fault. */
+  readonly seen: (number | string)[];
+}
+
+async function startSink(): Promise<Sink> {
+  const inflight = new InflightBytes(64 * MiB);
+  const seen: (number | string)[] = [];
+  const routes = (app: FastifyInstance) => {
+    app.post('/sink', async (request, reply) => {
+      try {
+        const body = await readBody(request.raw, MAX_BYTES, inflight);
+        seen.push(body.length);
+        inflight.give(body.length);
+        return await reply.send(String(body.length));
+      } catch (thrown) {
+        if (!(thrown instanceof BodyError)) throw thrown;
+        seen.push(thrown.fault);
+        leaveBody(request.raw);
+        return await reply.code(413).send(thrown.message);
+      }
+    });
+  };
+  const yaml = 'tls_server_config: {cert_file: c, key_file: k}';
+  return { web: await startWeb({ yaml, files: { c: cert, k: key }, routes }), inflight, seen };
+}
+
+const tooLarge = { status: 413, text: expect.stringContaining('larger than 4194304 bytes') as string };
+
+describe.each(['HTTP/1.1', 'HTTP/2'])('%s', (protocol) => {
+  /** Asks again and again on one connection. */
+  async function connection({ web }: Sink) {
+    if (protocol === 'HTTP/2') {
+      const session = await openHttp2(web.port);
+      return {
+        send: async (body: Buffer, headers: Record<string, string> = {}) =>
+          await askHttp2(session, '/sink', { method: 'POST', body, headers }),
+        end: () => session.destroy(),
+      };
+    }
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    return {
+      send: async (body: Buffer, headers: Record<string, string> = {}) =>
+        await ask(web.port, '/sink', { method: 'POST', body, headers, agent } as never),
+      end: () => agent.destroy(),
+    };
+  }
+
+  test('small, empty, large', async () => {
+    const sink = await startSink();
+    const { send, end } = await connection(sink);
+    for (const length of [5, 0, MAX_BYTES, 1]) {
+      expect(await send(Buffer.alloc(length, 'x'))).toMatchObject({ status: 200, text: String(length) });
+    }
+    expect(sink.inflight.held).toBe(0);
+    end();
+  });
+
+  test('so large that it is cut off', async () => {
+    const sink = await startSink();
+    const { send, end } = await connection(sink);
+    // The answer was sent before, but whether the client sees it depends on how it reads.
+    await send(Buffer.alloc(128 * MiB)).then(
+      (answer) => expect(answer).toMatchObject(tooLarge),
+      (thrown: unknown) => expect(String(thrown)).toMatch(/EPIPE|ECONNRESET|without an answer|hang up|RST/i),
+    );
+    end();
+    expect(sink.inflight.held).toBe(0);
+  });
+
+  test.each([
+    ['announced', { 'content-length': String(8 * MiB) }],
+    ['not announced', protocol === 'HTTP/2' ? {} : { 'transfer-encoding': 'chunked' }],
+  ] as [string, Record<string, string>][])('too large, %s', async (_how, headers) => {
+    const sink = await startSink();
+    const { send, end } = await connection(sink);
+    expect(await send(Buffer.alloc(8 * MiB), headers)).toMatchObject(tooLarge);
+    // The connection is still good.
+    expect(await send(Buffer.alloc(1_000))).toMatchObject({ status: 200, text: '1000' });
+    expect(sink.inflight.held).toBe(0);
+    end();
+  });
+});
+
+describe('cut short', () => {
+  const seenIn = async ({ seen, inflight }: Sink) => {
+    await eventually(() => seen.length === 1);
+    expect(inflight.held).toBe(0);
+    return seen;
+  };
+
+  test('HTTP/1.1', async () => {
+    const sink = await startSink();
+    const socket = await handshake(sink.web.port);
+    socket.write('POST /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf');
+    await eventually(() => sink.inflight.held === 10);
+    socket.destroy();
+    expect(await seenIn(sink)).toEqual(['aborted']);
+  });
+
+  // Node calls such a request complete.
+  test.each([
+    ['RST_STREAM with NO_ERROR', 0],
+    ['RST_STREAM with CANCEL', 8],
+    ['the connection ends', undefined],
+    ['END_STREAM before its length', 'end'],
+  ] as const)('HTTP/2: %s', async (_how, code) => {
+    const sink = await startSink();
+    const socket = await handshake(sink.web.port, { ALPNProtocols: ['h2'] });
+    socket.on('error', () => {});
+    socket.resume();
+    socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0)]));
+    socket.write(frame(1, END_HEADERS, 1, postHeaders('/sink', '10')));
+    socket.write(frame(0, 0, 1, Buffer.from('half')));
+    await eventually(() => sink.inflight.held === 10);
+    if (code === 'end') socket.write(frame(0, END_STREAM, 1));
+    else if (code === undefined) socket.destroy();
+    else socket.write(frame(3, 0, 1, Buffer.from([0, 0, 0, code])));
+    expect(await seenIn(sink)).toEqual(['aborted']);
+    socket.destroy();
+    if (!socket.closed) await once(socket, 'close');
+  });
+});
+
+const END_STREAM = 1;
+const END_HEADERS = 4;
+
+/** RFC 9113, 4.1. */
+function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** RFC 7541: :method POST and :scheme https by index; :path, :authority and content-length literally. */
+function postHeaders(path: string, contentLength: string): Buffer {
+  const literal = (index: number[], value: string) =>
+    Buffer.concat([Buffer.from([...index, value.length]), Buffer.from(value)]);
+  return Buffer.concat([
+    Buffer.from([0x83, 0x87]),
+    literal([0x04], path),
+    literal([0x01], 'localhost'),
+    literal([0x0f, 0x0d], contentLength),
+  ]);
+}

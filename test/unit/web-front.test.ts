@@ -1,0 +1,206 @@
+/** What stands before the routes: rate limit, headers, authentication, prefix. */
+import { connect } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { describe, expect, test } from 'vitest';
+import { makeCertificate } from '../support/certificates.ts';
+import { request } from '../support/request.ts';
+import { askHttp2, basic, hashOf, openHttp2, startWeb, type Web } from '../support/web.ts';
+
+const { cert, key } = makeCertificate('server');
+const tls = 'tls_server_config: {cert_file: c, key_file: k}\n';
+const files = { c: cert, k: key };
+const headers = `
+http_server_config:
+  headers:
+    X-Frame-Options: deny
+    X-Content-Type-Options: nosniff
+    X-XSS-Protection: 1
+    Strict-Transport-Security: max-age=31536000; includeSubDomains
+    Content-Security-Policy: "default-src 'self' *.test.example.net"
+`;
+const allHeaders = {
+  'x-frame-options': 'deny',
+  'x-content-type-options': 'nosniff',
+  'x-xss-protection': '1',
+  'strict-transport-security': 'max-age=31536000; includeSubDomains',
+  'content-security-policy': "default-src 'self' *.test.example.net",
+};
+
+async function turnedAway({ registry }: Web): Promise<Record<string, number>> {
+  const metric = await registry.getSingleMetric('pushgateway_http_turned_away_total')?.get();
+  return Object.fromEntries((metric?.values ?? []).map(({ labels, value }) => [String(labels['reason']), value]));
+}
+
+describe('response headers', () => {
+  const paths = ['/-/healthy', '/telemetry', '/nowhere', '/%', '/-/healthy?x'];
+
+  test.each(paths)('%s', async (path) => {
+    const web = await startWeb({ yaml: headers });
+    expect((await request(web.url, path)).headers).toMatchObject(allHeaders);
+  });
+
+  test('over HTTP/2, and on a refusal', async () => {
+    const web = await startWeb({ yaml: `${tls}${headers}basic_auth_users: {a: ${hashOf('b')}}`, files });
+    const session = await openHttp2(web.port);
+    expect(await askHttp2(session, '/-/healthy')).toMatchObject({ status: 401, headers: allHeaders });
+    const allowed = await askHttp2(session, '/telemetry', { headers: basic('a', 'b') });
+    expect(allowed).toMatchObject({ status: 200, headers: allHeaders });
+    expect(allowed.text).toContain('pushgateway_http_turned_away_total{reason="unauthorized"} 1\n');
+  });
+
+  test('a route has the last word', async () => {
+    const routes = (app: FastifyInstance) => {
+      app.get('/page', async (_request, reply) => await reply.header('Content-Security-Policy', 'none').send('x'));
+    };
+    const web = await startWeb({ yaml: headers, routes });
+    expect((await request(web.url, '/page')).headers).toMatchObject({
+      ...allHeaders,
+      'content-security-policy': 'none',
+    });
+  });
+});
+
+describe('basic authentication', () => {
+  const yaml = `basic_auth_users: {alice: ${hashOf('wonder')}, "": ${hashOf('empty')}, bob: ${hashOf('builder')}}`;
+
+  test.each<[Record<string, string>, number]>([
+    [{}, 401],
+    [basic('alice', 'wonder'), 200],
+    [basic('bob', 'builder'), 200],
+    [basic('', 'empty'), 200],
+    [basic('alice', 'builder'), 401],
+    [basic('alice', ''), 401],
+    [basic('nobody', 'wonder'), 401],
+    [{ authorization: 'Bearer x' }, 401],
+  ])('%j: %d', async (given, status) => {
+    const web = await startWeb({ yaml });
+    for (const path of ['/-/healthy', '/-/ready', '/telemetry']) {
+      const answer = await request(web.url, path, { headers: given });
+      expect(answer.status).toBe(status);
+      if (status === 401) {
+        expect(answer.headers['www-authenticate']).toBe('Basic');
+        expect(answer.text).toBe('Unauthorized\n');
+      }
+    }
+    expect((await request(web.url, '/nowhere', { headers: given })).status).toBe(status === 200 ? 404 : 401);
+  });
+
+  test('who is refused has no body read, and may go on', async () => {
+    const bodies: string[] = [];
+    const routes = (app: FastifyInstance) => {
+      app.post('/push', async (incoming, reply) => {
+        bodies.push(String(incoming.raw.readableLength));
+        return await reply.send('');
+      });
+    };
+    const web = await startWeb({ yaml, routes });
+    const answer = await request(web.url, '/push', { method: 'POST', body: 'x'.repeat(1_000_000) });
+    expect(answer.status).toBe(401);
+    expect(bodies).toEqual([]);
+  });
+
+  test('too many at once: 503 for those that are new, nothing for those that are known', async () => {
+    let release: (() => void) | undefined;
+    const blocked = new Promise<void>((resolve) => (release = resolve));
+    const compare = async (password: string) => {
+      if (password !== 'wonder') await blocked;
+      return password === 'wonder';
+    };
+    const web = await startWeb({ yaml, compare });
+    const known = { headers: basic('alice', 'wonder') };
+    expect((await request(web.url, '/-/healthy', known)).status).toBe(200);
+    const flood = Array.from(
+      { length: 40 },
+      async (_, index) => await request(web.url, '/-/healthy', { headers: basic('alice', `guess${index}`) }),
+    );
+    const refused = (await Promise.race(flood)) as { status: number; headers: object; text: string };
+    expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    for (let index = 0; index < 20; index++) expect((await request(web.url, '/-/healthy', known)).status).toBe(200);
+    release?.();
+    const statuses = (await Promise.all(flood)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 401)).toHaveLength(17);
+    expect(statuses.filter((status) => status === 503)).toHaveLength(23);
+    expect(await turnedAway(web)).toEqual({ rate_limit: 0, unauthorized: 17, too_many_logins: 23 });
+  });
+
+  test('a check that fails is no refusal, and is told', async () => {
+    const compare = async () => await Promise.reject(new Error('the thread died'));
+    const web = await startWeb({ yaml, compare });
+    expect(await request(web.url, '/-/healthy', { headers: basic('alice', 'wonder') })).toMatchObject({ status: 503 });
+    expect(web.log()).toContain('the thread died');
+    expect(web.log()).not.toContain('wonder');
+  });
+});
+
+test('rate limit', async () => {
+  const yaml = `rate_limit: {interval: 1h, burst: 3}\nbasic_auth_users: {a: ${hashOf('b')}}`;
+  const web = await startWeb({ yaml });
+  const answers = [];
+  for (let index = 0; index < 5; index++) answers.push(await request(web.url, '/-/healthy'));
+  expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 429, 429]);
+  expect(answers[4]).toMatchObject({ text: 'Too Many Requests\n', headers: { 'retry-after': '3600' } });
+});
+
+describe('the route prefix', () => {
+  const routes = (app: FastifyInstance) => {
+    app.get('/', async (incoming) => `page ${incoming.originalUrl}`);
+    app.put('/metrics/job/*', async (incoming) => `${incoming.url} of ${incoming.originalUrl}`);
+  };
+
+  test.each<[string, string, number, string]>([
+    ['GET', '/pre/fix/-/healthy', 200, 'OK\n'],
+    ['GET', '/pre/fix/telemetry', 200, '# HELP'],
+    ['GET', '/pre/fix/', 200, 'page /pre/fix/'],
+    ['GET', '/pre/fix/?a=b', 200, 'page /pre/fix/?a=b'],
+    ['PUT', '/pre/fix/metrics/job/a%2Fb/x/y?ttl=1m', 200, '/metrics/job/a%2Fb/x/y?ttl=1m of /pre/fix/metrics/job/a%2F'],
+    ['PUT', 'http://anything:1/pre/fix/metrics/job/a', 200, '/metrics/job/a of /pre/fix/metrics/job/a'],
+    ['GET', '/pre/fix', 302, 'Found\n'],
+    ['GET', '/pre/fix?a=b', 302, 'Found\n'],
+    ['GET', '/', 302, 'Found\n'],
+    ['HEAD', '/', 302, ''],
+    ['POST', '/', 404, '404 page not found\n'],
+    ['GET', '/-/healthy', 404, '404 page not found\n'],
+    ['GET', '/telemetry', 404, '404 page not found\n'],
+    ['GET', '/pre/fixed/telemetry', 404, '404 page not found\n'],
+    ['GET', '/pre', 404, '404 page not found\n'],
+    ['GET', '/x/pre/fix/telemetry', 404, '404 page not found\n'],
+    ['PUT', '/pre/fix/telemetry', 405, 'Method Not Allowed\n'],
+    ['GET', '/pre/fix/nowhere', 404, '404 page not found\n'],
+  ])('%s %s: %d', async (method, path, status, beginning) => {
+    const web = await startWeb({ args: ['--web.route-prefix=/pre/fix/'], routes });
+    expect(web.url).toBe(`http://127.0.0.1:${web.port}/pre/fix`);
+    const answer = await request(web.url, path, { method });
+    expect(answer.status).toBe(status);
+    expect(answer.text.slice(0, beginning.length)).toBe(beginning);
+    if (status === 302) expect(answer.headers.location).toBe(path.includes('?') ? '/pre/fix/?a=b' : '/pre/fix/');
+  });
+
+  test('that of the external URL unless given', async () => {
+    const external = await startWeb({ args: ['--web.external-url=https://x.example/pg'] });
+    expect(await request(external.url, '/pg/-/healthy')).toMatchObject({ status: 200 });
+    const args = ['--web.external-url=https://x.example/pg', '--web.route-prefix=/'];
+    const rewritten = await startWeb({ args });
+    expect(await request(rewritten.url, '/-/healthy')).toMatchObject({ status: 200 });
+  });
+
+  test('over HTTP/2', async () => {
+    const web = await startWeb({ yaml: tls, files, args: ['--web.route-prefix=pre'], routes });
+    const session = await openHttp2(web.port);
+    expect(await askHttp2(session, '/pre/metrics/job/a', { method: 'PUT', body: 'x' })).toMatchObject({
+      status: 200,
+      text: '/metrics/job/a of /pre/metrics/job/a',
+    });
+    expect(await askHttp2(session, '/')).toMatchObject({ status: 302, headers: { location: '/pre/' } });
+  });
+});
+
+test('what is no HTTP is answered as such', async () => {
+  const web = await startWeb();
+  const answer = await new Promise<string>((resolve) => {
+    let text = '';
+    const socket = connect(web.port, '127.0.0.1', () => void socket.write('nonsense\r\n\r\n'));
+    socket.on('data', (chunk) => (text += String(chunk)));
+    socket.on('close', () => resolve(text));
+  });
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+});

@@ -1,0 +1,248 @@
+/** Where the server listens, and how it stops. */
+import { once } from 'node:events';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { get, request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { describe, expect, test } from 'vitest';
+import { makeCertificate } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
+import { freePort, freePorts } from '../support/ports.ts';
+import { keepAlive, request } from '../support/request.ts';
+import { hold } from '../support/resources.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+import { ask, askHttp2, handshake, openHttp2, startWeb } from '../support/web.ts';
+
+const { cert, key } = makeCertificate('server');
+const tls = { yaml: 'tls_server_config: {cert_file: c, key_file: k}', files: { c: cert, k: key } };
+
+async function getBySocket(socketPath: string, path: string): Promise<number | undefined> {
+  const outgoing = get({ socketPath, path, agent: false });
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+  await once(incoming.resume(), 'end');
+  return incoming.statusCode;
+}
+
+describe('addresses', () => {
+  test('several, all the same', async () => {
+    const [a = 0, b = 0] = await freePorts(2);
+    const folder = temporaryFolder();
+    const addresses = [`127.0.0.1:${a}`, `[::1]:${b}`, `unix:${folder}/s`];
+    const web = await startWeb({ args: addresses.map((address) => `--web.listen-address=${address}`) });
+    expect(web.url).toBe(`http://127.0.0.1:${a}`);
+    expect(web.log()).toContain(`http://127.0.0.1:${a}`);
+    expect(web.log()).toContain(`http://[::1]:${b}`);
+    expect(await request(`http://127.0.0.1:${a}`, '/-/healthy')).toMatchObject({ status: 200 });
+    const overIpv6 = await fetch(`http://[::1]:${b}/-/healthy`, { headers: { connection: 'close' } });
+    expect([overIpv6.status, await overIpv6.text()]).toEqual([200, 'OK\n']);
+    expect(await getBySocket(`${folder}/s`, '/-/healthy')).toBe(200);
+  });
+
+  test('every interface, IPv4 and IPv6 on the same port', async () => {
+    const port = await freePort();
+    const args = [`--web.listen-address=0.0.0.0:${port}`, `--web.listen-address=[::]:${port}`];
+    const web = await startWeb({ args });
+    expect(web.url).toBe(`http://localhost:${port}`);
+    for (const host of ['127.0.0.1', '[::1]']) {
+      const answer = await fetch(`http://${host}:${port}/-/healthy`, { headers: { connection: 'close' } });
+      expect(await answer.text()).toBe('OK\n');
+    }
+  });
+
+  test('all of them or none', async () => {
+    const [free = 0, taken = 0] = await freePorts(2);
+    const other = createServer().listen(taken, '127.0.0.1');
+    hold('a server', async () => void other.close());
+    await once(other, 'listening');
+    const args = [`--web.listen-address=127.0.0.1:${free}`, `--web.listen-address=127.0.0.1:${taken}`];
+    await expect(startWeb({ args })).rejects.toThrow(`cannot listen on 127.0.0.1:${taken}: EADDRINUSE`);
+  });
+
+  test.each([
+    ['basic_auth_users: {a: b}\nx: 1', 'cannot use basic_auth_users.a (F/web.yml, line 1)'],
+    ['basic_auth_users: {a: b}\nx: 1', 'cannot use unknown key x (F/web.yml, line 2)'],
+  ])('a faulty file: %j', async (yaml, fault) => {
+    const thrown = await startWeb({ yaml }).then(
+      () => undefined,
+      (error: unknown) => error as Error,
+    );
+    expect(thrown).toMatchObject({ name: 'GatewayError', code: 'config_invalid' });
+    expect(thrown?.message.replaceAll(/\/\S*\/web\.yml/g, 'F/web.yml')).toContain(fault);
+  });
+});
+
+describe('a unix socket', () => {
+  const args = ['--web.listen-address=unix:F/s'];
+
+  test('for owner and group, gone after', async () => {
+    const web = await startWeb({ args });
+    const path = join(web.folder, 's');
+    expect(web.url).toBe(`unix:${path}`);
+    expect(statSync(path).mode & 0o777).toBe(0o660);
+    expect(await getBySocket(path, '/-/healthy')).toBe(200);
+    await web.app.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test('with TLS', async () => {
+    const web = await startWeb({ args, ...tls });
+    const answer = await ask(0, '/-/healthy', { socketPath: join(web.folder, 's') } as never);
+    expect(answer).toMatchObject({ status: 200 });
+  });
+
+  test('takes the place of one that was left behind', async () => {
+    const folder = temporaryFolder();
+    const path = join(folder, 's');
+    // Node removes its own socket, unless another file has taken its name.
+    const left = createServer().listen(`${path}.left`);
+    await once(left, 'listening');
+    const { renameSync } = await import('node:fs');
+    renameSync(`${path}.left`, path);
+    left.close();
+    await once(left, 'close');
+    expect(existsSync(path)).toBe(true);
+    await startWeb({ args: [`--web.listen-address=unix:${path}`] });
+    expect(await getBySocket(path, '/-/healthy')).toBe(200);
+  });
+
+  test('not of one that is in use, nor of a file', async () => {
+    const web = await startWeb({ args });
+    const path = join(web.folder, 's');
+    await expect(startWeb({ args: [`--web.listen-address=unix:${path}`] })).rejects.toThrow(
+      `cannot listen on unix:${path}: another process listens there`,
+    );
+    expect(await getBySocket(path, '/-/healthy')).toBe(200);
+    const file = join(web.folder, 'file');
+    writeFileSync(file, 'precious');
+    await expect(startWeb({ args: [`--web.listen-address=unix:${file}`] })).rejects.toThrow('is no socket');
+    expect(existsSync(file)).toBe(true);
+  });
+});
+
+describe('close', () => {
+  /** A route that answers when told to. */
+  function slowRoute() {
+    let finish = (): void => {};
+    const finished = new Promise<void>((resolve) => (finish = resolve));
+    let arrived = 0;
+    const routes = (app: FastifyInstance) => {
+      app.get('/slow', async () => {
+        arrived++;
+        await finished;
+        return 'done';
+      });
+    };
+    return {
+      routes,
+      finish: () => finish(),
+      arrived: async (count: number) => await eventually(() => arrived === count),
+    };
+  }
+
+  const isRefused = async (port: number) => {
+    const socket = connect(port, '127.0.0.1');
+    const [outcome] = (await Promise.race([
+      once(socket, 'connect').then(() => [undefined]),
+      once(socket, 'error'),
+    ])) as [NodeJS.ErrnoException | undefined];
+    socket.destroy();
+    return outcome?.code === 'ECONNREFUSED';
+  };
+
+  const ended = async (socket: Socket) => {
+    if (!socket.closed) await once(socket.resume(), 'close');
+  };
+
+  test('on every address: no new ones, the idle end, what is under way finishes', async () => {
+    const [a = 0, b = 0] = await freePorts(2);
+    const slow = slowRoute();
+    const args = [a, b].map((port) => `--web.listen-address=127.0.0.1:${port}`);
+    const web = await startWeb({ args: [...args, '--web.listen-address=unix:F/s'], routes: slow.routes });
+    const agent = keepAlive(4);
+    const urls = [a, b].map((port) => `http://127.0.0.1:${port}`);
+    for (const url of urls) await request(url, '/-/healthy', { agent }); // leaves idle ones
+    const silent = connect(a, '127.0.0.1');
+    await once(silent, 'connect');
+    const answers = urls.map(async (url) => await request(url, '/slow', { agent: keepAlive(1) }));
+    const bySocket = getBySocket(join(web.folder, 's'), '/slow');
+    await slow.arrived(3);
+
+    let isClosed = false;
+    const closed = web.app.close().then(() => (isClosed = true));
+    await eventually(async () => (await isRefused(a)) && (await isRefused(b)));
+    expect(existsSync(join(web.folder, 's'))).toBe(false);
+    await ended(silent);
+    expect(isClosed).toBe(false);
+    slow.finish();
+    expect(await Promise.all(answers)).toMatchObject([
+      { status: 200, text: 'done' },
+      { status: 200, text: 'done' },
+    ]);
+    expect(await bySocket).toBe(200);
+    // Kept alive by the client: it does not hold us up until the keep-alive time is over.
+    const startedMs = performance.now();
+    await closed;
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    agent.destroy();
+  });
+
+  test('over TLS: a stream under way finishes, sessions and idle connections end', async () => {
+    const slow = slowRoute();
+    const web = await startWeb({ ...tls, routes: slow.routes });
+    const session = await openHttp2(web.port);
+    const idleSession = await openHttp2(web.port);
+    await askHttp2(idleSession, '/-/healthy');
+    const idle = await handshake(web.port);
+    const under = askHttp2(session, '/slow');
+    const http1 = ask(web.port, '/slow', { headers: { connection: 'keep-alive' } });
+    await slow.arrived(2);
+    let isClosed = false;
+    const closed = web.app.close().then(() => (isClosed = true));
+    await Promise.all([once(idleSession, 'close'), ended(idle)]);
+    await eventually(async () => await isRefused(web.port));
+    await expect(askHttp2(session, '/-/healthy')).rejects.toThrow();
+    expect(isClosed).toBe(false);
+    slow.finish();
+    expect(await under).toMatchObject({ status: 200, text: 'done' });
+    expect(await http1).toMatchObject({ status: 200, text: 'done' });
+    await closed;
+  });
+
+  test('a handshake that never ends does not hold it up', async () => {
+    const web = await startWeb(tls);
+    const socket = connect(web.port, '127.0.0.1');
+    await once(socket, 'connect');
+    const startedMs = performance.now();
+    await web.app.close();
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    await ended(socket);
+  });
+
+  test('while a request is being sent: it is taken', async () => {
+    const routes = (app: FastifyInstance) => {
+      app.post('/push', async (incoming) => {
+        let length = 0;
+        for await (const chunk of incoming.raw as AsyncIterable<Buffer>) length += chunk.length;
+        return String(length);
+      });
+    };
+    const web = await startWeb({ routes });
+    const outgoing = httpRequest({ port: web.port, host: '127.0.0.1', path: '/push', method: 'POST', agent: false });
+    outgoing.write('one');
+    await once(outgoing, 'socket');
+    await eventually(() => outgoing.socket?.bytesWritten !== 0 && outgoing.socket?.connecting === false);
+    await request(web.url, '/-/healthy');
+    const closed = web.app.close();
+    await eventually(async () => await isRefused(web.port));
+    outgoing.end('two');
+    const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+    const [text] = (await once(incoming, 'data')) as [Buffer];
+    expect(String(text)).toBe('6');
+    await closed;
+  });
+
+  test('never listened', async () => {
+    await expect(startWeb({ yaml: 'x: 1' })).rejects.toThrow('unknown key x');
+  });
+});
