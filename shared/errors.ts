@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'request_invalid'
   | 'redis_unavailable'
   | 'redis_full'
+  | 'not_durable'
   | 'overloaded'
   | 'shutting_down';
 

@@ -21,6 +21,7 @@ import { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import { Connections } from '../../shared/redis/connections.ts';
 import { GroupFollower } from '../../shared/redis/group-follower.ts';
 import { GroupStore } from '../../shared/redis/group-store.ts';
+import { settleBarrier } from '../../shared/redis/durability.ts';
 import { EmbeddedServer } from '../../shared/redis/embedded-server.ts';
 import { makeKeyspace } from '../../shared/redis/keys.ts';
 import { claimLayout } from '../../shared/redis/layout.ts';
@@ -71,12 +72,13 @@ export class Gateway {
       registry,
       logger,
     };
-    this.#backlog = new BacklogMonitor(context);
+    const backlog = new BacklogMonitor(context);
+    this.#backlog = backlog;
 
     const { role } = config;
     // The feed tells the follower first, then ingest: a push that was waited for is in the next scrape.
     if (role === 'all' || role === 'reader') this.#reader = new ReaderService(context);
-    if (role === 'all' || role === 'ingest') this.#ingest = new IngestService(context);
+    if (role === 'all' || role === 'ingest') this.#ingest = new IngestService({ ...context, backlog });
     if (role === 'all' || role === 'worker') this.#worker = new WorkerService(context);
     this.#app = createServer({ config, registry, logger, notReady: () => this.#notReady() });
     instrument(this.#app, registry);
@@ -111,13 +113,14 @@ export class Gateway {
     const client = this.#connections.open('commands', 'layout');
     const keyspace = makeKeyspace(this.#config.redis.prefix, this.#config.redis.shards);
     await retrying(() => claimLayout(client, keyspace), signal);
+    const barrier = this.#ingest && (await retrying(() => settleBarrier(client, this.#config), signal));
     this.#connections.close(client);
     // Either nothing was started when destroy() was called, or everything was.
     signal.throwIfAborted();
 
     this.#backlog.start();
     if (this.#reader !== undefined || this.#ingest !== undefined) this.#feed.start();
-    await Promise.all([this.#ingest?.start(), this.#worker?.start(), this.#reader?.start()]);
+    await Promise.all([this.#ingest?.start(barrier), this.#worker?.start(), this.#reader?.start()]);
     this.#running = true;
     this.#announce(url, topology);
   }

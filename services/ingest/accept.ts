@@ -14,6 +14,7 @@ import { makeGroup, shardOf } from '../../shared/grouping/group.ts';
 import { parseGroupingPath } from '../../shared/grouping/parse-path.ts';
 import { inflate } from '../../shared/http/content-encoding.ts';
 import { BodyError, readBody, type InflightBytes } from '../../shared/http/read-body.ts';
+import type { BacklogMonitor } from '../../shared/redis/backlog-monitor.ts';
 import type { PushLog } from '../../shared/redis/push-log.ts';
 import type { CataloguedPush } from '../../shared/state/catalogue.ts';
 import type { BodyFormat } from '../../shared/exposition/decode-body.ts';
@@ -31,6 +32,7 @@ export interface AcceptContext {
   readonly log: PushLog;
   readonly consistency: Consistency;
   readonly outcomes: Outcomes;
+  readonly backlog: BacklogMonitor;
   readonly inflight: InflightBytes;
   readonly telemetry: IngestTelemetry;
 }
@@ -88,16 +90,19 @@ export async function acceptGroupPush(
   }
 
   return await withBody(context, request, async (body) => {
-    const families = applyGroupingLabels(decodeBounded(config, body, format), labels);
-    const parts = [part(body, families)];
+    let parts: readonly Part[];
     try {
+      // Protobuf can contradict itself, so decoding is part of the check.
+      const families = applyGroupingLabels(decodeBounded(config, body, format), labels);
+      parts = [part(body, families)];
       checkPush(families);
       await admit(context, parts);
     } catch (thrown) {
       if (!isInconsistent(thrown)) throw thrown;
-      // Nothing of it is stored but that it failed.
+      // Nothing of it is stored but that it failed; who waits sees that, too, in the next scrape.
       if (context.consistency.mayRecordFailure(labels)) {
-        await context.log.append(shard, pushOf('FAIL', NO_BODY), config.push.timeoutMs).catch(() => undefined);
+        const failure = { shard, push: pushOf('FAIL', NO_BODY), catalogued: [] };
+        await append(context, request, arrivalMs, [failure]).catch(() => undefined);
       }
       if (config.push.disableConsistencyCheck) return ACCEPTED;
       throw thrown;
@@ -164,10 +169,11 @@ function isInconsistent(thrown: unknown): boolean {
 }
 
 async function withBody(
-  { config, inflight, telemetry }: AcceptContext,
+  { config, backlog, inflight, telemetry }: AcceptContext,
   request: FastifyRequest,
   use: (body: Buffer) => Promise<PushAnswer>,
 ): Promise<PushAnswer> {
+  backlog.admit();
   const { maxBodyBytes } = config.push;
   const received = await readBody(request.raw, maxBodyBytes, inflight);
   telemetry.received(request.method, received.length);
@@ -211,7 +217,10 @@ async function append(
   if (settled.includes('dead-lettered')) {
     return { ...ACCEPTED, text: 'the push was accepted but could not be applied; it is among the dead letters' };
   }
-  return settled.includes(undefined) ? ACCEPTED : APPLIED;
+  if (settled.includes(undefined)) return ACCEPTED;
+  // Clients of the official gateway take nothing but 202 for what they delete.
+  const removes = parts.some(({ push: { verb } }) => verb === 'DELETE' || verb === 'WIPE');
+  return removes ? { ...APPLIED, status: ACCEPTED.status } : APPLIED;
 }
 
 /** Throws what decodeBody throws, and BodyError for more series than a push may have. */

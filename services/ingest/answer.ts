@@ -42,6 +42,7 @@ export function answerForError(thrown: unknown): PushAnswer | undefined {
       };
     case 'redis_unavailable':
     case 'redis_full':
+    case 'not_durable':
     case 'shutting_down':
       return { status: 503, outcome: 'unavailable', text: message };
     case 'overloaded':

@@ -12,7 +12,9 @@ import { sendText } from '../../shared/http/server.ts';
 import type { Service } from '../../shared/lifecycle.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
+import type { BacklogMonitor } from '../../shared/redis/backlog-monitor.ts';
 import type { Connections } from '../../shared/redis/connections.ts';
+import type { Barrier } from '../../shared/redis/durability.ts';
 import type { GroupFollower } from '../../shared/redis/group-follower.ts';
 import type { GroupStore } from '../../shared/redis/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
@@ -32,6 +34,7 @@ export interface IngestContext {
   readonly feed: ChangeFeed;
   readonly follower: GroupFollower;
   readonly store: GroupStore;
+  readonly backlog: BacklogMonitor;
   readonly registry: Registry;
   readonly logger: Logger;
 }
@@ -46,7 +49,7 @@ export class IngestService implements Service {
   #ready = false;
 
   /** The feed tells ingest after all consumers that were added before: in `all`, a push that was waited for is then visible. */
-  constructor({ config, connections, keyspace, feed, follower, store, registry, logger }: IngestContext) {
+  constructor({ config, connections, keyspace, feed, follower, store, backlog, registry, logger }: IngestContext) {
     this.#config = config;
     this.#logger = logger;
     this.#log = new PushLog(connections, keyspace);
@@ -58,7 +61,7 @@ export class IngestService implements Service {
     const inflight = new InflightBytes(config.push.maxInflightBytes);
     this.#telemetry = new IngestTelemetry(registry, inflight);
     const [log, consistency, telemetry] = [this.#log, this.#consistency, this.#telemetry];
-    this.#accept = { config, log, consistency, outcomes, inflight, telemetry };
+    this.#accept = { config, log, consistency, outcomes, backlog, inflight, telemetry };
   }
 
   get isReady(): boolean {
@@ -93,9 +96,9 @@ export class IngestService implements Service {
     }
   }
 
-  /** Redis must have answered. */
-  async start(): Promise<void> {
-    this.#log.start();
+  /** Redis must have answered. With a barrier, pushes are acknowledged when it says that they are durable. */
+  async start(barrier?: Barrier): Promise<void> {
+    this.#log.start(barrier);
     this.#consistency.start();
     this.#ready = true;
     return await Promise.resolve();

@@ -14,7 +14,7 @@ import { familyOf } from './family-of.ts';
 import { countsOf, holdingsOf } from './groups-summary.ts';
 import { filterGroups, hasFailed, partOf, type GroupFilter } from './list-groups.ts';
 import type { GroupIndex } from './list-groups-index.ts';
-import { metricsOf } from './metrics-api.ts';
+import { histogramJson, metricsOf } from './metrics-api.ts';
 import { parseSelector } from './selector.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -38,7 +38,10 @@ export function groupsJson(index: GroupIndex, query: URLSearchParams): string {
 /** One group with its samples, all of one moment. */
 export function groupJson(snapshot: Snapshot, group: SnapshotGroup): string {
   const families = holdingsOf(group).map((holding) => {
-    return { ...aboutFamily(holding), metrics: metricsOf(familyOf(snapshot, holding.name, holding)) };
+    const family = familyOf(snapshot, holding.name, holding);
+    // Here they are shown as what they are.
+    const metrics = family.type === 'gauge_histogram' ? family.metrics.map(histogramJson) : metricsOf(family);
+    return { ...aboutFamily(holding), metrics };
   });
   return JSON.stringify({ status: 'success', data: { ...about(group), families } });
 }

@@ -66,7 +66,7 @@ export function metricsOf(family: Family): Record<string, unknown>[] {
   }
 }
 
-function histogramJson(metric: HistogramMetric): Record<string, unknown> {
+export function histogramJson(metric: HistogramMetric): Record<string, unknown> {
   const { labels, buckets, sampleCount, sampleSum, native } = metric;
   const common = { labels: labelsJson(labels), sum: formatFloat(sampleSum) };
   // A float count above 0 counts; else the whole number beside it.

@@ -10,7 +10,7 @@ export interface Findings {
 }
 
 export function checkTogether(config: Config, given: GivenSettings): Findings {
-  const checks = [tlsFaults, redisTlsFaults, pathFaults, topologyFaults, embeddedFaults, pushFaults];
+  const checks = [tlsFaults, redisTlsFaults, pathFaults, topologyFaults, embeddedFaults, pushFaults, durabilityFaults];
   return { faults: checks.flatMap((check) => [...check(config, given)]), warnings: warningsOf(config, given) };
 }
 
@@ -95,6 +95,16 @@ function* pushFaults({ push }: Config, given: GivenSettings): Iterable<string> {
   if (push.maxInflightBytes >= push.maxBodyBytes) return;
   const why = `expected at least --push.max-body-bytes, which is ${formatBytes(push.maxBodyBytes)}`;
   yield blame(given, 'push.max-inflight-bytes', formatBytes(push.maxInflightBytes), why);
+}
+
+function* durabilityFaults({ push, redis }: Config, given: GivenSettings): Iterable<string> {
+  if (push.durability === 'replica' && redis.waitReplicas === 0) {
+    yield blame(given, 'push.durability', 'replica', 'expected --redis.wait-replicas of 1 or more as well');
+  }
+  if (push.durability !== 'replica' && redis.waitReplicas > 0) {
+    const why = `expected --push.durability=replica with it, got ${push.durability}`;
+    yield blame(given, 'redis.wait-replicas', String(redis.waitReplicas), why);
+  }
 }
 
 function warningsOf({ tls, redis }: Config, given: GivenSettings): readonly string[] {

@@ -10,6 +10,9 @@ export type Role = (typeof roles)[number];
 export const redisModes = ['auto', 'single', 'sentinel', 'cluster'] as const;
 export type RedisMode = (typeof redisModes)[number];
 
+export const durabilities = ['memory', 'replica', 'disk'] as const;
+export type Durability = (typeof durabilities)[number];
+
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -95,11 +98,19 @@ export interface Config {
     readonly expirationMs: number;
     readonly prefix: string;
     readonly shards: number;
+    /** For durability `replica`: how many of them must have a push. */
+    readonly waitReplicas: number;
     readonly embedded: boolean;
   };
   readonly dataDir: string;
   readonly push: {
     readonly timeoutMs: number;
+    /** `replica` also when only `redis.waitReplicas` was given. */
+    readonly durability: Durability;
+    /** Pushes in the log above which new ones are refused; 0 = no limit. */
+    readonly maxBacklog: number;
+    /** Part of Redis' `maxmemory`, in percent, above which new pushes are refused. */
+    readonly maxMemoryPercent: number;
     /** How long a push waits to be merged when the client does not ask; 0 = not at all. */
     readonly waitMs: number;
     readonly maxBodyBytes: number;

@@ -4,7 +4,7 @@
  *
  * The order is that of the help: what the predecessor had comes first.
  */
-import { logFormats, logLevels, redisModes } from './config.ts';
+import { durabilities, logFormats, logLevels, redisModes } from './config.ts';
 import {
   bytes,
   duration,
@@ -120,6 +120,10 @@ const redis: readonly Setting[] = [
     default: '16',
     help: 'Number of shards; fixed at first use of a prefix.',
   }),
+  setting('redis.wait-replicas', 'redis.waitReplicas', integer(0, 16), {
+    default: '0',
+    help: 'Replicas that must have a push before it is acknowledged; 1 or more means --push.durability=replica.',
+  }),
   setting('redis.embedded', 'redis.embedded', flag, {
     help: 'Start and supervise a private redis-server that keeps its data in --data.dir.',
   }),
@@ -130,6 +134,18 @@ const push: readonly Setting[] = [
   setting('push.timeout', 'push.timeoutMs', positiveDuration, {
     default: '30s',
     help: 'How long a push is held while Redis is not available, before it is answered 503.',
+  }),
+  setting('push.durability', 'push.durability', oneOf(...durabilities), {
+    default: 'memory',
+    help: 'What must have a push before it is acknowledged.',
+  }),
+  setting('push.max-backlog', 'push.maxBacklog', integer(0, 1_000_000_000), {
+    default: '1000000',
+    help: 'Pushes in the log above which new ones are refused (429) until it has shrunk by a fifth; 0 = no limit.',
+  }),
+  setting('push.max-memory-percent', 'push.maxMemoryPercent', integer(1, 100), {
+    default: '85',
+    help: "Part of Redis' maxmemory above which new pushes are refused (503): what is in the log needs room to be merged.",
   }),
   setting('push.wait', 'push.waitMs', duration, {
     default: '0s',

@@ -32,6 +32,7 @@ export function validate(read: Read, host: Host, readFile: (path: string) => str
   fillFromEndpoints(draft, read.given, faults);
   fillPassword(draft, read.given, readFile, faults);
   fillTopology(draft);
+  fillDurability(draft, read.given);
   fillAddresses(draft, host);
   const { faults: conflicts, warnings } = checkTogether(draft, read.given);
   faults.push(...conflicts);
@@ -106,6 +107,11 @@ function fillTopology({ redis }: Draft): void {
   if (redis.mode !== 'auto') return;
   if (redis.masterName !== '') redis.mode = 'sentinel';
   else if (redis.endpoints.length > 1) redis.mode = 'cluster';
+}
+
+/** To ask for replicas is to ask for that level. */
+function fillDurability({ push, redis }: Draft, given: GivenSettings): void {
+  if (redis.waitReplicas > 0 && !given.has('push.durability')) push.durability = 'replica';
 }
 
 function fillAddresses(draft: Draft, host: Host): void {

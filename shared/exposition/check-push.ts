@@ -9,7 +9,7 @@ import { nativeFault } from './check-native.ts';
 import { formatFloat } from './format-float.ts';
 import { haveSameNames, sortedByName } from './group-labels.ts';
 import type { Families, Family, HistogramMetric, Labels, Metric, MetricType } from './model.ts';
-import { quote } from './quote.ts';
+import { quote, quoteLabels } from './quote.ts';
 
 /** Throws `push_inconsistent` with the first fault found. */
 export function checkPush(families: Families): void {
@@ -148,11 +148,9 @@ function valuesKey(labels: Labels, first: Labels): string {
   return key;
 }
 
-/** Close to what protobuf's text format makes of it in the official message. */
 function describe(family: Family, metric: Metric): string {
-  const labels = metric.labels.map(([name, value]) => `label:{name:${quote(name)} value:${quote(value)}} `).join('');
   const content = 'value' in metric ? `${family.type}:{value:${formatFloat(metric.value)}}` : `${family.type}:{…}`;
-  return `collected metric ${quote(family.name)} { ${labels}${content} }`;
+  return `collected metric ${quote(family.name)} { ${quoteLabels(metric.labels)}${content} }`;
 }
 
 function refuse(reason: string): never {

@@ -5,7 +5,7 @@ import type { HistogramMetric, LabelPair, Labels, Metric, SimpleMetric, SummaryM
 import { HistogramDraft } from './protobuf-histogram.ts';
 import { readExemplar, readLabel, readTimestamp, type ExemplarDraft } from './protobuf-parts.ts';
 import { BYTES, FIXED64, VARINT, type WireReader } from './protobuf-reader.ts';
-import { quote } from './quote.ts';
+import { quoteLabels } from './quote.ts';
 
 interface CounterDraft extends SimpleMetric {
   exemplar?: ExemplarDraft;
@@ -70,7 +70,7 @@ export class MetricDraft {
   }
 
   describe(): string {
-    return `{ ${this.labels.map(([name, value]) => `label:{name:${quote(name)} value:${quote(value)}} `).join('')}}`;
+    return `{ ${quoteLabels(this.labels)}}`;
   }
 
   #finish<M extends Metric>(metric: M | undefined): M | undefined {

@@ -2,9 +2,11 @@
  * Quoting for error messages, as Go's `%q` writes it: the reasons then read like the official gateway's, stay on one line,
  * and whatever was sent cannot disturb a terminal or a log.
  */
+import type { Labels } from './model.ts';
 
 /** A refused body can be megabytes without a blank: quote its beginning only. */
 const MAX_QUOTED = 120;
+const MAX_LABELS = 10;
 
 const SHORT: Record<string, string> = {
   '\x07': String.raw`\a`,
@@ -55,4 +57,12 @@ export function visible(text: string, at: number): string {
 /** Like `strconv.QuoteRune`: the character at this place of the text. */
 export function quoteCharAt(text: string, at: number): string {
   return `'${escape(String.fromCodePoint(text.codePointAt(at) ?? 0), "'")}'`;
+}
+
+/** Close to what protobuf's text format makes of them in the official messages; a blank after each, the first ten only. */
+export function quoteLabels(labels: Labels): string {
+  const shown = labels
+    .slice(0, MAX_LABELS)
+    .map(([name, value]) => `label:{name:${quote(name)} value:${quote(value)}} `);
+  return shown.join('') + (labels.length > MAX_LABELS ? '… ' : '');
 }

@@ -6,7 +6,8 @@
  *     job   = "job" | "job@base64"
  *     name  = label name [ "@base64" ]
  *
- * Percent-encoding is decoded before anything else, so `%2F` separates like `/`; `+` is a plus.
+ * Percent-encoding is decoded before anything else, so `%2F` separates like `/`; `+` is a plus. A path that is not clean (`//`, `..`) was
+ * redirected before; what here is empty or `..` had been escaped.
  * https://github.com/prometheus/pushgateway#url
  */
 import { isUtf8 } from 'node:buffer';
@@ -31,11 +32,8 @@ export interface ParsePathOptions {
  */
 export function parseGroupingPath(rawPath: string, options: ParsePathOptions = {}): Labels {
   const path = decodePath(rawPath);
-  const cleaned = cleanedPath(path);
-  if (cleaned !== path)
-    refuse(`path ${quote(path)} has empty, "." or ".." parts; the same without them is ${quote(cleaned)}`);
   const [, keyword = '', job, ...rest] = path.split('/');
-  if ((keyword !== 'job' && keyword !== `job${BASE64_SUFFIX}`) || job === undefined || job === '') {
+  if ((keyword !== 'job' && keyword !== `job${BASE64_SUFFIX}`) || job === undefined) {
     refuse(`path ${quote(path)} does not begin with /job/JOB or /job@base64/JOB`);
   }
   let jobName = job;
@@ -75,21 +73,6 @@ function parseLabels(parts: string[], utf8Names: boolean): LabelPair[] {
     }
   }
   return labels;
-}
-
-/**
- * The path without empty, `.` and `..` parts. The official gateway answers a path that is not clean with a redirect to the clean one; of a
- * `decoded` path, since `%2E%2E` and `%2F%2F` count too.
- */
-export function cleanedPath(decoded: string): string {
-  const parts: string[] = [];
-  for (const part of decoded.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
-  const clean = `/${parts.join('/')}`;
-  // As Go's ServeMux has it: a slash at the end stays, one that only came about by cleaning does not.
-  return decoded.endsWith('/') && parts.length > 0 ? `${clean}/` : clean;
 }
 
 /** Throws `path_invalid` for a bad escape, and for what is not UTF-8: no label may hold it. */

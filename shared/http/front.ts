@@ -10,6 +10,7 @@ import { BasicAuth, type Verdict } from './basic-auth.ts';
 import { leaveBody } from './leave-body.ts';
 import type { PasswordChecker } from './password-checker.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import { cleanUrl, unescapedUrl } from './request-path.ts';
 import type { WebSettings } from './web-settings.ts';
 
 export type TurnedAway = Counter<'reason'>;
@@ -89,11 +90,22 @@ export class Front {
       url = url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/^(?!\/)/, '/');
       request.url = url;
     }
+    const clean = cleanUrl(url);
+    if (clean !== url && url.startsWith('/')) {
+      response.setHeader('Location', clean);
+      return answer(request, response, 301, 'Moved Permanently');
+    }
+    const asSent = url;
+    url = unescapedUrl(url);
+    if (url !== asSent) {
+      Object.assign(request, { originalUrl: asSent });
+      request.url = url;
+    }
     if (routePrefix === '') return route(request, response);
 
     const path = url.split('?', 1)[0];
     if (url.startsWith(routePrefix) && url[routePrefix.length] === '/') {
-      Object.assign(request, { originalUrl: url });
+      Object.assign(request, { originalUrl: asSent });
       request.url = url.slice(routePrefix.length);
       return route(request, response);
     }

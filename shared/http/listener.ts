@@ -11,7 +11,7 @@ import { createServer as createHttp1, type RequestListener, type Server, type Se
 import { createServer as createHttp2, type Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
 import { constants } from 'node:http2';
 import { createServer as createHttps } from 'node:https';
-import type { ListenOptions } from 'node:net';
+import type { ListenOptions, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../logger.ts';
 import { clientFault, type TlsSettings } from './tls-settings.ts';
@@ -28,7 +28,9 @@ const MAX_STREAMS = 250;
 /** What may be under way of one body without our leave; 64 KiB by default is slow over a long way. */
 const WINDOW_BYTES = 1024 * 1024;
 /** How often, while closing, connections are looked for that have become idle. */
-const CLOSE_IDLE_MS = 50;
+const SWEEP_MS = 50;
+/** How long, once closing, a client that has connected may take to send its request. */
+const LAST_CALL_MS = 500;
 
 const options: ServerOptions = {
   keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
@@ -40,6 +42,10 @@ export class Listener {
   readonly #server: Server;
   readonly #logger: Logger;
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** No request has come on them yet. Node does not count them as idle, and would wait for them for ever. */
+  readonly #fresh = new Set<Socket>();
+  /** By the client's address, the only thing they share with the sockets that come of them. */
+  readonly #handshaking = new Map<string, Socket>();
   #tls: TlsSettings | undefined;
   #http2 = false;
   #closed: Promise<void> | undefined;
@@ -48,7 +54,13 @@ export class Listener {
     this.#tls = tls;
     this.#http2 = http2;
     this.#logger = logger;
-    this.#server = tls === undefined ? createHttp1(options, handler) : this.#createHttps(tls, handler);
+    const firstTouch: RequestListener = (request, response) => {
+      this.#fresh.delete(request.socket);
+      handler(request, response);
+    };
+    this.#server = tls === undefined ? this.#createHttp1(firstTouch) : this.#createHttps(tls, firstTouch);
+    // A client may end its side once the request is sent, and read the answer then: Node would hang up on it.
+    Object.assign(this.#server, { httpAllowHalfOpen: true });
   }
 
   /** Rejects when the address cannot be had. */
@@ -90,13 +102,29 @@ export class Listener {
     });
     // With what is under way they finish.
     for (const session of this.#sessions) session.close();
-    // A request that was under way leaves an idle connection behind.
-    const sweep = setInterval(() => this.#server.closeIdleConnections(), CLOSE_IDLE_MS);
+    const lastCallMs = performance.now() + LAST_CALL_MS;
+    const sweep = setInterval(() => {
+      // A request that was under way leaves one behind.
+      this.#server.closeIdleConnections();
+      if (performance.now() < lastCallMs) return;
+      for (const socket of [...this.#fresh, ...this.#handshaking.values()]) socket.destroy();
+    }, SWEEP_MS);
     try {
       await closed;
     } finally {
       clearInterval(sweep);
     }
+  }
+
+  #createHttp1(handler: RequestListener): Server {
+    const server = createHttp1(options, handler);
+    server.on('connection', (socket) => this.#expectRequest(socket));
+    return server;
+  }
+
+  #expectRequest(socket: Socket): void {
+    this.#fresh.add(socket);
+    socket.once('close', () => this.#fresh.delete(socket));
   }
 
   #createHttps(tls: TlsSettings, handler: RequestListener): Server {
@@ -116,13 +144,22 @@ export class Listener {
     const engine = this.#createHttp2(handler);
     const http1 = server.listeners('secureConnection');
     server.removeAllListeners('secureConnection');
+    server.on('connection', (socket: Socket) => {
+      const client = clientOf(socket);
+      this.#handshaking.set(client, socket);
+      socket.once('close', () => this.#handshaking.delete(client));
+    });
     server.on('secureConnection', (socket: TLSSocket) => {
+      this.#handshaking.delete(clientOf(socket));
       const fault = clientFault(socket, this.#tls ?? tls);
       if (fault !== undefined) {
         this.#logger.debug({ client: socket.remoteAddress, fault }, 'connection refused');
         socket.destroy();
       } else if (socket.alpnProtocol === 'h2') engine.emit('connection', socket);
-      else for (const listener of http1) Reflect.apply(listener, server, [socket]);
+      else {
+        this.#expectRequest(socket);
+        for (const listener of http1) Reflect.apply(listener, server, [socket]);
+      }
     });
     return server;
   }
@@ -158,4 +195,9 @@ function giveUpSlow(request: Http2ServerRequest): void {
 
 function asksForCertificate({ clientAuth }: TlsSettings): boolean {
   return clientAuth !== 'NoClientCert';
+}
+
+/** The same for all clients of a Unix socket: of those that shake hands at once, the last is known. */
+function clientOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }

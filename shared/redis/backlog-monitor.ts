@@ -1,8 +1,13 @@
 /**
- * Watches how far the workers are behind, and whether Redis answers: a look every few seconds, kept for telemetry, so that
- * a scrape of it never waits for Redis.
+ * Watches how far the workers are behind, how full Redis is, and whether it answers: a look each second, kept for telemetry
+ * (a scrape of it never waits for Redis) and for ingest, which stops taking pushes before Redis is too full to drain them.
+ *
+ *     flowing ──above a high-water mark──▶ refusing ──below four fifths of it──▶ flowing
  */
+import { Cluster } from 'ioredis';
 import { Gauge, type Registry } from 'prom-client';
+import type { Config } from '../config/config.ts';
+import { GatewayError } from '../errors.ts';
 import { sleep } from '../lifecycle.ts';
 import { CONNECT_TIMEOUT_MS, ready, type Connections, type RedisClient } from './connections.ts';
 import type { Keyspace } from './keys.ts';
@@ -22,27 +27,32 @@ export interface Backlog {
 }
 
 const NOTHING: Backlog = { length: 0, pending: 0, oldestSeconds: 0, deadLetters: 0 };
+/** Of the high-water mark. */
+const LOW_WATER = 0.8;
+
+export interface BacklogContext {
+  readonly config: Config;
+  readonly connections: Connections;
+  readonly keyspace: Keyspace;
+  readonly registry: Registry;
+}
 
 export class BacklogMonitor {
   readonly #connections: Connections;
   readonly #keyspace: Keyspace;
+  readonly #limits: { readonly maxBacklog: number; readonly maxMemoryPercent: number };
   readonly #abort = new AbortController();
   readonly #script = new Script('backlog');
   #running: Promise<void> | undefined;
   #backlog = NOTHING;
   #up = false;
+  /** Undefined while pushes flow. */
+  #refusal: GatewayError | undefined;
 
-  constructor({
-    connections,
-    keyspace,
-    registry,
-  }: {
-    connections: Connections;
-    keyspace: Keyspace;
-    registry: Registry;
-  }) {
+  constructor({ config, connections, keyspace, registry }: BacklogContext) {
     this.#connections = connections;
     this.#keyspace = keyspace;
+    this.#limits = config.push;
     const gauge = (name: string, help: string, read: () => number): Gauge =>
       new Gauge({
         name,
@@ -78,6 +88,11 @@ export class BacklogMonitor {
     return this.#up;
   }
 
+  /** Throws `overloaded` or `redis_full` while new pushes must wait until the workers have caught up. */
+  admit(): void {
+    if (this.#refusal !== undefined) throw this.#refusal;
+  }
+
   start(): void {
     const client = this.#connections.open('commands', 'backlog');
     this.#running = this.#run(client);
@@ -94,6 +109,7 @@ export class BacklogMonitor {
     while (!signal.aborted) {
       try {
         this.#backlog = await this.#look(client);
+        this.#refusal = this.#judge(this.#backlog, await memoryUse(client));
         this.#up = true;
       } catch {
         this.#up = false;
@@ -101,6 +117,20 @@ export class BacklogMonitor {
       await sleep(LOOK_MS, signal);
     }
     this.#connections.close(client);
+  }
+
+  #judge({ length }: Backlog, memory: number): GatewayError | undefined {
+    const { maxBacklog, maxMemoryPercent } = this.#limits;
+    const mark = this.#refusal === undefined ? 1 : LOW_WATER;
+    if (maxBacklog > 0 && length > maxBacklog * mark) {
+      const why = `the log holds ${length} pushes that are not merged yet (--push.max-backlog=${maxBacklog})`;
+      return new GatewayError('overloaded', `${why}; nothing was stored, try again later`);
+    }
+    if (memory * 100 > maxMemoryPercent * mark) {
+      const why = `Redis uses ${Math.round(memory * 100)} % of its maxmemory (--push.max-memory-percent=${maxMemoryPercent})`;
+      return new GatewayError('redis_full', `${why}; nothing was stored, try again later`);
+    }
+    return undefined;
   }
 
   async #look(client: RedisClient): Promise<Backlog> {
@@ -125,4 +155,16 @@ export class BacklogMonitor {
       deadLetters: sum('deadLetters'),
     };
   }
+}
+
+/** Of the fullest master, as a part of its `maxmemory`; 0 where that is not set. */
+async function memoryUse(client: RedisClient): Promise<number> {
+  const nodes = client instanceof Cluster ? client.nodes('master') : [client];
+  const uses = nodes.map(async (node) => {
+    const info = await node.info('memory');
+    const read = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+    const max = read('maxmemory');
+    return max === 0 ? 0 : read('used_memory') / max;
+  });
+  return Math.max(0, ...(await Promise.all(uses)));
 }

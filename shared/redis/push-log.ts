@@ -15,6 +15,7 @@ import { GatewayError } from '../errors.ts';
 import { backoff, sleep } from '../lifecycle.ts';
 import type { Push } from '../state/push.ts';
 import type { Connections, RedisClient } from './connections.ts';
+import type { Barrier } from './durability.ts';
 import type { Keyspace } from './keys.ts';
 import { encodePush } from './push-record.ts';
 import { classify } from './retry.ts';
@@ -52,12 +53,13 @@ export class PushLog {
     this.#deadlineTimer = setInterval(() => this.#expire(), DEADLINE_CHECK_MS).unref();
   }
 
-  start(): void {
+  /** With a barrier, a push is acknowledged when the barrier says that it is durable. */
+  start(barrier?: Barrier): void {
     const client = this.#connections.open('commands', 'append');
     this.#client = client;
     const laneOf: Lane[] = [];
     for (const shards of this.#connections.lanes(this.#keyspace.shards.length)) {
-      const lane = new Lane(client, this.#keyspace, this.#abort.signal);
+      const lane = new Lane(client, this.#keyspace, barrier, this.#abort.signal);
       for (const shard of shards) laneOf[shard] = lane;
     }
     this.#laneOf = laneOf;
@@ -101,15 +103,17 @@ export class PushLog {
 class Lane {
   readonly #client: RedisClient;
   readonly #keyspace: Keyspace;
+  readonly #barrier: Barrier | undefined;
   readonly #signal: AbortSignal;
   readonly #lastIds = new Map<number, string>();
   #queue: Waiting[] = [];
   #sent: Waiting[] = [];
   #running = false;
 
-  constructor(client: RedisClient, keyspace: Keyspace, signal: AbortSignal) {
+  constructor(client: RedisClient, keyspace: Keyspace, barrier: Barrier | undefined, signal: AbortSignal) {
     this.#client = client;
     this.#keyspace = keyspace;
+    this.#barrier = barrier;
     this.#signal = signal;
   }
 
@@ -155,38 +159,43 @@ class Lane {
       if (keys !== undefined) pipeline.xadd(keys.pushes, '*', ...encodePush(waiting.push, waiting.since));
       waiting.sent = true;
     }
+    const [barrier, ...barrierArgs] = this.#barrier?.command ?? [];
+    if (barrier !== undefined) pipeline.call(barrier, ...barrierArgs);
     const replies = await pipeline.exec().catch((error: Error) => batch.map((): [Error, unknown] => [error, null]));
     this.#sent = [];
-    const again: Waiting[] = [];
-    batch.forEach((waiting, i) => {
+    const [barrierError, barrierReply] = replies?.[batch.length] ?? [new Error('no reply'), null];
+    const shortfall = barrierError === null ? this.#barrier?.shortfall(barrierReply) : undefined;
+    return batch.filter((waiting, i) => {
       const [error, id] = replies?.[i] ?? [new Error('no reply'), null];
-      if (error === null) {
-        this.#lastIds.set(waiting.shard, String(id));
-        settle(waiting);
-        return;
-      }
-      switch (classify(error)) {
-        case 'unknown':
-          waiting.since = this.#since(waiting.shard);
-          again.push(waiting);
-          break;
-        case 'refused':
-          again.push(waiting);
-          break;
-        case 'full':
-          settle(waiting, new GatewayError('redis_full', 'Redis is out of memory (maxmemory)', { cause: error }));
-          break;
-        case 'broken':
-          settle(
-            waiting,
-            new GatewayError('redis_unavailable', `cannot append push: ${error.message}`, { cause: error }),
-          );
-          break;
-        default:
-          break;
-      }
+      if (error !== null) return this.#failed(waiting, error);
+      this.#lastIds.set(waiting.shard, String(id));
+      // Without the barrier's word it is as if there had been no reply at all.
+      if (this.#barrier !== undefined && barrierError !== null) return this.#failed(waiting, barrierError);
+      settle(waiting, shortfall === undefined ? undefined : notDurable(shortfall));
+      return false;
     });
-    return again.filter((waiting) => !waiting.settled);
+  }
+
+  /** Whether the push has to be appended again. */
+  #failed(waiting: Waiting, error: Error): boolean {
+    switch (classify(error)) {
+      case 'unknown':
+        waiting.since = this.#since(waiting.shard);
+        return !waiting.settled;
+      case 'refused':
+        return !waiting.settled;
+      case 'full':
+        settle(waiting, new GatewayError('redis_full', 'Redis is out of memory (maxmemory)', { cause: error }));
+        return false;
+      case 'broken':
+        settle(
+          waiting,
+          new GatewayError('redis_unavailable', `cannot append push: ${error.message}`, { cause: error }),
+        );
+        return false;
+      default:
+        return false;
+    }
   }
 
   #take(): Waiting[] {
@@ -203,6 +212,11 @@ class Lane {
     const last = this.#lastIds.get(shard);
     return last === undefined ? '0-0' : `${Math.max(0, Number(last.split('-')[0]) - SINCE_MARGIN_MS)}-0`;
   }
+}
+
+function notDurable(shortfall: string): GatewayError {
+  const fate = 'Redis has the push, but it may not survive a failover or a crash: push again';
+  return new GatewayError('not_durable', `indeterminate: ${shortfall} (--push.durability); ${fate}`);
 }
 
 function shuttingDown(): GatewayError {

@@ -14,7 +14,7 @@ async function run(pair: Pair, [, ...steps]: Case): Promise<void> {
   }
   const state = stateDifference(...(await pair.observe()));
   if (state !== undefined) differences.push(state);
-  expect(differences.join('\n')).toBe('');
+  if (differences.length > 0) expect.fail(differences.join('\n'));
 }
 
 /** A pair for all tests of a describe. */

@@ -57,10 +57,13 @@ function isKnown(body: string, ours: Verdict, official: Verdict): boolean {
     // Labels without a name are given to the series of the line before, or crash the official parser.
     if (ours.verdict === 'refused' && ours.text.endsWith(': invalid metric name')) return true;
     // A summary or histogram whose name is in braces is assembled by the labels of the line before.
-    if (/summary|histogram/i.test(body)) return true;
+    if (/summary|histogram/iu.test(body.replaceAll('\\', ''))) return true;
     // The name of the series before stands in the reason.
     if (ours.verdict === 'refused' && official.verdict === 'refused') return true;
   }
+  // A gauge histogram is one like any other, also as far as its suffixes are concerned.
+  if (ours.verdict === 'inconsistent' && ours.text.includes(' collides ') && /gauge_?histogram/iu.test(body))
+    return true;
   // The official gateway would show a series twice.
   return ours.verdict === 'inconsistent' && / has two or more (?:buckets|values) | explicit "le" label/.test(ours.text);
 }

@@ -2,6 +2,8 @@
  * Asks Prometheus' own Go code (main.go beside this file, which has the protocol) what it makes of exposition bodies.
  */
 import { spawnSync } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -21,14 +23,22 @@ const VERDICTS: Record<string, Verdict['verdict']> = { y: 'taken', i: 'inconsist
 
 export type Oracle = { command: string } | { skipped: string };
 
-/** Builds the Go program, or says why it cannot be asked here. */
+/** Builds the Go program, unless that was done before, or says why it cannot be asked here. */
 export function buildOracle(): Oracle {
-  if (spawnSync('go', ['version']).error !== undefined) return { skipped: 'skipped: go is not installed' };
-  const command = join(tmpdir(), `exposition-oracle-${String(process.getuid?.() ?? 0)}`);
-  const build = spawnSync('go', ['build', '-o', command, '.'], { cwd: import.meta.dirname, encoding: 'utf8' });
-  if (build.status === 0) return { command };
+  if (spawnSync('go', ['version']).error !== undefined) return { skipped: 'go is not installed' };
+  const sources = ['main.go', 'go.mod', 'go.sum'].map((file) => readFileSync(join(import.meta.dirname, file), 'utf8'));
+  const command = join(tmpdir(), `exposition-oracle-${hash('sha1', sources.join('\0'))}`);
+  if (existsSync(command)) return { command };
+
+  // Built beside and renamed, for another run may be doing the same.
+  const built = `${command}.${String(process.pid)}`;
+  const build = spawnSync('go', ['build', '-o', built, '.'], { cwd: import.meta.dirname, encoding: 'utf8' });
+  if (build.status === 0) {
+    renameSync(built, command);
+    return { command };
+  }
   if (/dial tcp|lookup|i\/o timeout|module lookup disabled/.test(build.stderr)) {
-    return { skipped: 'skipped: the Go modules of test/oracle cannot be downloaded' };
+    return { skipped: 'the Go modules of test/oracle cannot be downloaded' };
   }
   throw new Error(`the oracle does not build: ${build.stderr}`);
 }

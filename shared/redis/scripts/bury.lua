@@ -11,7 +11,9 @@ redis.call('XDEL', KEYS[1], ARGV[2])
 if not found[1] then return 0 end
 
 local fields = found[1][2]
-local n = #fields
+-- Our pushes have a dozen fields. Whoever wrote one with thousands finds the first of them: `unpack` fails near 8000.
+local n = math.min(#fields, 4000)
+for i = n + 1, #fields do fields[i] = nil end
 fields[n + 1], fields[n + 2] = 'entry', ARGV[2]
 fields[n + 3], fields[n + 4] = 'reason', ARGV[3]
 fields[n + 5], fields[n + 6] = 'deliveries', ARGV[4]

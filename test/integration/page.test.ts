@@ -1,0 +1,129 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { startGateway, type Gateway } from '../support/gateway.ts';
+import { sampleValue } from '../support/metrics-text.ts';
+import { startRedis } from '../support/redis.ts';
+import { applied, request, type Answer } from '../support/request.ts';
+
+// The page as it is served; in a browser: test/e2e/page.test.ts.
+
+let gateway: Gateway;
+
+beforeAll(async () => {
+  gateway = await startGateway({ redis: await startRedis() });
+  await gateway.push('/metrics/job/j/label/a%20b', 'm 1\n', applied);
+});
+
+describe.for(['/', '/status', '/?group=AAAAAAAAAAAAAAAAAAAAAA', '/?q={'])('%s', (path) => {
+  let page: Answer;
+  beforeAll(async () => {
+    page = await gateway.request(path);
+  });
+
+  test('is HTML that may do nothing it was not given', () => {
+    expect(page.headers).toMatchObject({
+      'content-type': 'text/html; charset=utf-8',
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'same-origin',
+      'cache-control': 'no-store',
+    });
+    const policy = String(page.headers['content-security-policy']);
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toMatch(/unsafe|\*|https?:|data:/);
+  });
+
+  test('is well-formed', () => {
+    expect(openTags(page.text)).toEqual([]);
+    expect(page.text).not.toMatch(/ (?:style|on[a-z]+)="/);
+    expect(page.text).not.toMatch(/undefined|\[object|NaN/);
+  });
+
+  test('all it refers to is there', async () => {
+    const links = [...page.text.matchAll(/(?:href|src|action)="([^"#][^"]*)"/g)].map(([, link = '']) =>
+      link.replaceAll('&amp;', '&'),
+    );
+    for (const link of new Set(links)) expect((await gateway.request(link)).status, link).toBe(200);
+  });
+});
+
+test('the status of the answers', async () => {
+  const of = async (path: string): Promise<number> => (await gateway.request(path)).status;
+  expect(await of('/')).toBe(200);
+  expect(await of('/?q={')).toBe(400);
+  expect(await of('/?group=x')).toBe(404);
+  expect(await of('/static/page.ts')).toBe(404);
+  expect(await of('/static/..%2fpage.ts')).toBe(404);
+  expect(await of('/static/')).toBe(404);
+});
+
+test('a file whose version is asked for may be kept, another may not', async () => {
+  const [, path = ''] = /href="(\/static\/page\.css\?v=[0-9a-f]+)"/.exec((await gateway.request('/')).text) ?? [];
+  expect((await gateway.request(path)).headers).toMatchObject({
+    'content-type': 'text/css; charset=utf-8',
+    'cache-control': 'public, max-age=31536000, immutable',
+    'x-content-type-options': 'nosniff',
+  });
+  expect((await gateway.request('/static/page.css?v=old')).headers['cache-control']).toBe('no-cache');
+  expect((await gateway.request('/static/page.js')).headers['content-type']).toBe('text/javascript; charset=utf-8');
+});
+
+test('they are counted as the official gateway counts them', async () => {
+  const count = async (handler: string): Promise<number> =>
+    sampleValue(await gateway.telemetry(), 'pushgateway_http_requests_total', { handler, code: '200' }) ?? 0;
+  const before = { status: await count('status'), static: await count('static') };
+  await gateway.request('/');
+  await gateway.request('/static/page.css');
+  await expect.poll(() => count('status')).toBe(before.status + 1);
+  await expect.poll(() => count('static')).toBe(before.static + 1);
+});
+
+test('the path on a delete button deletes, whatever the labels are', async () => {
+  const b64 = (text: string): string => Buffer.from(text).toString('base64url');
+  for (const job of ['a/b', '..', '.', '%2e%2e', 'a+b c', 'ü?#&"<>', '../../api/v1/admin/wipe', "'"]) {
+    await gateway.push(`/metrics/job@base64/${b64(job)}/empty@base64/=/n@base64/${b64(job)}`, 'x 1\n', applied);
+    const found = await gateway.request(`/?q=${encodeURIComponent('{empty="",job!="j"}')}`);
+    const [, path = ''] = /data-path="([^"]*)"/.exec(found.text) ?? [];
+    expect((await gateway.delete(path.replaceAll('&amp;', '&').replaceAll('&#39;', "'"), applied)).status).toBe(202);
+    const left = JSON.parse((await gateway.request('/api/v1/groups')).text) as { data: { total: number } };
+    expect(left.data.total, job).toBe(1);
+  }
+});
+
+test('below a prefix, behind a proxy that leaves it and one that takes it away', async () => {
+  const leaves = await startGateway({
+    redis: await startRedis(),
+    args: ['--web.external-url=http://proxy.example/pg/', '--metrics.path=/m'],
+    waitUntilReady: false,
+  });
+  const path = (to: string): string => `/pg${to}`;
+  await expect.poll(async () => (await request(leaves.url, path('/-/ready'))).status, { timeout: 20_000 }).toBe(200);
+  await leaves.push(path('/m/job/j'), 'x 1\n', applied);
+  const { text } = await request(leaves.url, path('/'));
+  const [, toDelete = ''] = /data-path="([^"]*)"/.exec(text) ?? [];
+  expect(toDelete).toBe('/pg/m/job/j');
+  for (const [, link = ''] of text.matchAll(/(?:href|src|action)="([^"#][^"]*)"/g)) {
+    expect(link).toMatch(/^\/pg\//);
+    expect((await request(leaves.url, link)).status, link).toBe(200);
+  }
+  expect((await leaves.delete(toDelete, applied)).status).toBe(202);
+  expect((await request(leaves.url, path('/'))).text).toContain(
+    'curl --data-binary @- http://proxy.example/pg/m/job/some_job',
+  );
+
+  const takesAway = await startGateway({
+    redis: await startRedis(),
+    args: ['--web.external-url=http://proxy.example/pg', '--web.route-prefix=/'],
+  });
+  expect((await takesAway.request('/')).text).toContain('href="/pg/status"');
+});
+
+/** Elements that are not closed in the order they were opened. */
+function openTags(page: string): string[] {
+  const open: string[] = [];
+  const wrong: string[] = [];
+  for (const [, slash, name = ''] of page.matchAll(/<(\/?)([a-z][a-z0-9]*)(?:\s[^>]*)?>/g)) {
+    if (['meta', 'link', 'input'].includes(name)) continue;
+    if (slash === '') open.push(name);
+    else if (open.pop() !== name) wrong.push(name);
+  }
+  return [...wrong, ...open];
+}
