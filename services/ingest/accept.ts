@@ -12,7 +12,7 @@ import { applyGroupingLabels, sortLabels } from '../../shared/exposition/group-l
 import type { Families, Labels } from '../../shared/exposition/model.ts';
 import { makeGroup, shardOf } from '../../shared/grouping/group.ts';
 import { parseGroupingPath } from '../../shared/grouping/parse-path.ts';
-import { inflate } from '../../shared/http/content-encoding.ts';
+import { checkEncoding, inflate } from '../../shared/http/content-encoding.ts';
 import { BodyError, readBody, type InflightBytes } from '../../shared/http/read-body.ts';
 import type { BacklogMonitor } from '../../shared/redis/backlog-monitor.ts';
 import type { PushLog } from '../../shared/redis/push-log.ts';
@@ -81,12 +81,18 @@ export async function acceptGroupPush(
   };
 
   if (verb === 'DELETE') {
-    const remove = async (): Promise<PushAnswer> =>
-      await append(context, request, arrivalMs, [part(NO_BODY, new Map())]);
-    // A body means nothing here, but one that is not of its encoding is refused, as the official gateway does.
+    const remove = async (): Promise<PushAnswer> => {
+      const deletion = part(NO_BODY, new Map());
+      context.consistency.expect(deletion.catalogued);
+      return await append(context, request, arrivalMs, [deletion]);
+    };
+    // A body means nothing here, but the official gateway has looked at the first bytes of one that is encoded.
     return request.headers['content-encoding'] === undefined
       ? await remove()
-      : await withBody(context, request, remove);
+      : await withBytes(context, request, async (received) => {
+          checkEncoding(received, request.headers['content-encoding']);
+          return await remove();
+        });
   }
 
   return await withBody(context, request, async (body) => {
@@ -154,41 +160,61 @@ export async function acceptWipe(context: AcceptContext, request: FastifyRequest
     return { shard, push, catalogued: [] };
   });
   context.consistency.clear();
-  return await append(context, request, arrivalMs, parts);
+  try {
+    return await append(context, request, arrivalMs, parts);
+  } catch (thrown) {
+    context.consistency.reload();
+    throw thrown;
+  }
 }
 
-/** Checks against what other groups hold. Throws `push_inconsistent`. */
+/** Checks against what other groups hold. Throws `push_inconsistent`; later checks reckon with what passed. */
 async function admit({ config, consistency }: AcceptContext, parts: readonly Part[]): Promise<void> {
-  if (config.push.disableConsistencyCheck) return;
+  const pushes = parts.flatMap(({ catalogued }) => catalogued);
+  if (config.push.disableConsistencyCheck) {
+    consistency.expect(pushes);
+    return;
+  }
   await consistency.whenLoaded();
-  await consistency.check(parts.flatMap(({ catalogued }) => catalogued));
+  await consistency.admit(pushes);
 }
 
 function isInconsistent(thrown: unknown): boolean {
   return thrown instanceof GatewayError && thrown.code === 'push_inconsistent';
 }
 
+/** Hands over the body as it was sent. */
+async function withBytes(
+  { config, inflight, telemetry }: AcceptContext,
+  request: FastifyRequest,
+  use: (received: Buffer) => Promise<PushAnswer>,
+): Promise<PushAnswer> {
+  const received = await readBody(request.raw, config.push.maxBodyBytes, inflight);
+  telemetry.received(request.method, received.length);
+  try {
+    return await use(received);
+  } finally {
+    inflight.give(received.length);
+  }
+}
+
+/** Hands over the body, inflated. */
 async function withBody(
-  { config, backlog, inflight, telemetry }: AcceptContext,
+  context: AcceptContext,
   request: FastifyRequest,
   use: (body: Buffer) => Promise<PushAnswer>,
 ): Promise<PushAnswer> {
-  backlog.admit();
-  const { maxBodyBytes } = config.push;
-  const received = await readBody(request.raw, maxBodyBytes, inflight);
-  telemetry.received(request.method, received.length);
-  let held = received.length;
-  try {
-    const body = await inflate(received, request.headers['content-encoding'], maxBodyBytes);
-    if (body !== received) {
-      if (!inflight.take(body.length))
-        throw new BodyError('overloaded', 'too many pushes are under way; try again later');
-      held += body.length;
+  const { config, inflight } = context;
+  return await withBytes(context, request, async (received) => {
+    const body = await inflate(received, request.headers['content-encoding'], config.push.maxBodyBytes);
+    if (body === received) return await use(body);
+    if (!inflight.take(body.length)) throw new BodyError('overloaded', 'too many pushes are under way; try again later');
+    try {
+      return await use(body);
+    } finally {
+      inflight.give(body.length);
     }
-    return await use(body);
-  } finally {
-    inflight.give(held);
-  }
+  });
 }
 
 async function append(
@@ -200,7 +226,6 @@ async function append(
   const waitMs = preferredWaitMs(request.headers) ?? config.push.waitMs;
   const leftMs = waitMs - (Date.now() - arrivalMs);
   const expected = waitMs > 0 ? parts.map(({ push }) => outcomes.expect(push.id, Math.max(0, leftMs))) : [];
-  for (const { catalogued } of parts) consistency.expect(catalogued);
   const appended = await Promise.allSettled(
     parts.map(async ({ shard, push }) => await log.append(shard, push, config.push.timeoutMs)),
   );

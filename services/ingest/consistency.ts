@@ -53,13 +53,15 @@ export class Consistency {
     );
   }
 
-  /** Throws `push_inconsistent`. Those that pass must be expected before anything else is awaited. */
-  async check(pushes: readonly CataloguedPush[]): Promise<void> {
+  /** Throws `push_inconsistent`, or expects the pushes: in one step, so that of two that contradict each other one passes. */
+  async admit(pushes: readonly CataloguedPush[]): Promise<void> {
     const suspects = this.#check(pushes);
-    if (suspects.length === 0) return;
-    for (const suspect of suspects) await this.#compare(suspect);
-    // Others may have passed in the meantime.
-    this.#check(pushes);
+    if (suspects.length > 0) {
+      for (const suspect of suspects) await this.#compare(suspect);
+      // Others may have passed in the meantime.
+      this.#check(pushes);
+    }
+    this.expect(pushes);
   }
 
   /** The pushes are about to be appended: later checks reckon with them. `abandon` takes that back. */
@@ -72,9 +74,14 @@ export class Consistency {
     for (const { id } of pushes) this.#refresh(this.#catalogue.settled(id));
   }
 
-  /** All groups are about to be deleted. */
+  /** All groups are about to be deleted; `reload` takes that back. */
   clear(): void {
     this.#catalogue.clear();
+  }
+
+  /** Starts anew from what Redis has. */
+  reload(): void {
+    this.#context.feed.reload();
   }
 
   /** Whether the failure times of the group would be series of its own. */

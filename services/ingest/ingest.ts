@@ -8,7 +8,7 @@ import { asError } from '../../shared/errors.ts';
 import { leaveBody } from '../../shared/http/leave-body.ts';
 import { InflightBytes } from '../../shared/http/read-body.ts';
 import { API_PATH } from '../../shared/http/status-api.ts';
-import { sendText } from '../../shared/http/server.ts';
+import { sendText } from '../../shared/http/send-text.ts';
 import type { Service } from '../../shared/lifecycle.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';

@@ -80,6 +80,13 @@ export class ChangeFeed {
     return this.isComplete;
   }
 
+  /** Resets every shard, soon. */
+  reload(): void {
+    this.#cursors.fill(undefined);
+    for (const shard of this.#cursors.keys()) this.#dirty.add(shard);
+    this.#wake.wake();
+  }
+
   /** Tells consumers about a group that did not change, soon. */
   refresh(shard: number, groupId: string): void {
     const groups = this.#refreshes.get(shard);
