@@ -40,7 +40,7 @@ export interface AcceptContext {
 /** Push IDs: unique by a random part for the process and a count. */
 const PROCESS_ID = randomBytes(6).toString('base64url');
 let count = 0;
-const nextId = (): string => `${PROCESS_ID}.${(count++).toString(36)}`;
+export const nextId = (): string => `${PROCESS_ID}.${(count++).toString(36)}`;
 
 const NO_BODY = Buffer.alloc(0);
 
@@ -204,11 +204,13 @@ async function withBody(
   request: FastifyRequest,
   use: (body: Buffer) => Promise<PushAnswer>,
 ): Promise<PushAnswer> {
-  const { config, inflight } = context;
+  const { config, backlog, inflight } = context;
+  backlog.admit();
   return await withBytes(context, request, async (received) => {
     const body = await inflate(received, request.headers['content-encoding'], config.push.maxBodyBytes);
     if (body === received) return await use(body);
-    if (!inflight.take(body.length)) throw new BodyError('overloaded', 'too many pushes are under way; try again later');
+    if (!inflight.take(body.length))
+      throw new BodyError('overloaded', 'too many pushes are under way; try again later');
     try {
       return await use(body);
     } finally {

@@ -7,7 +7,7 @@ import type { Labels } from '../../shared/exposition/model.ts';
 import { parseText } from '../../shared/exposition/parse-text.ts';
 import { renderHeader } from '../../shared/exposition/render-text.ts';
 import { encodeLabels, shardOf } from '../../shared/grouping/group.ts';
-import { ready, type Connections, type RedisClient } from '../../shared/redis/connections.ts';
+import { ready, type RedisClient } from '../../shared/redis/connections.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { GroupFollower } from '../../shared/redis/group-follower.ts';
 import type { GroupStore } from '../../shared/redis/group-store.ts';
@@ -15,7 +15,6 @@ import { Catalogue, show, type CataloguedPush, type Suspect } from '../../shared
 import type { Outcome } from '../../shared/state/push.ts';
 
 export interface ConsistencyContext {
-  readonly connections: Connections;
   readonly feed: ChangeFeed;
   readonly follower: GroupFollower;
   readonly store: GroupStore;
@@ -39,8 +38,8 @@ export class Consistency {
     });
   }
 
-  start(): void {
-    this.#client = this.#context.connections.open('commands', 'consistency');
+  start(client: RedisClient): void {
+    this.#client = client;
   }
 
   /** Resolves when the catalogue knows what is stored. Throws `redis_unavailable` when that takes too long. */

@@ -13,15 +13,17 @@ import type { Service } from '../../shared/lifecycle.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { BacklogMonitor } from '../../shared/redis/backlog-monitor.ts';
-import type { Connections } from '../../shared/redis/connections.ts';
+import type { Connections, RedisClient } from '../../shared/redis/connections.ts';
+import { DeadLetters } from '../../shared/redis/dead-letters.ts';
 import type { Barrier } from '../../shared/redis/durability.ts';
 import type { GroupFollower } from '../../shared/redis/group-follower.ts';
 import type { GroupStore } from '../../shared/redis/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
 import { PushLog } from '../../shared/redis/push-log.ts';
-import { acceptGroupPush, acceptSeries, acceptWipe, type AcceptContext } from './accept.ts';
+import { acceptGroupPush, acceptSeries, acceptWipe, nextId, type AcceptContext } from './accept.ts';
 import { answerForError, type PushAnswer } from './answer.ts';
 import { Consistency } from './consistency.ts';
+import { serveDeadLetters } from './dead-letters-api.ts';
 import { Outcomes } from './outcomes.ts';
 import { IngestTelemetry } from './telemetry.ts';
 
@@ -42,20 +44,25 @@ export interface IngestContext {
 export class IngestService implements Service {
   readonly #config: Config;
   readonly #logger: Logger;
+  readonly #connections: Connections;
   readonly #log: PushLog;
+  readonly #deadLetters: DeadLetters;
   readonly #consistency: Consistency;
   readonly #accept: AcceptContext;
   readonly #telemetry: IngestTelemetry;
+  #client: RedisClient | undefined;
   #ready = false;
 
   /** The feed tells ingest after all consumers that were added before: in `all`, a push that was waited for is then visible. */
   constructor({ config, connections, keyspace, feed, follower, store, backlog, registry, logger }: IngestContext) {
     this.#config = config;
     this.#logger = logger;
+    this.#connections = connections;
     this.#log = new PushLog(connections, keyspace);
+    this.#deadLetters = new DeadLetters(keyspace);
     const { shards: shardCount } = config.redis;
     const { timeoutMs } = config.push;
-    this.#consistency = new Consistency({ connections, feed, follower, store, shardCount, timeoutMs });
+    this.#consistency = new Consistency({ feed, follower, store, shardCount, timeoutMs });
     const outcomes = new Outcomes();
     feed.add(outcomes);
     const inflight = new InflightBytes(config.push.maxInflightBytes);
@@ -70,18 +77,22 @@ export class IngestService implements Service {
 
   register(app: FastifyInstance): void {
     const { metrics, ingest } = this.#config.paths;
-    // Wildcards, because the labels are read from the URL as it was sent: the router decodes %2F.
-    for (const path of [`${metrics}/job/*`, `${metrics}/job@base64/*`]) {
+    // Wildcards, because the labels are read from the path as a whole.
+    for (const start of [`${metrics}/job/`, `${metrics}/job@base64/`]) {
       for (const method of ['PUT', 'POST', 'DELETE'] as const) {
         app.route({
           method,
-          url: path,
+          url: `${start}*`,
           config: { handlerName: method === 'DELETE' ? 'delete' : 'push' },
-          handler: async (request, reply) =>
-            await this.#answer(request, reply, async () => {
-              const [rawPath = ''] = request.url.split('?', 1);
-              return await acceptGroupPush(this.#accept, request, method, rawPath.slice(metrics.length));
-            }),
+          handler: async (request, reply) => {
+            const [path = ''] = request.url.split('?', 1);
+            if (path === start) return await this.#answerNoJob(reply, start);
+            return await this.#answer(
+              request,
+              reply,
+              async () => await acceptGroupPush(this.#accept, request, method, path.slice(metrics.length)),
+            );
+          },
         });
       }
     }
@@ -90,6 +101,8 @@ export class IngestService implements Service {
       async (request, reply) => await this.#answer(request, reply, () => acceptSeries(this.#accept, request)),
     );
     if (this.#config.web.enableAdminApi) {
+      const deadLetters = this.#deadLetters;
+      serveDeadLetters(app, { deadLetters, client: () => this.#client, nextPushId: nextId });
       app.put(`${API_PATH}/admin/wipe`, { config: { handlerName: 'wipe' } }, async (request, reply) => {
         return await this.#answer(request, reply, () => acceptWipe(this.#accept, request));
       });
@@ -99,7 +112,8 @@ export class IngestService implements Service {
   /** Redis must have answered. With a barrier, pushes are acknowledged when it says that they are durable. */
   async start(barrier?: Barrier): Promise<void> {
     this.#log.start(barrier);
-    this.#consistency.start();
+    this.#client = this.#connections.open('commands', 'ingest');
+    this.#consistency.start(this.#client);
     this.#ready = true;
     return await Promise.resolve();
   }
@@ -110,6 +124,13 @@ export class IngestService implements Service {
     this.#log.destroy();
     this.#accept.outcomes.destroy();
     return await Promise.resolve();
+  }
+
+  /** A path that ends before the job is no route to the official gateway's router, and it takes the one without the slash for meant. */
+  async #answerNoJob(reply: FastifyReply, start: string): Promise<FastifyReply> {
+    if (start.includes('@')) return await sendText(reply, 404, '404 page not found');
+    reply.header('Location', this.#config.web.routePrefix + start.slice(0, -1));
+    return await sendText(reply, 307, 'Temporary Redirect');
   }
 
   async #answer(

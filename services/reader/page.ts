@@ -7,6 +7,7 @@
  *     ?group=ID[&family=NAME]                 one group
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { sendText } from '../../shared/http/send-text.ts';
 import { groupPage } from './page-group.ts';
 import { groupsPage } from './page-groups.ts';
 import { documentOf, type Page, type PageContext } from './page-layout.ts';
@@ -53,7 +54,7 @@ export function servePage(app: FastifyInstance, context: PageContext): void {
     { config: { handlerName: 'static' } },
     async (request, reply) => {
       const asset = context.assets.get(request.params.name);
-      if (asset === undefined) return reply.callNotFound();
+      if (asset === undefined) return await sendText(reply, 404, '404 page not found');
       // Another version of the gateway, behind the same load balancer, may have been meant.
       const isThis = queryOf(request).get('v') === asset.version;
       return await reply

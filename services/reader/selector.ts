@@ -7,14 +7,13 @@
  *     name     = label name | string
  *     string   = as in Go: in double quotes or single quotes with escapes, or in backticks without
  *
- * A label that a group has not is as an empty one. Patterns are anchored at both ends, and are RE2: whoever may read can send one, so
- * it must not take longer than its input is long.
+ * A label that a group has not is as an empty one. Patterns are anchored at both ends (selector-pattern.ts).
  * https://prometheus.io/docs/prometheus/latest/querying/basics/#instant-vector-selectors
  */
-import { RE2JS } from 're2js';
 import { asError, GatewayError } from '../../shared/errors.ts';
 import type { Labels } from '../../shared/exposition/model.ts';
 import { quote, quoteCharAt } from '../../shared/exposition/quote.ts';
+import { compilePattern } from './selector-pattern.ts';
 
 export interface Matcher {
   readonly name: string;
@@ -89,14 +88,14 @@ class SelectorParser {
       default: {
         const pattern = this.#pattern(value, start);
         const wanted = operator === '=~';
-        return { name, matches: (label) => pattern.testExact(label) === wanted };
+        return { name, matches: (label) => pattern(label) === wanted };
       }
     }
   }
 
-  #pattern(pattern: string, start: number): RE2JS {
+  #pattern(pattern: string, start: number): (value: string) => boolean {
     try {
-      return RE2JS.compile(pattern, RE2JS.DOTALL);
+      return compilePattern(pattern);
     } catch (thrown) {
       // The library says DOTALL in the pattern itself, and quotes it so.
       const reason = asError(thrown)

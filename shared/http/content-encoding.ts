@@ -3,11 +3,25 @@
  * (https://github.com/google/snappy/blob/main/framing_format.txt). As the official gateway, an encoding we do not know is
  * no fault: the body is read as it is.
  */
+import type { IncomingMessage } from 'node:http';
 import { gunzip, type InputType, type ZlibOptions } from 'node:zlib';
 import { uncompress } from 'snappyjs';
 import { asError, GatewayError } from '../errors.ts';
 import { BodyError } from './read-body.ts';
 import { maskedCrc32c } from './crc32c.ts';
+
+/** A request that says gzip and has no bytes: refused whatever it is for, because the official gateway looks before it routes. */
+export function isEmptyGzip({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  if (headers['content-encoding']?.toLowerCase() !== 'gzip') return false;
+  return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
+}
+
+/** Throws `request_invalid` for what does not begin as its encoding says: all that matters of a body nobody reads. */
+export function checkEncoding(body: Buffer, encoding: string | undefined): void {
+  if (encoding?.toLowerCase() !== 'gzip') return;
+  if (body.length < GZIP_HEADER_BYTES) refuse(body.length === 0 ? 'EOF' : 'unexpected EOF');
+  if (body.readUIntBE(0, 3) !== GZIP_MAGIC) refuse('gzip: invalid header');
+}
 
 /** Throws `request_invalid` for what is not of its encoding, BodyError for more than `maxBytes` when inflated. */
 export async function inflate(body: Buffer, encoding: string | undefined, maxBytes: number): Promise<Buffer> {
@@ -50,6 +64,10 @@ function gunzipAll(body: InputType, maxOutputLength: number): Promise<{ buffer: 
     });
   });
 }
+
+const GZIP_HEADER_BYTES = 10;
+/** Two bytes, and the only method there is. */
+const GZIP_MAGIC = 0x1f8b08;
 
 const STREAM_IDENTIFIER = Buffer.from('sNaPpY');
 /** Of one chunk, uncompressed. */

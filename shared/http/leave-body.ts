@@ -2,8 +2,9 @@
 import type { IncomingMessage } from 'node:http';
 import { constants, type Http2ServerRequest } from 'node:http2';
 
-/** Who goes on sending after this much is cut off. */
+/** Who goes on sending after this much is cut off; so is who sends nothing for so long. */
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
+const LINGER_MS = 5_000;
 
 /**
  * To be called when the answer is sent. The rest is read and thrown away, because many a client reads the answer only when
@@ -14,10 +15,14 @@ export function leaveBody(request: IncomingMessage): void {
   // HTTP/2 calls an aborted request complete.
   if (request.complete) return;
   let discarded = 0;
+  // Node 20 at times does not notice that an HTTP/2 client has gone while it was sending: so that nothing waits for it.
+  const timer = setTimeout(() => cutOff(request), LINGER_MS);
   request.on('data', (chunk: Buffer) => {
     discarded += chunk.length;
+    timer.refresh();
     if (discarded > MAX_DISCARDED_BYTES) cutOff(request);
   });
+  for (const end of ['end', 'close']) request.once(end, () => clearTimeout(timer));
   request.resume();
 }
 

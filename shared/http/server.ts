@@ -2,11 +2,16 @@
  * The HTTP server that all roles of a process share: plain-text errors in one line, probes, telemetry. Services add their
  * routes to it.
  */
-import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { IncomingHttpHeaders } from 'node:http';
+import { fastify, type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/config.ts';
 import { asError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { isEmptyGzip } from './content-encoding.ts';
+import { serveNotFound } from './not-found.ts';
+import { sendText } from './send-text.ts';
+import { API_PATH } from './status-api.ts';
 import { WebServer, type WebServerTrials } from './web-server.ts';
 
 const WEB_SERVER = Symbol('the listeners of an app');
@@ -46,11 +51,11 @@ export function createServer(context: ServerContext): FastifyInstance {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 
-  app.setNotFoundHandler(async (request, reply) => {
-    const allowed = allowedMethods(app, request);
-    if (allowed.length === 0) return await sendText(reply, 404, '404 page not found');
-    reply.header('Allow', allowed.join(', '));
-    return await sendText(reply, 405, 'Method Not Allowed');
+  serveNotFound(app, config.web.routePrefix);
+  app.addHook('onRequest', async (request, reply) => {
+    if (isEmptyGzip(request.raw) && !request.url.startsWith(API_PATH)) return await sendText(reply, 400, 'EOF');
+    forgetUnknownType(request.headers);
+    return undefined;
   });
   app.setErrorHandler(async (error: FastifyError, request, reply) => {
     const status = error.statusCode ?? 500;
@@ -75,13 +80,8 @@ export function webServerOf(app: FastifyInstance): WebServer {
   return app.getDecorator<WebServer>(WEB_SERVER);
 }
 
-export async function sendText(reply: FastifyReply, status: number, line: string): Promise<FastifyReply> {
-  return await reply.code(status).type('text/plain; charset=utf-8').send(`${line}\n`);
-}
-
-const METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const;
-
-function allowedMethods(app: FastifyInstance, request: FastifyRequest): string[] {
-  const url = request.url.split('?', 1)[0] ?? '';
-  return METHODS.filter((method) => method !== request.method && app.findRoute({ method, url }) !== null);
+/** Would be refused with 415; for the official gateway it is a type like any other, none it knows. */
+function forgetUnknownType(headers: IncomingHttpHeaders): void {
+  const type = headers['content-type'];
+  if (type !== undefined && !/^\s*[^\s/;]+\/[^\s/;]+\s*(?:;|$)/.test(type)) delete headers['content-type'];
 }

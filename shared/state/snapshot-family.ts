@@ -53,7 +53,10 @@ export class FamilyEntry {
   >();
 
   readonly #duplicates = new Set<Holding>();
-  #mixed = false;
+  /** The type that is shown. */
+  #standing: MetricType | undefined;
+  /** Undefined when it has to be looked for. */
+  #oldest: Holding | undefined;
 
   constructor(name: string) {
     this.name = name;
@@ -85,6 +88,7 @@ export class FamilyEntry {
     if (before !== undefined) this.#count(before, -1);
     this.#holders.set(holding.group.order, holding);
     this.#count(holding, 1);
+    if (this.#oldest !== undefined && isOlder(holding, this.#oldest)) this.#oldest = holding;
   }
 
   delete(holding: Holding): void {
@@ -93,9 +97,9 @@ export class FamilyEntry {
 
   /** Those whose place in the exposition may be another after `before` became `now` (either may be missing). */
   touchedBy(now: Holding | undefined, before: Holding | undefined, textOf: TextOf): Iterable<Holding> {
-    const wasMixed = this.#mixed;
-    this.#mixed = this.#types.size > 1;
-    if (wasMixed || this.#mixed) return [...this.#holders.values()];
+    const stood = this.#standing;
+    this.#standing = this.#types.size > 1 ? this.#findOldest().record.type : this.#types.keys().next().value;
+    if (stood !== undefined && stood !== this.#standing) return [...this.#holders.values()];
     const touched = new Set<Holding>();
     if (now !== undefined) {
       touched.add(now);
@@ -108,7 +112,7 @@ export class FamilyEntry {
 
   /** Undefined when nothing speaks against showing it. */
   reasonAgainst(holding: Holding, textOf: TextOf): KeptOut | undefined {
-    if (this.#types.size > 1 && holding.record.type !== this.#oldest().record.type) {
+    if (holding.record.type !== this.#standing) {
       this.#duplicates.delete(holding);
       return 'type';
     }
@@ -128,6 +132,7 @@ export class FamilyEntry {
     if (ofType === 0) this.#types.delete(type);
     else this.#types.set(type, ofType);
     if (by === -1) this.#duplicates.delete(holding);
+    if (by === -1 && holding === this.#oldest) this.#oldest = undefined;
 
     const { key, kind, names } = labelNamesOf(holding);
     const set = this.#labelNames.get(key);
@@ -136,13 +141,13 @@ export class FamilyEntry {
     else set.count += by;
   }
 
-  #oldest(): Holding {
-    let oldest: Holding | undefined;
+  #findOldest(): Holding {
+    if (this.#oldest !== undefined) return this.#oldest;
     for (const holding of this.#holders.values()) {
-      if (oldest === undefined || isOlder(holding, oldest)) oldest = holding;
+      if (this.#oldest === undefined || isOlder(holding, this.#oldest)) this.#oldest = holding;
     }
-    if (oldest === undefined) throw new Error(`nobody holds family ${this.name}`);
-    return oldest;
+    if (this.#oldest === undefined) throw new Error(`nobody holds family ${this.name}`);
+    return this.#oldest;
   }
 
   /**

@@ -51,6 +51,8 @@ export class Snapshot {
   readonly #text = new SegmentedText();
   readonly #deadlines = new Deadlines();
   readonly #keptOut = new Set<Holding>();
+  /** Families whose header may not be right any more. Finding out joins texts, so it waits until somebody reads. */
+  readonly #staleHeaders = new Set<string>();
   #series = 0;
   #bytes = 0;
   #membership = 0;
@@ -133,6 +135,7 @@ export class Snapshot {
 
   /** The exposition. The buffers stay as they are, whatever happens to the snapshot later. */
   text(): readonly Buffer[] {
+    this.#renderHeaders();
     return this.#text.buffers();
   }
 
@@ -259,12 +262,24 @@ export class Snapshot {
     }
     const touched = entry.touchedBy(now, before, (holding) => this.textOf(name, holding));
     for (const holding of touched) this.#decide(name, entry, holding);
-    const first = this.#text.next(headerKey(name));
-    const shown = first?.startsWith(headerKey(name)) === true ? entry.get(first.slice(name.length + 1)) : undefined;
-    const header = shown === undefined ? '' : renderHeader(name, shown.record.help, shown.record.type);
-    if (header === entry.header) return;
-    entry.header = header;
-    this.#text.set(headerKey(name), Buffer.from(header));
+    this.#staleHeaders.add(name);
+  }
+
+  /** A header says what the first group says that is shown. */
+  #renderHeaders(): void {
+    const changed: { readonly name: string; readonly header: string }[] = [];
+    for (const name of this.#staleHeaders) {
+      const entry = this.#families.get(name);
+      if (entry === undefined) continue;
+      const first = this.#text.next(headerKey(name));
+      const shown = first?.startsWith(headerKey(name)) === true ? entry.get(first.slice(name.length + 1)) : undefined;
+      const header = shown === undefined ? '' : renderHeader(name, shown.record.help, shown.record.type);
+      if (header === entry.header) continue;
+      entry.header = header;
+      changed.push({ name, header });
+    }
+    this.#staleHeaders.clear();
+    for (const { name, header } of changed) this.#text.set(headerKey(name), Buffer.from(header));
   }
 
   #decide(name: string, entry: FamilyEntry, holding: Holding): void {

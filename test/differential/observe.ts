@@ -25,7 +25,7 @@ interface ApiFamily {
 
 /** What the official gateway says of itself stands in the same exposition as what was pushed. */
 const OWN = /^(?:go|process|promhttp|pushgateway|net_conntrack)_/;
-const PUSH_TIME = /^(push_(?:failure_)?time_seconds)(\{.*\})? (\S+)$/;
+const PUSH_TIME = /^(push_(?:failure_)?time_seconds)(\{.*\})? (\S+)$/s;
 const RECENT_SECONDS = 120;
 
 export async function observe(url: string, agent?: Agent): Promise<Observation> {

@@ -13,6 +13,9 @@ beforeAll(async () => {
   await gateway.push('/metrics/job/j/label/a%20b', 'm 1\n', applied);
 });
 
+const statusOf = async (path: string): Promise<number> => (await gateway.request(path)).status;
+const b64 = (text: string): string => Buffer.from(text).toString('base64url');
+
 describe.for(['/', '/status', '/?group=AAAAAAAAAAAAAAAAAAAAAA', '/?q={'])('%s', (path) => {
   let page: Answer;
   beforeAll(async () => {
@@ -46,13 +49,12 @@ describe.for(['/', '/status', '/?group=AAAAAAAAAAAAAAAAAAAAAA', '/?q={'])('%s', 
 });
 
 test('the status of the answers', async () => {
-  const of = async (path: string): Promise<number> => (await gateway.request(path)).status;
-  expect(await of('/')).toBe(200);
-  expect(await of('/?q={')).toBe(400);
-  expect(await of('/?group=x')).toBe(404);
-  expect(await of('/static/page.ts')).toBe(404);
-  expect(await of('/static/..%2fpage.ts')).toBe(404);
-  expect(await of('/static/')).toBe(404);
+  expect(await statusOf('/')).toBe(200);
+  expect(await statusOf('/?q={')).toBe(400);
+  expect(await statusOf('/?group=x')).toBe(404);
+  expect(await statusOf('/static/page.ts')).toBe(404);
+  expect(await statusOf('/static/..%2fpage.ts')).toBe(404);
+  expect(await statusOf('/static/')).toBe(404);
 });
 
 test('a file whose version is asked for may be kept, another may not', async () => {
@@ -77,7 +79,6 @@ test('they are counted as the official gateway counts them', async () => {
 });
 
 test('the path on a delete button deletes, whatever the labels are', async () => {
-  const b64 = (text: string): string => Buffer.from(text).toString('base64url');
   for (const job of ['a/b', '..', '.', '%2e%2e', 'a+b c', 'ü?#&"<>', '../../api/v1/admin/wipe', "'"]) {
     await gateway.push(`/metrics/job@base64/${b64(job)}/empty@base64/=/n@base64/${b64(job)}`, 'x 1\n', applied);
     const found = await gateway.request(`/?q=${encodeURIComponent('{empty="",job!="j"}')}`);
@@ -94,10 +95,9 @@ test('below a prefix, behind a proxy that leaves it and one that takes it away',
     args: ['--web.external-url=http://proxy.example/pg/', '--metrics.path=/m'],
     waitUntilReady: false,
   });
-  const path = (to: string): string => `/pg${to}`;
-  await expect.poll(async () => (await request(leaves.url, path('/-/ready'))).status, { timeout: 20_000 }).toBe(200);
-  await leaves.push(path('/m/job/j'), 'x 1\n', applied);
-  const { text } = await request(leaves.url, path('/'));
+  await expect.poll(async () => (await request(leaves.url, '/pg/-/ready')).status, { timeout: 20_000 }).toBe(200);
+  await leaves.push('/pg/m/job/j', 'x 1\n', applied);
+  const { text } = await request(leaves.url, '/pg/');
   const [, toDelete = ''] = /data-path="([^"]*)"/.exec(text) ?? [];
   expect(toDelete).toBe('/pg/m/job/j');
   for (const [, link = ''] of text.matchAll(/(?:href|src|action)="([^"#][^"]*)"/g)) {
@@ -105,7 +105,7 @@ test('below a prefix, behind a proxy that leaves it and one that takes it away',
     expect((await request(leaves.url, link)).status, link).toBe(200);
   }
   expect((await leaves.delete(toDelete, applied)).status).toBe(202);
-  expect((await request(leaves.url, path('/'))).text).toContain(
+  expect((await request(leaves.url, '/pg/')).text).toContain(
     'curl --data-binary @- http://proxy.example/pg/m/job/some_job',
   );
 

@@ -36,7 +36,6 @@ describe('parseGroupingPath takes', () => {
     ['/job/a/_x1/b', { _x1: 'b', job: 'a' }],
     ['/job/%2E%2E/b/%2e', { b: '.', job: '..' }],
     ['/job/a/b/..%2Fc/d', { b: '..', c: 'd', job: 'a' }],
-    ['/job/a/b/%2F', { b: '', job: 'a' }],
   ])('%s', (path, labels) => {
     expect(parseGroupingPath(path)).toEqual(Object.entries(labels));
   });

@@ -26,6 +26,21 @@ const labelsOf = (job: string, a?: string): Labels =>
         ['job', job],
       ];
 
+const found = (filter: Parameters<typeof filterGroups>[1]): string[] => listed(filterGroups(index.groups(), filter));
+
+/** Follows the cursors to the end; `meanwhile` happens after each part. */
+function walk(limit: number, meanwhile: (at: number) => void = () => {}): string[] {
+  const seen: string[] = [];
+  let cursor: string | undefined;
+  for (let at = 0; ; at++) {
+    const part = partOf(index.groups(), limit, cursor);
+    seen.push(...part.groups.map(({ labels }) => values(labels)));
+    cursor = part.nextCursor;
+    if (cursor === undefined) return seen;
+    meanwhile(at);
+  }
+}
+
 describe('the order', () => {
   test('by job, then by the other labels; those without a job last', () => {
     put(snapshot, { kind: 'ingest', labels: [['a', 'x']] });
@@ -63,19 +78,6 @@ describe('the order', () => {
 });
 
 describe('parts', () => {
-  /** Follows the cursors to the end; `meanwhile` happens after each part. */
-  function walk(limit: number, meanwhile: (at: number) => void = () => {}): string[] {
-    const seen: string[] = [];
-    let cursor: string | undefined;
-    for (let at = 0; ; at++) {
-      const part = partOf(index.groups(), limit, cursor);
-      seen.push(...part.groups.map(({ labels }) => values(labels)));
-      cursor = part.nextCursor;
-      if (cursor === undefined) return seen;
-      meanwhile(at);
-    }
-  }
-
   test.for([1, 2, 3, 9, 10, 11])('of %i show every group once', (limit) => {
     const jobs = Array.from({ length: 10 }, (_, i) => `job-${i}`);
     for (const job of jobs) add(job);
@@ -140,8 +142,6 @@ describe('the filter', () => {
       ],
     });
   });
-
-  const found = (filter: Parameters<typeof filterGroups>[1]): string[] => listed(filterGroups(index.groups(), filter));
 
   test.for([
     ['', ['Db-1,backup', 'db-2,backup', 'ci', 'etl', 'quo"te,\u202e']],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Labels } from '../../shared/exposition/model.ts';
+import { compilePattern } from '../../services/reader/selector-pattern.ts';
 import { isSelected, parseSelector } from '../../services/reader/selector.ts';
 
 const group: Labels = [
@@ -80,4 +81,29 @@ test('a pattern that makes other engines backtrack for ever is only slow to read
   const labels: Labels = [['job', 'a'.repeat(20_000)]];
   expect(isSelected(labels, parseSelector('{job=~"(a+)+b"}'))).toBe(false);
   expect(isSelected(labels, parseSelector('{job=~"(a|aa|a*)*c"}'))).toBe(false);
+});
+
+// Simple patterns go without an engine; the others of a row say the same in a way that needs one.
+describe('patterns', () => {
+  const values = ['', 'a', 'ab', 'ba', 'bab', 'b', 'b\n', '\nb', 'é', 'xyz', 'A', 'a|b'];
+  test.for([
+    ['a', '(?:a)'],
+    ['', '(?:)'],
+    ['a|b', '(?:a|b)'],
+    ['a|', '(?:a|)'],
+    ['|', '(?:|)'],
+    ['a.*', '(?:a).*'],
+    ['.*a', '.*(?:a)'],
+    ['.*a.*', '.*(?:a).*'],
+    ['.*', '(?:.*)'],
+    ['.*.*', '(?:.*)(?:.*)'],
+    ['b.*', '[b].*'],
+    ['.*b', '.*[b]'],
+    ['é', '[é]'],
+    ['(?i)a', '[aA]'],
+    ['.+', '..*'],
+  ] as const)('%s is %s', ([simple, complex]) => {
+    const matching = (pattern: string): string[] => values.filter(compilePattern(pattern));
+    expect(matching(simple)).toEqual(matching(complex));
+  });
 });

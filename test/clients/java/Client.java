@@ -4,6 +4,7 @@ import io.prometheus.metrics.core.metrics.Histogram;
 import io.prometheus.metrics.core.metrics.Summary;
 import io.prometheus.metrics.exporter.pushgateway.Format;
 import io.prometheus.metrics.exporter.pushgateway.PushGateway;
+import io.prometheus.metrics.exporter.pushgateway.Scheme;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.util.ArrayDeque;
@@ -17,6 +18,7 @@ import java.util.Queue;
  *
  * <pre>
  *   text | protobuf                    the format from here on (protobuf at first)
+ *   https                              from here on
  *   auth USER PASSWORD                 from here on
  *   push | pushAdd JOB LABELS GAUGE    LABELS is `-` or `name=value,…`; GAUGE is `name=value`, or `types` for one metric of each type
  *   delete JOB LABELS
@@ -29,6 +31,7 @@ class Client {
     Queue<String> words = new ArrayDeque<>(List.of(args));
     String address = words.remove();
     Format format = Format.PROMETHEUS_PROTOBUF;
+    Scheme scheme = Scheme.HTTP;
     String user = null;
     String password = null;
     while (!words.isEmpty()) {
@@ -36,6 +39,7 @@ class Client {
       switch (action) {
         case "text" -> format = Format.PROMETHEUS_TEXT;
         case "protobuf" -> format = Format.PROMETHEUS_PROTOBUF;
+        case "https" -> scheme = Scheme.HTTPS;
         case "auth" -> {
           user = words.remove();
           password = words.remove();
@@ -43,7 +47,7 @@ class Client {
         default -> {
           var registry = new PrometheusRegistry();
           var builder =
-              PushGateway.builder().address(address).format(format).registry(registry).job(words.remove());
+              PushGateway.builder().scheme(scheme).address(address).format(format).registry(registry).job(words.remove());
           for (String pair : words.remove().split(",")) {
             int equals = pair.indexOf('=');
             if (equals > 0) builder.groupingKey(pair.substring(0, equals), pair.substring(equals + 1));

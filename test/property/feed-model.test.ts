@@ -1,0 +1,212 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as fc from 'fast-check';
+import { Redis } from 'ioredis';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../shared/config/load.ts';
+import { makeGroup, shardOf } from '../../shared/grouping/group.ts';
+import { createLogger } from '../../shared/logger.ts';
+import { ChangeFeed, type ChangeConsumer, type ShardChanges } from '../../shared/redis/change-feed.ts';
+import { Connections, type RedisClient } from '../../shared/redis/connections.ts';
+import { GroupFollower } from '../../shared/redis/group-follower.ts';
+import { GroupStore } from '../../shared/redis/group-store.ts';
+import { makeKeyspace, type ShardKeys } from '../../shared/redis/keys.ts';
+import type { GroupRecord } from '../../shared/state/group-record.ts';
+import type { Outcome } from '../../shared/state/push.ts';
+import { eventually } from '../support/eventually.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import { hold } from '../support/resources.ts';
+
+// Whatever happens to `changes`, to the groups and to the notifications: within 2 s those who follow hold what Redis holds,
+// and were told of the pushes in their order.
+
+const SHARDS = 3;
+const LIMIT_MS = 2_000;
+const GROUPS = Array.from({ length: 30 }, (_, i) => makeGroup('push', [['job', `j${i}`]]));
+const inShard = (shard: number) => GROUPS.filter(({ id }) => shardOf(id, SHARDS) === shard);
+
+let server: RedisServer;
+let redis: Redis;
+let runs = 0;
+
+beforeAll(async () => {
+  server = await startRedis({ args: ['--appendonly', 'no'] });
+  redis = new Redis({ port: server.port, protocol: 2, replyMapping: 'legacy' });
+  hold('redis client', async () => await Promise.resolve(redis.disconnect()));
+});
+
+/** Checks that nothing is told twice, out of order, or left out. */
+class Order implements ChangeConsumer {
+  /** Of the last push that each shard told of; undefined = any may be next. */
+  readonly #last: (number | undefined)[] = [];
+  resets = 0;
+
+  async reset(_client: RedisClient, shard: number, recent: ReadonlyMap<string, Outcome>): Promise<void> {
+    this.resets++;
+    this.#last[shard] = recent.size === 0 ? undefined : Math.max(...numbers(recent));
+    return await Promise.resolve();
+  }
+
+  async changes(_client: RedisClient, shard: number, { outcomes }: ShardChanges): Promise<void> {
+    for (const number of numbers(outcomes)) {
+      const last = this.#last[shard];
+      if (last !== undefined) expect(number, `told of shard ${shard}`).toBe(last + 1);
+      this.#last[shard] = number;
+    }
+    return await Promise.resolve();
+  }
+}
+
+function numbers(outcomes: ReadonlyMap<string, Outcome>): number[] {
+  return Array.from(outcomes.keys(), (id) => Number(id.slice(id.indexOf('.') + 1)));
+}
+
+/** Has a view of all groups, and sometimes throws. */
+class View {
+  readonly held = new Map<string, number>();
+  readonly ids = () => this.held.keys();
+  throws = 0;
+
+  set(id: string, record: GroupRecord | undefined): void {
+    if (this.throws > 0) {
+      this.throws--;
+      throw new Error('a consumer that throws');
+    }
+    if (record === undefined) this.held.delete(id);
+    else this.held.set(id, record.pushedMs);
+  }
+}
+
+/** A feed with its followers, and a writer that changes groups as merge.lua does. */
+class Fixture {
+  readonly shards: readonly ShardKeys[];
+  readonly order = new Order();
+  readonly views = [new View(), new View()] as const;
+  readonly feed: ChangeFeed;
+  readonly #connections: Connections;
+  readonly #store: GroupStore;
+  readonly #pushes: number[] = Array.from({ length: SHARDS }, () => 0);
+  #clock = 0;
+
+  constructor() {
+    const keyspace = makeKeyspace(`feed${runs++}`, SHARDS);
+    this.shards = keyspace.shards;
+    const loaded = loadConfig({ argv: [`--redis.endpoint=${server.endpoint}`, '--redis.mode=single'], env: {} });
+    if (loaded.kind !== 'config') throw new Error(JSON.stringify(loaded));
+    const logger = createLogger({ level: 'error', format: 'logfmt' });
+    this.#connections = new Connections(loaded.config.redis, logger);
+    this.#store = new GroupStore(keyspace);
+    this.feed = new ChangeFeed(this.#connections, keyspace, logger);
+    this.feed.add(this.order);
+    for (const view of this.views) {
+      const follower = new GroupFollower(this.#store, SHARDS);
+      follower.add(view);
+      this.feed.add(follower);
+    }
+  }
+
+  async destroy(): Promise<void> {
+    await this.feed.destroy();
+    this.#connections.destroy();
+  }
+
+  /** Group `n` of the shard is changed, or removed; one entry of `changes`. */
+  async change(shard: number, n: number, isRemoved = false): Promise<void> {
+    const keys = this.shards[shard] as ShardKeys;
+    const all = inShard(shard);
+    const { id } = all[n % all.length] as { id: string };
+    const write = redis.multi();
+    if (isRemoved) write.del(keys.group(id)).zrem(keys.groups, id);
+    else write.hset(keys.group(id), { labels: '[]', pushed: ++this.#clock }).zadd(keys.groups, 'inf', id);
+    const push = `push.${(this.#pushes[shard] = (this.#pushes[shard] ?? 0) + 1)}`;
+    write.xadd(keys.changes, '*', 'pushes', `${push}:a`, 'groups', id);
+    await write.exec();
+  }
+
+  async isInLine(): Promise<void> {
+    const stored = new Map<string, number>();
+    for (const shard of this.shards.keys()) {
+      const ids = await this.#store.list(redis, shard);
+      for (const record of await this.#store.load(redis, shard, ids)) {
+        if (record !== undefined) stored.set(record.id, record.pushedMs);
+      }
+    }
+    for (const { held } of this.views) expect(held).toEqual(stored);
+  }
+}
+
+async function withFeed(act: (fixture: Fixture) => Promise<void>): Promise<void> {
+  const fixture = new Fixture();
+  await redis.config('SET', 'notify-keyspace-events', '');
+  fixture.feed.start();
+  try {
+    expect(await fixture.feed.whenComplete(LIMIT_MS)).toBe(true);
+    await act(fixture);
+  } finally {
+    await fixture.destroy();
+  }
+}
+
+const converges = async (fixture: Fixture): Promise<void> =>
+  await eventually(async () => await fixture.isInLine(), { timeoutMs: LIMIT_MS, what: 'the view of Redis' });
+
+const shard = fc.nat({ max: SHARDS - 1 });
+const step = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('burst' as const),
+      shard,
+      groups: fc.array(fc.tuple(fc.nat({ max: 20 }), fc.boolean()), { minLength: 1, maxLength: 12 }),
+    }),
+  },
+  fc.record({ do: fc.constantFrom('trim' as const, 'delete changes' as const), shard }),
+  fc.record({ do: fc.constant('throw' as const), view: fc.nat({ max: 1 }) }),
+  fc.record({ do: fc.constantFrom('flush' as const, 'reload' as const, 'notifications off' as const) }),
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('pause' as const), ms: fc.nat({ max: 30 }) }) },
+);
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+async function take(fixture: Fixture, one: Step): Promise<void> {
+  switch (one.do) {
+    case 'burst':
+      await Promise.all(one.groups.map(async ([n, isRemoved]) => await fixture.change(one.shard, n, isRemoved)));
+      break;
+    case 'trim':
+      await redis.xtrim(fixture.shards[one.shard]?.changes ?? '', 'MAXLEN', 0);
+      break;
+    case 'delete changes':
+      await redis.del(fixture.shards[one.shard]?.changes ?? '');
+      break;
+    case 'throw':
+      (fixture.views[one.view] as View).throws = 1;
+      break;
+    case 'flush':
+      await redis.flushall();
+      break;
+    case 'reload':
+      fixture.feed.reload();
+      break;
+    case 'notifications off':
+      await redis.config('SET', 'notify-keyspace-events', '');
+      break;
+    case 'pause':
+      await sleep(one.ms);
+      break;
+    default:
+      one satisfies never;
+  }
+}
+
+describe('those who follow hold what Redis holds', () => {
+  it('whatever happens', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), async (steps) => {
+        await withFeed(async (fixture) => {
+          for (const one of steps) await take(fixture, one);
+          await converges(fixture);
+        });
+      }),
+      { numRuns: 10, interruptAfterTimeLimit: 20_000 },
+    );
+  });
+});

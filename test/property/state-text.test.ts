@@ -1,0 +1,112 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Deadlines } from '../../shared/state/deadlines.ts';
+import { SegmentedText } from '../../shared/state/segmented-text.ts';
+
+// What the snapshot is made of, against the simplest thing that does the same.
+
+describe('SegmentedText is a sorted map', () => {
+  const key = fc.oneof(
+    fc.nat({ max: 40 }).map((n) => `k${String(n).padStart(2, '0')}`),
+    fc.constantFrom('a', 'a\0', 'a\0x', 'ab', 'ä', '~', '\u{1f600}'),
+  );
+  /** Two of the largest make a segment split; the small ones share one. */
+  const size = fc.oneof(fc.nat({ max: 40 }), fc.nat({ max: 3_000 }), fc.constantFrom(0, 20_000, 33_000, 70_000));
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.record({ do: fc.constant('set' as const), key, size, fill: fc.nat({ max: 25 }) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
+    fc.record({ do: fc.constant('delete range' as const), from: key, to: key }),
+    // More than a segment lets wait.
+    fc.record({ do: fc.constant('set many' as const), from: fc.nat({ max: 9 }), size: fc.nat({ max: 400 }) }),
+    fc.record({ do: fc.constant('read' as const) }),
+  );
+
+  it('whatever is set, deleted and read in between', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.array(key, { maxLength: 5 }), (steps, probes) => {
+        const text = new SegmentedText();
+        const model = new Map<string, Buffer>();
+        const handedOut: { readonly buffers: readonly Buffer[]; readonly copy: Buffer }[] = [];
+        const set = (name: string, content: Buffer): void => {
+          text.set(name, content);
+          model.set(name, content);
+        };
+        const remove = (name: string): void => {
+          text.delete(name);
+          model.delete(name);
+        };
+        const check = (): void => {
+          const keys = [...model.keys()].toSorted();
+          for (const probe of probes) {
+            expect(text.get(probe)).toEqual(model.get(probe));
+            expect(text.next(probe)).toBe(keys.find((one) => one > probe));
+          }
+          const buffers = text.buffers();
+          const copy = Buffer.concat(keys.map((one) => model.get(one) as Buffer));
+          expect(Buffer.concat(buffers).equals(copy)).toBe(true);
+          handedOut.push({ buffers, copy });
+        };
+        for (const one of steps) {
+          switch (one.do) {
+            case 'set':
+              set(one.key, Buffer.alloc(one.size, 97 + one.fill));
+              break;
+            case 'delete':
+              remove(one.key);
+              break;
+            case 'delete range':
+              for (const name of model.keys()) if (name >= one.from && name <= one.to) remove(name);
+              break;
+            case 'set many':
+              for (let i = 0; i < 300; i++) set(`k${one.from}${i}`, Buffer.alloc(one.size, 65 + (i % 26)));
+              break;
+            case 'read':
+              check();
+              break;
+            default:
+              one satisfies never;
+          }
+        }
+        for (const probe of probes) expect(text.get(probe), 'not joined yet').toEqual(model.get(probe));
+        check();
+        for (const { buffers, copy } of handedOut)
+          expect(Buffer.concat(buffers).equals(copy), 'overwritten').toBe(true);
+      }),
+    );
+  });
+});
+
+describe('Deadlines', () => {
+  const step = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), inMs: fc.nat({ max: 9 }) }),
+    },
+    fc.record({ passMs: fc.nat({ max: 5 }) }),
+  );
+
+  it('names each key once, as soon as its earliest deadline has come', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const deadlines = new Deadlines();
+        const model = new Map<string, number>();
+        let nowMs = 0;
+        for (const one of steps) {
+          if ('key' in one) {
+            const atMs = nowMs + one.inMs;
+            deadlines.schedule(one.key, atMs);
+            model.set(one.key, Math.min(atMs, model.get(one.key) ?? Infinity));
+          } else {
+            nowMs += one.passMs;
+            const due = [...model].filter(([, atMs]) => atMs <= nowMs).map(([key]) => key);
+            expect(deadlines.due(nowMs).toSorted()).toEqual(due.toSorted());
+            for (const key of due) model.delete(key);
+            expect(deadlines.due(nowMs), 'once').toEqual([]);
+          }
+        }
+        expect(deadlines.due(Infinity).toSorted()).toEqual([...model.keys()].toSorted());
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
