@@ -58,7 +58,11 @@ describe.each(['protobuf', 'text'])('%s', (format) => {
     const job = `java-${format}`;
     const line = (name: string, value: number) => `${name}{instance="",job="${job}"} ${value}`;
     const groups = [{ job }];
-    expect(await java(`${format} push ${job} - a=1 pushAdd ${job} - b=1 pushAdd ${job} - b=2`)).toEqual(['ok', 'ok', 'ok']);
+    expect(await java(`${format} push ${job} - a=1 pushAdd ${job} - b=1 pushAdd ${job} - b=2`)).toEqual([
+      'ok',
+      'ok',
+      'ok',
+    ]);
     await expectJob(gateway, job, { lines: [line('a', 1), line('b', 2)], groups });
     expect(await java(`${format} push ${job} - b=3`)).toEqual(['ok']);
     await expectJob(gateway, job, { lines: [line('b', 3)], groups });
@@ -83,7 +87,9 @@ describe.each(['protobuf', 'text'])('%s', (format) => {
     await expectJob(gateway, job, { lines, groups: [{ job, instance: 'i' }] });
 
     const [refused] = await java(`${format} push refused - java_size_bytes=1`);
-    expect(refused).toMatch(/\/metrics\/job\/refused was 400, response body: pushed metrics are invalid or inconsistent/);
+    expect(refused).toMatch(
+      /\/metrics\/job\/refused was 400, response body: pushed metrics are invalid or inconsistent/,
+    );
     await eventually(async () => {
       expect(sampleValue(await gateway.scrape(), 'push_failure_time_seconds', { job: 'refused' })).toBeGreaterThan(0);
     });

@@ -79,7 +79,10 @@ test.each([
 
 test('a job with a slash', async () => {
   await python(`push_to_gateway(gateway, job='/etc/cron', registry=gauges(g=1))`);
-  await expectJob(gateway, '/etc/cron', { lines: ['g{instance="",job="/etc/cron"} 1'], groups: [{ job: '/etc/cron' }] });
+  await expectJob(gateway, '/etc/cron', {
+    lines: ['g{instance="",job="/etc/cron"} 1'],
+    groups: [{ job: '/etc/cron' }],
+  });
   await python(`delete_from_gateway(gateway, job='/etc/cron')`);
   await expectJob(gateway, '/etc/cron', NOTHING);
 });

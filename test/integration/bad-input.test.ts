@@ -103,7 +103,7 @@ describe('a body that is too long', () => {
 
   test('is refused by its announced length, before it is sent', async () => {
     const head = `PUT /metrics/job/bad HTTP/1.1\r\nHost: h\r\nContent-Length: ${MAX_BODY + 1}\r\n\r\n`;
-    const answer = await rawRequest(gateway.port, [head]);
+    const answer = await rawRequest(gateway.port, [head], { until: /bytes/ });
     expect(answer).toMatch(/^HTTP\/1\.1 413 /);
     expect(answer).toMatch(new RegExp(`larger than ${MAX_BODY} bytes`));
   });
@@ -115,7 +115,9 @@ describe('a body that is too long', () => {
   test.for(['/metrics/job/bad', '/ingest'])('%s: 413 in chunks', async (path) => {
     const head = `POST ${path} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n`;
     const chunk = `400\r\n${'x'.repeat(1_024)}\r\n`;
-    const answer = await rawRequest(gateway.port, [head, ...Array.from({ length: 8 }, () => chunk), '0\r\n\r\n']);
+    const answer = await rawRequest(gateway.port, [head, ...Array.from({ length: 8 }, () => chunk), '0\r\n\r\n'], {
+      until: /bytes/,
+    });
     expect(answer).toMatch(/^HTTP\/1\.1 413 /);
   });
 

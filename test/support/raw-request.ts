@@ -3,6 +3,8 @@ import { connect } from 'node:net';
 export interface RawOptions {
   /** What happens once everything is sent; `wait` leaves that to the server. Default `wait`. */
   ending?: 'wait' | 'end' | 'destroy';
+  /** Enough was received: the connection is closed from here. Default: the server has to close it. */
+  until?: RegExp;
   /** Default 5 s. */
   timeoutMs?: number;
 }
@@ -12,7 +14,7 @@ export interface RawOptions {
  * would send. Rejects when it is still open at the end of the time; a reset counts as closed.
  */
 export async function rawRequest(port: number, parts: readonly string[], options: RawOptions = {}): Promise<string> {
-  const { ending = 'wait', timeoutMs = 5_000 } = options;
+  const { ending = 'wait', until, timeoutMs = 5_000 } = options;
   return new Promise((resolve, reject) => {
     let received = '';
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
@@ -20,7 +22,10 @@ export async function rawRequest(port: number, parts: readonly string[], options
       socket.destroy();
       reject(new Error(`the connection is still open after ${timeoutMs} ms; received: ${received}`));
     }, timeoutMs);
-    socket.setEncoding('utf8').on('data', (chunk: string) => (received += chunk));
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      received += chunk;
+      if (until?.test(received) === true) socket.destroy();
+    });
     socket.once('error', () => {}); // `close` follows
     socket.once('end', () => socket.end());
     socket.once('close', () => {
