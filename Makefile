@@ -40,7 +40,7 @@ tools:
 	@.ci/install-tools redis-server
 
 test: node_modules/.package-lock.json ## Install what the tests need, and run all of them
-	@.ci/install-tools redis-server redis-cli prometheus? promtool? prometheus-pushgateway?
+	@.ci/install-tools redis-server redis-cli prometheus? promtool? prometheus-pushgateway? chromium?
 	npx vitest run $(ARGS)
 
 check: node_modules/.package-lock.json ## Types, lint, format, and the files that no compiler reads

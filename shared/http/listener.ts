@@ -8,12 +8,11 @@
  * HTTP/2 are handed to a server that never listens itself.
  */
 import { createServer as createHttp1, type RequestListener, type Server, type ServerOptions } from 'node:http';
-import { createServer as createHttp2, type Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
-import { constants } from 'node:http2';
 import { createServer as createHttps } from 'node:https';
 import type { ListenOptions, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../logger.ts';
+import { Http2Engine } from './http2-engine.ts';
 import { clientFault, type TlsSettings } from './tls-settings.ts';
 
 /** Above what load balancers keep (60 s and more), so that they close an idle connection, not we in the face of a request. */
@@ -23,10 +22,6 @@ const REQUEST_TIMEOUT_MS = 120_000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** The labels of a push stand in its URL. */
 const MAX_HEADER_BYTES = 128 * 1024;
-/** As Go has it; unlimited in Node. */
-const MAX_STREAMS = 250;
-/** What may be under way of one body without our leave; 64 KiB by default is slow over a long way. */
-const WINDOW_BYTES = 1024 * 1024;
 /** How often, while closing, connections are looked for that have become idle. */
 const SWEEP_MS = 50;
 /** How long, once closing, a client that has connected may take to send its request. */
@@ -41,7 +36,7 @@ const options: ServerOptions = {
 export class Listener {
   readonly #server: Server;
   readonly #logger: Logger;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  #engine: Http2Engine | undefined;
   /** No request has come on them yet. Node does not count them as idle, and would wait for them for ever. */
   readonly #fresh = new Set<Socket>();
   /** By the client's address, the only thing they share with the sockets that come of them. */
@@ -100,8 +95,7 @@ export class Listener {
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
-    // With what is under way they finish.
-    for (const session of this.#sessions) session.close();
+    this.#engine?.close();
     const lastCallMs = performance.now() + LAST_CALL_MS;
     const sweep = setInterval(() => {
       // A request that was under way leaves one behind.
@@ -141,7 +135,9 @@ export class Listener {
       },
       handler,
     );
-    const engine = this.#createHttp2(handler);
+    const limits = { keepAliveMs: KEEP_ALIVE_TIMEOUT_MS, requestMs: REQUEST_TIMEOUT_MS };
+    const engine = new Http2Engine(handler, limits, this.#logger);
+    this.#engine = engine;
     const http1 = server.listeners('secureConnection');
     server.removeAllListeners('secureConnection');
     server.on('connection', (socket: Socket) => {
@@ -155,7 +151,7 @@ export class Listener {
       if (fault !== undefined) {
         this.#logger.debug({ client: socket.remoteAddress, fault }, 'connection refused');
         socket.destroy();
-      } else if (socket.alpnProtocol === 'h2') engine.emit('connection', socket);
+      } else if (socket.alpnProtocol === 'h2') engine.take(socket);
       else {
         this.#expectRequest(socket);
         for (const listener of http1) Reflect.apply(listener, server, [socket]);
@@ -163,34 +159,6 @@ export class Listener {
     });
     return server;
   }
-
-  #createHttp2(handler: RequestListener): ReturnType<typeof createHttp2> {
-    const engine = createHttp2({ settings: { maxConcurrentStreams: MAX_STREAMS, initialWindowSize: WINDOW_BYTES } });
-    engine.on('session', (session) => {
-      this.#sessions.add(session);
-      session.once('close', () => this.#sessions.delete(session));
-      // A session that is idle; what is under way finishes.
-      session.setTimeout(KEEP_ALIVE_TIMEOUT_MS, () => session.close());
-      session.setLocalWindowSize(WINDOW_BYTES);
-      if (this.#closed !== undefined) session.close();
-    });
-    engine.on('sessionError', (error) => this.#logger.debug({ err: error }, 'HTTP/2 session failed'));
-    engine.on('request', (request, response) => {
-      giveUpSlow(request);
-      // Node's compatibility layer: the same shape as in HTTP/1.1.
-      Reflect.apply(handler, engine, [request, response]);
-    });
-    return engine;
-  }
-}
-
-/** HTTP/1.1 has it from the server. */
-function giveUpSlow(request: Http2ServerRequest): void {
-  if (request.stream.endAfterHeaders) return;
-  const timer = setTimeout(() => {
-    if (!request.complete) request.stream.close(constants.NGHTTP2_CANCEL);
-  }, REQUEST_TIMEOUT_MS);
-  request.once('close', () => clearTimeout(timer));
 }
 
 function asksForCertificate({ clientAuth }: TlsSettings): boolean {

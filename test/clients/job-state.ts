@@ -4,7 +4,7 @@ import { samples } from '../support/metrics-text.ts';
 
 /** Where a gateway is looked at; a Gateway is one. */
 export interface Readable {
-  request(path: string): Promise<{ readonly status: number; readonly text: string }>;
+  readonly request: (path: string) => Promise<{ readonly status: number; readonly text: string }>;
 }
 
 export interface JobState {

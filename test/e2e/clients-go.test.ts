@@ -27,11 +27,10 @@ beforeEach(({ skip }) => {
 
 /** Go's own cache makes it quick from the second time on. Returns why it cannot be had here. */
 async function buildClient(): Promise<string | undefined> {
-  const go = findTool('go');
-  if (go === undefined) return 'Go is not installed';
+  if (findTool('go') === undefined) return 'Go is not installed';
   client = join(temporaryFolder(), 'client');
   const cwd = join(projectFolder, 'test/clients/go');
-  const { code, output } = await run(go, ['build', '-o', client, '.'], { cwd, timeoutMs: 280_000 });
+  const { code, output } = await run('go', ['build', '-o', client, '.'], { cwd, timeoutMs: 280_000 });
   if (code === 0) return undefined;
   if (/dial tcp|lookup|i\/o timeout|module lookup disabled|toolchain/.test(output)) {
     return 'the Go modules of test/clients/go cannot be downloaded';
@@ -48,9 +47,11 @@ interface Call {
   readonly env?: Record<string, string>;
 }
 
+const pairs = (values: Record<string, string | number>) =>
+  Object.entries(values).map(([name, value]) => `${name}=${value}`);
+
 async function attempt(action: string, call: Call = {}): Promise<Outcome> {
   const { address = `127.0.0.1:${gateway.port}`, job = 'go', gauges = {}, grouping = {}, flags = [], env = {} } = call;
-  const pairs = (values: object) => Object.entries(values).map(([name, value]) => `${name}=${value}`);
   const groupingFlags = pairs(grouping).map((pair) => `-grouping=${pair}`);
   const args = [...flags, ...groupingFlags, action, address, job, ...pairs(gauges)];
   return await run(client, args, { env: { ...process.env, ...env } });

@@ -50,7 +50,8 @@ async function buildClient(): Promise<string | undefined> {
 async function java(steps: string, address = `127.0.0.1:${gateway.port}`, flags: string[] = []): Promise<string[]> {
   const words = steps.trim().split(/\s+/);
   const args = ['-XX:TieredStopAtLevel=1', ...flags, '-cp', classPath, 'Client', address, ...words];
-  return (await runOrThrow('java', args)).trimEnd().split('\n');
+  const env = { ...process.env, LC_ALL: 'C.UTF-8' }; // or it cannot read its arguments
+  return (await runOrThrow('java', args, { env })).trimEnd().split('\n');
 }
 
 describe.each(['protobuf', 'text'])('%s', (format) => {

@@ -29,7 +29,6 @@ function registryWith(gauges: Record<string, number>): Registry {
   return registry;
 }
 
-/** Of what fails as the client tells its user. */
 const client = (
   gauges: Record<string, number> = {},
   options = {},
@@ -138,8 +137,8 @@ describe('what it pushes', () => {
   test('is refused as a whole when it is inconsistent, and that shows', async () => {
     await client({ taken: 1 }).push({ jobName: 'first' });
     const other = new Registry();
-    new Counter({ name: 'taken', help: 'Not a gauge.', registers: [other] });
-    new Gauge({ name: 'innocent', help: 'A gauge.', registers: [other] });
+    new Counter({ name: 'taken', help: 'Not a gauge.', registers: [other] }).inc();
+    new Gauge({ name: 'innocent', help: 'A gauge.', registers: [other] }).inc();
     const pusher = new Pushgateway(gateway.url, {}, other);
     await expect(pusher.push({ jobName: 'second' })).rejects.toThrow(
       /^push failed with status 400, pushed metrics are invalid or inconsistent with existing metrics: .*taken/,

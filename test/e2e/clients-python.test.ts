@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { expectJob, linesOf, NOTHING } from '../clients/job-state.ts';
 import { startSecuredGateway } from '../clients/secured-gateway.ts';
 import { eventually } from '../support/eventually.ts';
@@ -21,9 +21,9 @@ beforeEach(({ skip }) => {
 
 /** Debian's package serves Debian's Python, which need not be the first in PATH. */
 async function findInterpreter(): Promise<string | undefined> {
-  for (const python of ['/usr/bin/python3', 'python3']) {
-    const found = await run(python, ['-c', 'import prometheus_client']).catch(() => undefined);
-    if (found?.code === 0) return python;
+  for (const command of ['/usr/bin/python3', 'python3']) {
+    const found = await run(command, ['-c', 'import prometheus_client']).catch(() => undefined);
+    if (found?.code === 0) return command;
   }
   return undefined;
 }

@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
-import { sampleLines, sampleSum, sampleValue } from '../support/metrics-text.ts';
+import { sampleSum, sampleValue } from '../support/metrics-text.ts';
 import { projectFolder } from '../support/project.ts';
 import { auditPushes, countOutcomes } from '../support/push-audit.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import type { Answer } from '../support/request.ts';
 import { Watch } from '../support/watch.ts';
 
 // Two processes of each role on one Redis are one gateway: same result as `all`, replaceable one by one.
@@ -67,7 +66,7 @@ test('the same pushes give the same /metrics as `all`, and both readers the same
   await Promise.all([pushEverything((i) => fleet.ingest[i % 2 === 0 ? 0 : 1]), pushEverything(() => all)]);
   const withoutPushTimes = (text: string) => text.replaceAll(/^(push_(?:failure_)?time_seconds\S*) .*$/gm, '$1');
   const expected = withoutPushTimes(await all.scrape());
-  expect(sampleLines(expected).length).toBeGreaterThan(60);
+  expect(expected.split('\n').length).toBeGreaterThan(100);
   const [one, two] = fleet.readers;
   await eventually(async () => expect(withoutPushTimes(await one.scrape())).toBe(expected));
   await eventually(async () => expect(await two.scrape()).toBe(await one.scrape()));
@@ -100,23 +99,24 @@ test('every one restarted in turn while pushes and scrapes go on: none refused, 
   // Of its own: what is restarted here ends with this test.
   const { redis, ingest, workers, readers } = await startFleet();
   const refusals: string[] = [];
-  let moved = 0;
+  /** Why pushes had to be sent to the other node. */
+  const moved: string[] = [];
   let acknowledged = 0;
   let stop = false;
 
   /** As a load balancer: what was not answered is sent to the other one. */
   async function push(lane: number, value: number): Promise<void> {
-    const send = async (to: Gateway): Promise<Answer | undefined> =>
-      to.push(`/metrics/job/rolling/lane/${lane}`, `rolling ${value}\n`).catch(() => undefined);
-    const first = (lane + value) % 2 === 0 ? ingest : ingest.toReversed();
-    for (const to of first) {
-      const answer = await send(to as Gateway);
-      if (answer?.status === 202) {
-        acknowledged++;
-        return;
+    for (const to of (lane + value) % 2 === 0 ? ingest : ingest.toReversed()) {
+      try {
+        const answer = await to.push(`/metrics/job/rolling/lane/${lane}`, `rolling ${value}\n`);
+        if (answer.status === 202) {
+          acknowledged++;
+          return;
+        }
+        refusals.push(`${answer.status} ${answer.text}`);
+      } catch (error) {
+        moved.push(/E[A-Z]+/.exec(String(error))?.[0] ?? String(error));
       }
-      if (answer === undefined) moved++;
-      else refusals.push(`${answer.status} ${answer.text}`);
     }
     refusals.push(`push ${value} was not taken by anybody`);
   }
@@ -142,7 +142,10 @@ test('every one restarted in turn while pushes and scrapes go on: none refused, 
   stop = true;
   await Promise.all(pushing);
   expect(refusals).toEqual([]);
-  console.log(`${acknowledged} pushes acknowledged, ${moved} sent to the other node because one was not there`);
+  const reset = moved.filter((reason) => reason !== 'ECONNREFUSED');
+  console.log(`${acknowledged} pushes acknowledged; ${moved.length} found a closed port, ${reset.length} were cut off`);
+  // A connection that the kernel has taken and we have not, when the port closes. None that we have.
+  expect(reset.length, reset.join()).toBeLessThan(5);
 
   for (const reader of readers) {
     await eventually(async () => {
@@ -156,7 +159,7 @@ test('every one restarted in turn while pushes and scrapes go on: none refused, 
   expect(others).toEqual({});
   // What got no answer may have been stored nevertheless.
   expect(a + s).toBeGreaterThanOrEqual(acknowledged);
-  expect(a + s).toBeLessThanOrEqual(acknowledged + moved);
+  expect(a + s).toBeLessThanOrEqual(acknowledged + reset.length);
   await eventually(async () => expect(await readers[1].scrape()).toBe(await readers[0].scrape()));
 });
 

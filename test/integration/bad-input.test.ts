@@ -71,14 +71,16 @@ describe('content that does not fit together', () => {
 
 describe('a path that names no group', () => {
   test.for([
-    ['/metrics/job/', 400, 'job'],
-    ['/metrics/job//a/b', 400, 'empty'],
+    ['/metrics/job/', 307, 'Redirect'],
+    ['/metrics/job@base64/', 404, '404 page not found'],
+    ['/metrics/job//a/b', 301, 'Moved'],
+    ['/metrics/job/%2Fa/b', 400, 'job name is required'],
     ['/metrics/job@base64/=', 400, 'job name is required'],
     ['/metrics/job/j/a/b/c', 400, 'odd number of components'],
     ['/metrics/job/j/__a/b', 400, 'improper label name "__a"'],
     ['/metrics/job/j/0/b', 400, 'improper label name "0"'],
     ['/metrics/job/j/a@base64/a+b', 400, 'invalid base64 encoding'],
-    ['/metrics/job/j/../k', 400, '".."'],
+    ['/metrics/job/j/../k', 301, 'Moved'],
     ['/metrics/job/a%2Fb', 400, 'odd number of components'],
     ['/metrics/job/%ff', 400, 'not a valid url component'],
     ['/metrics/job/%zz', 400, 'not a valid url component'],
@@ -160,28 +162,42 @@ test('more than --push.max-inflight-bytes under way: 429, and later they are tak
 });
 
 describe('a path or a method that is none of ours', () => {
-  test.for(['/', '/nothing', '/metrics/', '/ingest/x', '/-/', '/metrics/job', '/METRICS'])(
-    'GET %s: 404',
-    async (path) => {
-      await refused(path, {}, 404, '404 page not found');
-    },
-  );
+  test.for(['/nothing', '/ingest/x', '/-/', '/metrics/job'])('GET %s: 404', async (path) => {
+    await refused(path, {}, 404, '404 page not found');
+  });
 
   test.for([
-    ['PUT', '/metrics', 'GET'],
-    ['DELETE', '/metrics', 'GET'],
-    ['GET', '/metrics/job/j', 'POST, PUT, DELETE'],
-    ['PATCH', '/metrics/job/j', 'POST, PUT, DELETE'],
-    ['OPTIONS', '/metrics/job/j', 'POST, PUT, DELETE'],
-    ['GET', '/ingest', 'POST'],
-    ['PUT', '/ingest', 'POST'],
-    ['DELETE', '/ingest', 'POST'],
-    ['POST', '/-/healthy', 'GET'],
-    ['POST', '/-/ready', 'GET'],
-    ['POST', '/telemetry', 'GET'],
+    ['PUT', '/metrics', 'GET, OPTIONS'],
+    ['DELETE', '/metrics', 'GET, OPTIONS'],
+    ['GET', '/metrics/job/j', 'POST, PUT, DELETE, OPTIONS'],
+    ['PATCH', '/metrics/job/j', 'POST, PUT, DELETE, OPTIONS'],
+    ['GET', '/ingest', 'POST, OPTIONS'],
+    ['PUT', '/ingest', 'POST, OPTIONS'],
+    ['DELETE', '/ingest', 'POST, OPTIONS'],
+    ['POST', '/-/healthy', 'GET, OPTIONS'],
+    ['POST', '/-/ready', 'GET, OPTIONS'],
+    ['POST', '/telemetry', 'GET, OPTIONS'],
   ] as const)('%s %s: 405', async ([method, path, allow]) => {
     await refused(path, { method }, 405, 'Method Not Allowed');
     expect((await gateway.request(path, { method })).headers.allow).toBe(allow);
+  });
+
+  test('OPTIONS tells the methods', async () => {
+    const answer = await gateway.request('/metrics/job/j', { method: 'OPTIONS' });
+    expect(answer).toMatchObject({ status: 200, text: '', headers: { allow: 'POST, PUT, DELETE, OPTIONS' } });
+  });
+
+  test.for([
+    ['GET', '/metrics/', 301, '/metrics'],
+    ['GET', '/METRICS?x=y', 301, '/metrics?x=y'],
+    ['GET', '//-/./healthy', 301, '/-/healthy'],
+    ['PUT', '/Metrics/Job/J/x/Y', 307, '/metrics/job/J/x/Y'],
+    ['PUT', '/metrics/job/a//b?ttl=1m', 301, '/metrics/job/a/b?ttl=1m'],
+    ['DELETE', '/metrics/job/a/..', 301, '/metrics/job'],
+    ['PUT', '/metrics/job/', 307, '/metrics/job'],
+  ] as const)('%s %s: %i to %s', async ([method, path, status, location]) => {
+    const answer = await gateway.request(path, { method, body: 'bad 1\n' });
+    expect(answer).toMatchObject({ status, headers: { location } });
   });
 
   test.for(['/metrics', '/metrics/job/j', '/-/healthy', '/telemetry'])('HEAD %s: 405', async (path) => {

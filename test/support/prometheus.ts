@@ -5,7 +5,7 @@ import { eventually } from './eventually.ts';
 import { freePort } from './ports.ts';
 import { TestProcess } from './process.ts';
 import { request } from './request.ts';
-import { run } from './run.ts';
+import { run, runOrThrow } from './run.ts';
 import { temporaryFolder } from './temporary.ts';
 import { requireTool } from './tools.ts';
 
@@ -15,6 +15,14 @@ export interface ScrapeConfig {
   readonly honor_labels?: boolean;
   readonly metrics_path?: string;
   readonly scrape_interval?: string;
+  readonly scheme?: 'https';
+  readonly tls_config?: { readonly ca_file: string };
+  readonly basic_auth?: { readonly username: string; readonly password: string };
+}
+
+export interface PrometheusOptions {
+  /** Protobuf is preferred then, and native histograms are stored. Default no. */
+  nativeHistograms?: boolean;
 }
 
 export interface InstantSample {
@@ -22,29 +30,40 @@ export interface InstantSample {
   readonly value: number;
 }
 
+export interface MetricMetadata {
+  readonly type: string;
+  readonly help: string;
+}
+
 export interface Prometheus {
   readonly url: string;
   /** An instant query; a vector, or a scalar as one sample without labels. */
   query(promql: string): Promise<InstantSample[]>;
+  /** What it has learnt of each family, by name. */
+  metadata(): Promise<Record<string, MetricMetadata[]>>;
+  log(): string;
   /** Resolves once every target of every job has been scraped without a fault. */
   waitUntilScraped(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /** A real Prometheus that scrapes every second. */
-export async function startPrometheus(scrapeConfigs: readonly ScrapeConfig[]): Promise<Prometheus> {
+export async function startPrometheus(
+  scrapeConfigs: readonly ScrapeConfig[],
+  { nativeHistograms = false }: PrometheusOptions = {},
+): Promise<Prometheus> {
   const folder = temporaryFolder();
   const file = join(folder, 'prometheus.yml');
-  writeFileSync(
-    file,
-    stringify({ global: { scrape_interval: '1s', scrape_timeout: '1s' }, scrape_configs: scrapeConfigs }),
-  );
+  const native = nativeHistograms ? await nativeHistogramSettings() : { flags: [], global: {} };
+  const global = { scrape_interval: '1s', scrape_timeout: '1s', ...native.global };
+  writeFileSync(file, stringify({ global, scrape_configs: scrapeConfigs }));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const flags = [
     `--config.file=${file}`,
     `--storage.tsdb.path=${join(folder, 'data')}`,
     `--web.listen-address=127.0.0.1:${port}`,
+    ...native.flags,
   ];
   const server = await TestProcess.start(requireTool('prometheus'), flags, { cwd: folder });
   await server.waitForHttp(`${url}/-/ready`, 30_000);
@@ -58,6 +77,8 @@ export async function startPrometheus(scrapeConfigs: readonly ScrapeConfig[]): P
   return {
     url,
     query: async (promql) => toSamples(await api<QueryData>(`query?query=${encodeURIComponent(promql)}`)),
+    metadata: async () => await api('metadata'),
+    log: () => server.log(),
     waitUntilScraped: async () => {
       await eventually(
         async () => {
@@ -73,6 +94,14 @@ export async function startPrometheus(scrapeConfigs: readonly ScrapeConfig[]): P
       await server.stop();
     },
   };
+}
+
+/** A feature flag up to 3.7, a setting since 3.8. */
+async function nativeHistogramSettings(): Promise<{ flags: string[]; global: Record<string, unknown> }> {
+  const text = await runOrThrow(requireTool('prometheus'), ['--version']);
+  const [major = 0, minor = 0] = (/version (\d+)\.(\d+)/.exec(text) ?? []).slice(1).map(Number);
+  if (major > 3 || (major === 3 && minor >= 8)) return { flags: [], global: { scrape_native_histograms: true } };
+  return { flags: ['--enable-feature=native-histograms'], global: {} };
 }
 
 /** `promtool check metrics`: the lint that Prometheus itself applies to an exposition. */

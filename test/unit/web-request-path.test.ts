@@ -1,0 +1,51 @@
+import { describe, expect, test } from 'vitest';
+import { cleanUrl, unescapedUrl } from '../../shared/http/request-path.ts';
+
+// What the official gateway redirects to.
+describe('cleanUrl', () => {
+  test.for([
+    ['/', '/'],
+    ['//', '/'],
+    ['/job/a', '/job/a'],
+    ['/job/a/', '/job/a/'],
+    ['/job/a//c', '/job/a/c'],
+    ['/job/a/b/..', '/job/a'],
+    ['/job/a/b/../', '/job/a/'],
+    ['/job/a/b/.', '/job/a/b'],
+    ['/job//', '/job/'],
+    ['/../x', '/x'],
+    ['/./', '/'],
+    ['/.x/..y/...', '/.x/..y/...'],
+    ['/job/%2E%2E/%2F', '/job/%2E%2E/%2F'],
+    ['/job//a?x=//&y=/../', '/job/a?x=//&y=/../'],
+    ['/job/a?x=//', '/job/a?x=//'],
+    ['//host/path', '/host/path'],
+  ] as const)('%s', ([url, clean]) => {
+    expect(cleanUrl(url)).toBe(clean);
+  });
+});
+
+describe('unescapedUrl', () => {
+  test.for([
+    ['/job/a', '/job/a'],
+    ['/job%40base64/Zg%3D%3D', '/job@base64/Zg=='],
+    ['/%6Aob/a%2Fb', '/job/a/b'],
+    ['/job/a%20b+c', '/job/a%20b+c'],
+    ['/job/%25%3f%23', '/job/%25%3F%23'],
+    ['/job/%c3%a9%F0%9F%98%80', '/job/%C3%A9%F0%9F%98%80'],
+    ['/job/%00%0A%22', '/job/%00%0A%22'],
+    ['/job/"', '/job/"'],
+    ['/job/a?x=%2F', '/job/a?x=%2F'],
+    ['/job/%6A?x=%2F', '/job/j?x=%2F'],
+    ['/job/%ff', '/job/%ff'],
+    ['/job/%zz%41', '/job/%zz%41'],
+    ['/job/100%', '/job/100%'],
+  ] as const)('%s', ([url, unescaped]) => {
+    expect(unescapedUrl(url)).toBe(unescaped);
+  });
+
+  test('is decoded to the same', () => {
+    const path = '/job/%25%3f%23%2e%2E%40%c3%a9%00%20"|';
+    expect(decodeURIComponent(unescapedUrl(path))).toBe(decodeURIComponent(path));
+  });
+});
