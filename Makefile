@@ -40,7 +40,8 @@ tools:
 	@.ci/install-tools redis-server
 
 test: node_modules/.package-lock.json ## Install what the tests need, and run all of them
-	@.ci/install-tools redis-server redis-cli prometheus? promtool? prometheus-pushgateway? chromium?
+	@.ci/install-tools redis-server redis-cli curl prometheus? promtool? prometheus-pushgateway? chromium? \
+		python3-prometheus-client?
 	npx vitest run $(ARGS)
 
 check: node_modules/.package-lock.json ## Types, lint, format, and the files that no compiler reads

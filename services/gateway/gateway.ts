@@ -155,7 +155,9 @@ export class Gateway {
     const missing = Object.entries(roles).flatMap(([name, role]) =>
       role === undefined || role.isReady ? [] : [`${name} is not ready`],
     );
-    return missing.length > 0 && !this.#backlog.isRedisUp ? ['Redis does not answer', ...missing] : missing;
+    // A reader goes on without it, from its snapshot.
+    const needsRedis = missing.length > 0 || this.#ingest !== undefined || this.#worker !== undefined;
+    return needsRedis && !this.#backlog.isRedisUp ? ['Redis does not answer', ...missing] : missing;
   }
 
   #announce(url: string, topology: string): void {

@@ -13,7 +13,7 @@ function isDelimitedProtobuf(contentType: string): boolean {
   if (mediaType.trim().toLowerCase() !== 'application/vnd.google.protobuf') return false;
   const values = new Map<string, string>();
   for (const parameter of parameters) {
-    const match = /^\s*([^\s=]+)=(?:"([^"]*)"|([^\s"]+))\s*$/.exec(parameter);
+    const match = /^\s*([^\s=]+)\s*=\s*(?:"([^"]*)"|([^\s"]+))\s*$/.exec(parameter);
     // A blank parameter is allowed at the end; anything else that is not `name=value` spoils the whole.
     if (match === null) {
       if (parameter.trim() === '') continue;

@@ -64,10 +64,20 @@ function boundOf(index: number, schema: number): number {
   return root(fraction, schema) * 2 ** half * 2 ** (power - half);
 }
 
+/**
+ * Prometheus has its bounds in a table (`exponentialBounds` in its model/histogram/generic.go) that is a little low in most places: one digit for
+ * each 256th of a power of two, how many units in the last place it is below the true value, plus one.
+ */
+const TOO_LOW =
+  '1111112111211111112311222222222211211121122211221122102211221122' +
+  '1111112222332132112111211112111111121011213311221222112121332222' +
+  '2121223322322122222222323233323311221121223321332233212232332232' +
+  '2243223233433343333333444455435422322333324422333243223333543344';
+
 const PRECISION = 128n;
 const roots = new Map<string, number>();
 
-/** 2^(fraction / 2^schema), correctly rounded, which Math.pow does not promise. */
+/** 2^(fraction / 2^schema), as in that table. */
 function root(fraction: number, schema: number): number {
   if (fraction === 0) return 1;
   const key = `${fraction}/${schema}`;
@@ -75,7 +85,8 @@ function root(fraction: number, schema: number): number {
   if (value === undefined) {
     let fixed = 1n << (PRECISION + BigInt(fraction));
     for (let i = 0; i < schema; i++) fixed = integerRoot(fixed << PRECISION);
-    value = Number(fixed) / 2 ** Number(PRECISION);
+    const units = Number(TOO_LOW[fraction * 2 ** (8 - schema)] ?? 1) - 1;
+    value = Number(fixed) / 2 ** Number(PRECISION) - units * Number.EPSILON;
     roots.set(key, value);
   }
   return value;

@@ -133,10 +133,15 @@ async function prepareAndMerge(context: ConsumeContext, decoded: readonly Decode
 }
 
 async function merge(context: ConsumeContext, shard: number, batch: readonly PreparedPush[]): Promise<void> {
-  const { commands, store, telemetry, signal } = context;
+  const { commands, store, telemetry, logger, signal } = context;
   const outcomes = await retrying(() => store.merge(commands, shard, batch), signal);
   const now = Date.now();
-  for (const [i, push] of batch.entries()) telemetry.settled(outcomes[i] ?? 'gone', (now - stampMs(push.stamp)) / 1000);
+  for (const [i, { entryId, stamp }] of batch.entries()) {
+    const outcome = outcomes[i] ?? 'gone';
+    telemetry.settled(outcome, (now - stampMs(stamp)) / 1000);
+    if (outcome === 'dead-lettered')
+      logger.error({ shard, entry: entryId }, 'push moved to the dead letters: its merge failed');
+  }
 }
 
 async function bury(context: ConsumeContext, delivery: Delivery, reason: string): Promise<void> {

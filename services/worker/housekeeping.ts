@@ -82,11 +82,11 @@ export class Housekeeping {
   async destroy(): Promise<void> {
     this.#abort.abort();
     const closed = new AbortController();
-    const closing = Promise.allSettled([this.#worker.close(), this.#queue.close()]).then(() => closed.abort());
+    void Promise.allSettled([this.#worker.close(), this.#queue.close()]).then(() => closed.abort());
     await sleep(CLOSE_TIMEOUT_MS, closed.signal);
     // Fails what still waits for Redis, so that it ends.
     for (const client of this.#clients) this.#context.connections.close(client);
-    await closing;
+    await sleep(CLOSE_TIMEOUT_MS, closed.signal);
   }
 
   async #schedule(): Promise<void> {

@@ -6,7 +6,7 @@ import { haveSameNames } from './group-labels.ts';
 import type { Families, Family, Labels, MetricType } from './model.ts';
 import { isLegacyLabelName, isLegacyMetricName } from './names.ts';
 import { MetricDraft } from './protobuf-metric.ts';
-import { BYTES, VARINT, WireError, WireReader } from './protobuf-reader.ts';
+import { BYTES, NotUtf8Error, VARINT, WireError, WireReader } from './protobuf-reader.ts';
 import { quote } from './quote.ts';
 
 export interface DecodeProtobufOptions {
@@ -16,8 +16,8 @@ export interface DecodeProtobufOptions {
 
 /**
  * Reads a whole body. Of families with the same name the last counts; a family without metrics is kept. Throws `exposition_invalid` for
- * what is not such a stream, and for what could not be shown: no or an invalid name, an unknown type, strings that are not UTF-8; and
- * `push_inconsistent` for a metric that is not of its family's type.
+ * what is not such a stream, and for what could not be shown: no or an invalid name, an unknown type; and `push_inconsistent` for strings
+ * that are not UTF-8, and a metric that is not of its family's type.
  */
 export function decodeProtobuf(body: Uint8Array, options: DecodeProtobufOptions = {}): Families {
   const families: Families = new Map();
@@ -34,7 +34,9 @@ export function decodeProtobuf(body: Uint8Array, options: DecodeProtobufOptions 
       if (!(error instanceof WireError)) throw error;
       const which = draft.name === '' ? '' : ` (${quote(draft.name)})`;
       const message = `protobuf parsing error in message ${String(count)}${which}: ${error.message}`;
-      throw new GatewayError('exposition_invalid', message, { cause: error });
+      // As the official gateway, which does not look at strings until it checks for consistency.
+      const code = error instanceof NotUtf8Error ? 'push_inconsistent' : 'exposition_invalid';
+      throw new GatewayError(code, message, { cause: error });
     }
   }
   return families;
@@ -53,7 +55,7 @@ class FamilyMessage {
   read(reader: WireReader): void {
     while (reader.next()) {
       if (reader.tag === 1 * 8 + BYTES) this.name = reader.string();
-      else if (reader.tag === 2 * 8 + BYTES) this.#help = reader.string();
+      else if (reader.tag === 2 * 8 + BYTES) this.#help = reader.lossyString();
       else if (reader.tag === 3 * 8 + VARINT) this.#type = reader.int32();
       else if (reader.tag === 4 * 8 + BYTES) this.#readMetric(reader);
       else if (reader.tag === 5 * 8 + BYTES) this.#unit = reader.string();
@@ -85,7 +87,8 @@ class FamilyMessage {
     for (const { labels } of this.#metrics) {
       if (!haveSameNames(labels, before)) {
         for (const [name] of labels) {
-          if (!isLegacyLabelName(name)) throw new WireError(`invalid label name ${quote(name)}`);
+          // One without any name is for checkPush.
+          if (name !== '' && !isLegacyLabelName(name)) throw new WireError(`invalid label name ${quote(name)}`);
         }
       }
       before = labels;

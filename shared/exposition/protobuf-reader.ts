@@ -31,6 +31,13 @@ const TWO_32 = 2 ** 32;
 /** The reason alone; the one who began to read knows which message it was. */
 export class WireError extends Error {}
 
+/** The message as such is sound. */
+export class NotUtf8Error extends WireError {
+  constructor() {
+    super('a string is not UTF-8');
+  }
+}
+
 /** A cursor. `next` moves to a field; then one reading method takes its value, or `skip` does. */
 export class WireReader {
   readonly #bytes: Buffer;
@@ -109,6 +116,13 @@ export class WireReader {
     return isExpected ? expected : this.#ascii.slice(start, this.#pos);
   }
 
+  /** Where it does no harm, what is not UTF-8 is replaced. */
+  lossyString(): string {
+    const start = this.#pos;
+    this.#advance(this.#readLength());
+    return this.#bytes.toString('utf8', start, this.#pos);
+  }
+
   double(): number {
     this.#advance(8);
     return this.#bytes.readDoubleLE(this.#pos - 8);
@@ -148,7 +162,7 @@ export class WireReader {
 
   #utf8(start: number): string {
     const bytes = this.#bytes.subarray(start, this.#pos);
-    if (!isUtf8(bytes)) throw new WireError('a string is not UTF-8');
+    if (!isUtf8(bytes)) throw new NotUtf8Error();
     return bytes.toString('utf8');
   }
 

@@ -12,14 +12,16 @@ import type { Logger } from '../logger.ts';
 
 /** As Go has it; unlimited in Node. */
 const MAX_STREAMS = 250;
-/** How long a client may take to answer a ping. */
-const PING_MS = 2_000;
 
 export interface Http2Limits {
   /** A session on which nothing happens for so long is ended. */
   readonly keepAliveMs: number;
   /** A request that has not arrived whole by then is given up. */
   readonly requestMs: number;
+  /** A client that is quiet for so long is asked whether it is still there. */
+  readonly quietMs: number;
+  /** How long it may take to answer. */
+  readonly pingMs: number;
 }
 
 export class Http2Engine {
@@ -44,8 +46,8 @@ export class Http2Engine {
     this.#server.once('session', (session) => {
       this.#sessions.set(session, socket);
       session.once('close', () => this.#sessions.delete(session));
-      session.setTimeout(this.#limits.keepAliveMs, () => end(session, socket));
-      if (this.#isClosing) end(session, socket);
+      this.#watch(session, socket);
+      if (this.#isClosing) this.#end(session, socket);
     });
     this.#server.emit('connection', socket);
   }
@@ -53,7 +55,7 @@ export class Http2Engine {
   /** No new requests; sessions end when those under way are answered. */
   close(): void {
     this.#isClosing = true;
-    for (const [session, socket] of this.#sessions) end(session, socket);
+    for (const [session, socket] of this.#sessions) this.#end(session, socket);
   }
 
   /** HTTP/1.1 has it from its server. */
@@ -64,21 +66,42 @@ export class Http2Engine {
     }, this.#limits.requestMs);
     request.once('close', () => clearTimeout(timer));
   }
-}
 
-/**
- * Lets the requests that are under way finish, unless there is nobody any more: of a client that goes while it sends, Node
- * now and then hears nothing, and neither close() nor destroy() of the session end it, only that of its socket
- * (https://github.com/nodejs/node/issues/55804; seen with 20.20).
- */
-function end(session: ServerHttp2Session, socket: TLSSocket): void {
-  if (session.destroyed) return;
-  const timer = setTimeout(() => socket.destroy(), PING_MS);
-  const hear = (error: Error | null): void => {
-    clearTimeout(timer);
-    if (error !== null) socket.destroy();
-  };
-  session.once('close', () => clearTimeout(timer));
-  session.ping(hear);
-  session.close();
+  /** Ends a session that is quiet for too long, or whose client is gone. */
+  #watch(session: ServerHttp2Session, socket: TLSSocket): void {
+    const { quietMs: stepMs, keepAliveMs } = this.#limits;
+    let quietMs = 0;
+    session.on('stream', () => {
+      quietMs = 0;
+    });
+    session.on('timeout', () => {
+      quietMs += stepMs;
+      if (quietMs >= keepAliveMs) return this.#end(session, socket);
+      this.#ping(session, socket);
+      session.setTimeout(stepMs);
+    });
+    session.setTimeout(stepMs);
+  }
+
+  /** Lets the requests that are under way finish, unless there is nobody who waits for them. */
+  #end(session: ServerHttp2Session, socket: TLSSocket): void {
+    this.#ping(session, socket);
+    session.close();
+  }
+
+  /**
+   * Of a client that goes while it sends, Node often hears nothing, and then neither close() nor destroy() of the session end
+   * it, only that of its socket (https://github.com/nodejs/node/issues/55804; seen with 20.20: one in ten uploads that curl
+   * gives up on a 413).
+   */
+  #ping(session: ServerHttp2Session, socket: TLSSocket): void {
+    // One that is closed already was pinged before.
+    if (session.destroyed || session.closed) return;
+    const timer = setTimeout(() => socket.destroy(), this.#limits.pingMs);
+    // Called with an error when the session ends before.
+    session.ping((error) => {
+      clearTimeout(timer);
+      if (error !== null) socket.destroy();
+    });
+  }
 }

@@ -12,7 +12,7 @@ import { createServer as createHttps } from 'node:https';
 import type { ListenOptions, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../logger.ts';
-import { Http2Engine } from './http2-engine.ts';
+import { Http2Engine, type Http2Limits } from './http2-engine.ts';
 import { clientFault, type TlsSettings } from './tls-settings.ts';
 
 /** Above what load balancers keep (60 s and more), so that they close an idle connection, not we in the face of a request. */
@@ -31,6 +31,13 @@ const options: ServerOptions = {
   keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,
   maxHeaderSize: MAX_HEADER_BYTES,
+};
+
+const http2Limits: Http2Limits = {
+  keepAliveMs: KEEP_ALIVE_TIMEOUT_MS,
+  requestMs: REQUEST_TIMEOUT_MS,
+  quietMs: 30_000,
+  pingMs: 2_000,
 };
 
 export class Listener {
@@ -135,8 +142,7 @@ export class Listener {
       },
       handler,
     );
-    const limits = { keepAliveMs: KEEP_ALIVE_TIMEOUT_MS, requestMs: REQUEST_TIMEOUT_MS };
-    const engine = new Http2Engine(handler, limits, this.#logger);
+    const engine = new Http2Engine(handler, http2Limits, this.#logger);
     this.#engine = engine;
     const http1 = server.listeners('secureConnection');
     server.removeAllListeners('secureConnection');

@@ -140,8 +140,15 @@ export class Connections {
     const disconnect = client.disconnect.bind(client);
     client.disconnect = (reconnect = false) => {
       if (client.status === 'end') return;
-      if (client.status === 'reconnecting' && !reconnect) client.connect().catch(() => undefined);
+      const isWaiting = client.status === 'reconnecting' && !reconnect;
+      if (isWaiting && client instanceof Redis) client.connect().catch(() => undefined);
       disconnect(reconnect);
+      // A Cluster that is told to disconnect ends only when its connecting fails.
+      if (isWaiting && client instanceof Cluster)
+        client.connect().then(
+          () => disconnect(),
+          () => undefined,
+        );
     };
     const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => RedisClient;
     client.duplicate = ((...args: unknown[]) => {
@@ -217,10 +224,10 @@ export class Connections {
   }
 
   #openCluster(options: ServerOptions): Cluster {
-    const { retryStrategy: _retryStrategy, enableOfflineQueue: _enableOfflineQueue, ...redisOptions } = options;
+    const { retryStrategy: _retryStrategy, enableOfflineQueue = true, ...redisOptions } = options;
     const clusterOptions: ClusterOptions & { redisOptions: typeof redisOptions } = {
       redisOptions,
-      enableOfflineQueue: true,
+      enableOfflineQueue,
       // We retry, so that a push knows that it may have been appended already.
       retryDelayOnFailover: 0,
       slotsRefreshInterval: 2_000,

@@ -63,7 +63,7 @@ export class GroupStore {
   /** Merges and acknowledges pushes of one shard, all or nothing. One outcome a push, in order. */
   async merge(client: RedisClient, shard: number, pushes: readonly PreparedPush[]): Promise<MergeOutcome[]> {
     const keys = this.#keys(shard);
-    const scriptKeys = [keys.pushes, keys.groups, keys.changes, keys.wiped];
+    const scriptKeys = [keys.pushes, keys.groups, keys.changes, keys.wiped, keys.dead];
     const keyIndex = new Map<string, number>();
     const args: ScriptArgument[] = [CONSUMER_GROUP, oldestChange(), keys.group(''), pushes.length];
     for (const push of pushes) {

@@ -1,11 +1,12 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { LATEST_SECTIONS, SECTIONS, type Case } from './cases.ts';
 import { answerDifference, Pair, RELEASES, whyNot, type PairOptions, type Release } from './pair.ts';
-import { stateDifference } from './observe.ts';
+import { listDifference, stateDifference } from './observe.ts';
+import { protobufCases, protobufNameCases } from './protobuf-cases.ts';
 
 // Each case goes to the official gateway and to ours; the answers, and what both show afterwards, have to be the same.
 
-async function run(pair: Pair, [, ...steps]: Case): Promise<void> {
+async function run(pair: Pair, [, ...steps]: Case, withProtobuf = false): Promise<void> {
   await pair.wipe();
   const differences: string[] = [];
   for (const step of steps) {
@@ -14,6 +15,7 @@ async function run(pair: Pair, [, ...steps]: Case): Promise<void> {
   }
   const state = stateDifference(...(await pair.observe()));
   if (state !== undefined) differences.push(state);
+  if (withProtobuf) differences.push(...listDifference('protobuf', ...(await pair.observeProtobuf())));
   if (differences.length > 0) expect.fail(differences.join('\n'));
 }
 
@@ -37,5 +39,14 @@ describe.for(RELEASES)('like the official gateway, %s', (release) => {
       skip(...whyNot(release));
       await run(pair(), one);
     });
+  });
+  describe('protobuf', () => {
+    test.for(release === 'latest' ? [...protobufCases, ...protobufNameCases] : protobufCases)(
+      '%s',
+      async (one, { skip }) => {
+        skip(...whyNot(release));
+        await run(pair(), one, true);
+      },
+    );
   });
 });

@@ -4,6 +4,7 @@
  */
 import type { Agent } from 'node:http';
 import { request, type Answer } from '../support/request.ts';
+import { decodeFamilies, type Message } from './protobuf.ts';
 
 export interface Observation {
   /** Sorted lines, without the gateway's metrics of itself. */
@@ -171,7 +172,7 @@ export function stateDifference(ours: Observation, official: Observation): strin
   return found.length === 0 ? undefined : found.join('\n');
 }
 
-function listDifference(what: string, ours: readonly string[], official: readonly string[]): string[] {
+export function listDifference(what: string, ours: readonly string[], official: readonly string[]): string[] {
   const less = (all: readonly string[], known: readonly string[]): string[] => {
     const left = new Map<string, number>();
     for (const line of known) left.set(line, (left.get(line) ?? 0) + 1);
@@ -185,4 +186,44 @@ function listDifference(what: string, ours: readonly string[], official: readonl
     ...less(ours, official).map((line) => `${what}: only ours: ${line}`),
     ...less(official, ours).map((line) => `${what}: only official: ${line}`),
   ];
+}
+
+const DELIMITED = 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited';
+
+/** What a scrape in protobuf shows: the families as JSON, without the gateway's own. */
+export async function observeProtobuf(url: string, agent?: Agent): Promise<string[]> {
+  const options = { headers: { accept: DELIMITED }, ...(agent === undefined ? {} : { agent }) };
+  const { status, body } = await request(url, '/metrics', options);
+  if (status !== 200) return [`/metrics answers ${status}`];
+  return decodeFamilies(body)
+    .filter(({ name }) => !OWN.test(String(name)))
+    .map((family) => {
+      const metrics = (family['metric'] ?? []) as readonly Message[];
+      const isTime = /^push_(?:failure_)?time_seconds$/.test(String(family['name']));
+      const shown = isTime ? metrics.map((metric) => ({ ...metric, gauge: timeOf(metric) })) : metrics;
+      return canonical({
+        name: family['name'],
+        help: family['help'],
+        type: family['type'] ?? ['0'],
+        metric: shown.map(withoutDefaults).toSorted(byJson),
+      });
+    })
+    .toSorted();
+}
+
+/** Absent means the same. */
+function withoutDefaults(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutDefaults);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([name, inner]): [string, unknown] => [name, withoutDefaults(inner)]);
+  return Object.fromEntries(
+    entries.filter(
+      ([, inner]) => !(Array.isArray(inner) && inner.length === 1 && [0, '0', ''].includes(inner[0] as string)),
+    ),
+  );
+}
+
+function timeOf(metric: Message): string {
+  const [gauge] = (metric['gauge'] ?? []) as readonly Message[];
+  return shownTime(Number(gauge?.['value']));
 }

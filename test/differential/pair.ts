@@ -8,7 +8,7 @@ import { rawRequest } from '../support/raw-request.ts';
 import { keepAlive, request as send } from '../support/request.ts';
 import { hold } from '../support/resources.ts';
 import { missing } from '../support/tools.ts';
-import { observe, type Observation } from './observe.ts';
+import { observe, observeProtobuf, type Observation } from './observe.ts';
 import { describeStep, type Step } from './step.ts';
 
 export type Release = 'latest' | '1.5.1';
@@ -81,6 +81,11 @@ export class Pair {
   async observe(): Promise<[ours: Observation, official: Observation]> {
     const [ours, official] = this.#agents;
     return await Promise.all([observe(this.ours.url, ours), observe(this.official.url, official)]);
+  }
+
+  async observeProtobuf(): Promise<[ours: string[], official: string[]]> {
+    const [ours, official] = this.#agents;
+    return await Promise.all([observeProtobuf(this.ours.url, ours), observeProtobuf(this.official.url, official)]);
   }
 
   /** Deletes everything on both. */

@@ -34,7 +34,7 @@ export function raw(text: string): Step {
   return { method, path, body: Buffer.alloc(0), headers: {}, raw: Buffer.from(text) };
 }
 
-export const gzip = (text: string): Buffer => gzipSync(text);
+export const gzip = (text: string | Uint8Array): Buffer => gzipSync(text);
 export const GZIP = { 'content-encoding': 'gzip' };
 export const SNAPPY = { 'content-encoding': 'snappy' };
 export const PROTOBUF = {

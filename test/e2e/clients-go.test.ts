@@ -32,7 +32,8 @@ async function buildClient(): Promise<string | undefined> {
   const cwd = join(projectFolder, 'test/clients/go');
   const { code, output } = await run('go', ['build', '-o', client, '.'], { cwd, timeoutMs: 280_000 });
   if (code === 0) return undefined;
-  if (/dial tcp|lookup|i\/o timeout|module lookup disabled|toolchain/.test(output)) {
+  if (/invalid go version|requires go >=|toolchain/.test(output)) return 'Go is too old for test/clients/go';
+  if (/dial tcp|i\/o timeout|module lookup disabled|reading http/.test(output)) {
     return 'the Go modules of test/clients/go cannot be downloaded';
   }
   throw new Error(`the client does not build: ${output}`);

@@ -32,11 +32,12 @@ async function buildClient(): Promise<string | undefined> {
   for (const tool of ['java', 'javac', 'mvn']) if (findTool(tool) === undefined) return `${tool} is not installed`;
   const folder = temporaryFolder();
   const list = join(folder, 'class-path');
-  const maven = ['-q', '-B', '-f', join(source, 'pom.xml'), 'dependency:build-classpath', `-Dmdep.outputFile=${list}`];
+  const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath';
+  const maven = ['-q', '-B', '-f', join(source, 'pom.xml'), goal, `-Dmdep.outputFile=${list}`];
   const cached = await run('mvn', ['-o', ...maven]);
   const { code, output } = cached.code === 0 ? cached : await run('mvn', maven, { timeoutMs: 300_000 });
   if (code !== 0) {
-    if (/UnresolvableModel|could not be resolved|PluginResolution|Could not (transfer|find)/.test(output)) {
+    if (/could not be resolved|Could not (transfer|find|resolve)/.test(output)) {
       return 'the Java packages of test/clients/java cannot be downloaded';
     }
     throw new Error(`cannot get the class path: ${output}`);

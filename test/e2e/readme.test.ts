@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { linesOf } from '../clients/job-state.ts';
@@ -8,6 +8,7 @@ import { sampleValue } from '../support/metrics-text.ts';
 import { freePort } from '../support/ports.ts';
 import { projectFolder } from '../support/project.ts';
 import { run, type Outcome } from '../support/run.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 // What the documents tell to type works: every line with curl, and what stands in examples/.
 
@@ -36,11 +37,13 @@ function curlCommands(markdown: string): string[] {
     .map((text) => text.replace(/^\$ /, ''));
 }
 
-/** Runs it with our gateway in place of the one it names, and curl failing when it is refused. */
+/** Runs it with our gateway in place of the one it names, and curl failing when it is refused; what it writes is left behind. */
 async function sh(command: string): Promise<Outcome> {
+  const cwd = temporaryFolder();
+  symlinkSync(join(projectFolder, 'examples'), join(cwd, 'examples'));
   const here = command.replaceAll(/\bhttp:\/\/[\w.-]+:(9753|9091)\b/g, gateway.url);
-  const strict = `curl() { command curl --fail-with-body -sS --max-time 30 "$@"; }\n`;
-  return await run('sh', ['-euc', strict + here], { cwd: projectFolder });
+  const strict = `curl() { command curl --fail-with-body -sS --max-time 60 "$@"; }\n`;
+  return await run('sh', ['-euc', strict + here], { cwd });
 }
 
 test('the README has such lines', () => {
@@ -51,6 +54,10 @@ describe.each(documents)('$path', ({ commands }) => {
   test.for(commands)('%s', async (command, { skip }) => {
     skip(/https:|unix:|--unix-socket/.test(command), 'it asks a gateway that is set up otherwise');
     expect(await sh(command)).toMatchObject({ code: 0 });
+    if (command.includes('/-/quit')) {
+      await gateway.process.waitForExit();
+      await gateway.restart();
+    }
   });
 });
 
@@ -65,34 +72,41 @@ test('the README pushes what it says it pushes, and deletes it', async () => {
   await eventually(async () => expect(await linesOf(gateway, 'backup')).toEqual([]));
 });
 
+async function make(target: string): Promise<Outcome> {
+  return await run('make', ['-s', target, `PORT=${gateway.port}`], { cwd: projectFolder });
+}
+
 test('make ingest, make metrics', async () => {
-  const make = async (target: string) =>
-    await run('make', ['-s', target, `PORT=${gateway.port}`], { cwd: projectFolder });
   expect(await make('ingest')).toMatchObject({ code: 0 });
   const example = readFileSync(join(projectFolder, 'examples/data.txt'), 'utf8');
   const line = /^checkout_duration_seconds_count.*$/m.exec(example)?.[0] ?? 'no such line';
   await eventually(async () => expect((await make('metrics')).stdout).toContain(line));
 });
 
+async function reported(name: string): Promise<number | undefined> {
+  return sampleValue(await gateway.scrape(), name, { job: 'nightly' });
+}
+
 describe('examples/push.sh', () => {
-  const push = async (command: string, url = gateway.url) =>
-    await run('sh', [join(projectFolder, 'examples/push.sh'), 'nightly', 'sh', '-c', command], {
-      env: { ...process.env, PUSHGATEWAY_URL: url, PUSHGATEWAY_TTL: '1h' },
-    });
-  const value = async (name: string) => sampleValue(await gateway.scrape(), name, { job: 'nightly' });
+  const script = join(projectFolder, 'examples/push.sh');
+
+  async function nightly(command: string, url = gateway.url): Promise<Outcome> {
+    const env = { ...process.env, PUSHGATEWAY_URL: url, PUSHGATEWAY_TTL: '1h' };
+    return await run('sh', [script, 'nightly', 'sh', '-c', command], { env });
+  }
 
   test('reports how a job went, and ends as it did', async () => {
-    expect(await push('echo done')).toMatchObject({ code: 0, output: 'done\n' });
-    await eventually(async () => expect(await value('job_exit_status')).toBe(0));
-    const success = await value('job_last_success_timestamp_seconds');
+    expect(await nightly('echo done')).toMatchObject({ code: 0, output: 'done\n' });
+    await eventually(async () => expect(await reported('job_exit_status')).toBe(0));
+    const success = await reported('job_last_success_timestamp_seconds');
     expect(success).toBeGreaterThan(Date.now() / 1000 - 60);
-    expect(await push('exit 3')).toMatchObject({ code: 3, output: '' });
-    await eventually(async () => expect(await value('job_exit_status')).toBe(3));
-    expect(await value('job_last_success_timestamp_seconds')).toBe(success);
+    expect(await nightly('exit 3')).toMatchObject({ code: 3, output: '' });
+    await eventually(async () => expect(await reported('job_exit_status')).toBe(3));
+    expect(await reported('job_last_success_timestamp_seconds')).toBe(success);
   });
 
   test('lets the job be when the gateway is away', async () => {
-    const { code, output } = await push('exit 0', `http://127.0.0.1:${await freePort()}`);
+    const { code, output } = await nightly('exit 0', `http://127.0.0.1:${await freePort()}`);
     expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('push.sh: could not report to') });
   });
 });

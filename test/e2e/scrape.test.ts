@@ -1,5 +1,5 @@
 import { gunzipSync } from 'node:zlib';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Family, HistogramMetric, NativeBuckets } from '../../shared/exposition/model.ts';
 import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
 import { startSecuredGateway, type SecuredGateway } from '../clients/secured-gateway.ts';
@@ -8,6 +8,7 @@ import { startGateway, type Gateway } from '../support/gateway.ts';
 import { samples } from '../support/metrics-text.ts';
 import { startPrometheus, type Prometheus } from '../support/prometheus.ts';
 import { applied } from '../support/request.ts';
+import { findTool, missing } from '../support/tools.ts';
 import { ask } from '../support/web.ts';
 
 // What a real Prometheus makes of our scrapes, as text and as protobuf: everything, and nothing else.
@@ -65,6 +66,7 @@ const FLOATS = native('floats_seconds', {
 
 let gateway: Gateway;
 let secured: SecuredGateway;
+let scrapers: [asText: Prometheus, asProtobuf: Prometheus];
 
 beforeAll(async () => {
   gateway = await startGateway();
@@ -80,6 +82,8 @@ beforeAll(async () => {
   await push('/metrics/job/native/instance/n', histograms, { 'content-type': PROTOBUF });
   // One that failed: its push time is 0.
   expect(await gateway.push('/metrics/job/failed', '# TYPE rows counter\nrows 1\n')).toMatchObject({ status: 400 });
+  // Both at once: it is five seconds before a Prometheus first scrapes.
+  if (findTool('prometheus') !== undefined) scrapers = await Promise.all([startScraping(false), startScraping(true)]);
 });
 
 /** Name and labels as Prometheus has them: without empty ones, and with bounds that protobuf scrapes make "1.0". */
@@ -89,31 +93,37 @@ function seriesOf(labels: Readonly<Record<string, string>>, name = labels['__nam
   return JSON.stringify([name, ...texts.toSorted()]);
 }
 
+async function startScraping(nativeHistograms: boolean): Promise<Prometheus> {
+  const target = [`127.0.0.1:${gateway.port}`];
+  const { user: username, password, certificateFile: ca_file, address } = secured;
+  const prometheus = await startPrometheus(
+    [
+      { job_name: 'pushed', honor_labels: true, static_configs: [{ targets: target }] },
+      { job_name: 'own', metrics_path: '/telemetry', static_configs: [{ targets: target }] },
+      {
+        job_name: 'secured',
+        scheme: 'https',
+        honor_labels: true,
+        tls_config: { ca_file },
+        basic_auth: { username, password },
+        static_configs: [{ targets: [address] }],
+      },
+    ],
+    { nativeHistograms },
+  );
+  await prometheus.waitUntilScraped();
+  return prometheus;
+}
+
 describe.each([
   ['text', false],
   ['protobuf, for native histograms', true],
-])('Prometheus that asks for %s', (_, nativeHistograms) => {
+] as const)('Prometheus that asks for %s', (_, nativeHistograms) => {
   let prometheus: Prometheus;
 
-  beforeAll(async () => {
-    const target = [`127.0.0.1:${gateway.port}`];
-    const { user: username, password, certificateFile: ca_file, address } = secured;
-    prometheus = await startPrometheus(
-      [
-        { job_name: 'pushed', honor_labels: true, static_configs: [{ targets: target }] },
-        { job_name: 'own', metrics_path: '/telemetry', static_configs: [{ targets: target }] },
-        {
-          job_name: 'secured',
-          scheme: 'https',
-          honor_labels: true,
-          tls_config: { ca_file },
-          basic_auth: { username, password },
-          static_configs: [{ targets: [address] }],
-        },
-      ],
-      { nativeHistograms },
-    );
-    await prometheus.waitUntilScraped();
+  beforeEach(({ skip }) => {
+    skip(...missing('prometheus'));
+    prometheus = scrapers[nativeHistograms ? 1 : 0];
   });
 
   const values = async (promql: string): Promise<number[]> =>

@@ -20,7 +20,7 @@ let redis: Redis;
 let keys: ShardKeys;
 let store: GroupStore;
 let consumer: PushConsumer;
-let count = 0;
+let serial = 0;
 
 beforeAll(async () => {
   server = await startRedis({ args: ['--appendonly', 'no'] });
@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  const keyspace = makeKeyspace(`scripts${count++}`, 1);
+  const keyspace = makeKeyspace(`scripts${serial++}`, 1);
   [keys] = keyspace.shards as [ShardKeys];
   store = new GroupStore(keyspace);
   consumer = new PushConsumer(keyspace, 'me');
@@ -49,7 +49,7 @@ interface PushOptions {
 
 /** Returns its stream ID. */
 async function append(verb: Verb, options: PushOptions = {}): Promise<string> {
-  const { id = `push.${count++}`, job = 'j', body = '', leftMs = HOUR_MS, since = '' } = options;
+  const { id = `push.${serial++}`, job = 'j', body = '', leftMs = HOUR_MS, since = '' } = options;
   const push: Push = {
     id,
     verb,
@@ -93,6 +93,43 @@ async function told(): Promise<string[]> {
   const entries = (await redis.xrange(keys.changes, '-', '+')) as [string, string[]][];
   return entries.map(([, fields]) => fields.join(' ').trim());
 }
+
+/** Names of the consumers. */
+async function consumers(): Promise<unknown[]> {
+  return ((await redis.xinfo('CONSUMERS', keys.pushes, CONSUMER_GROUP)) as unknown[][]).map(([, name]) => name);
+}
+
+/** All samples of the group. */
+const content = async (): Promise<string> => {
+  const [record] = await store.load(redis, 0, [groupId()]);
+  return [...(record?.families.values() ?? [])].map(({ text }) => text.toString()).join('');
+};
+
+/** A push, DELETEs, and the push once more. */
+const appendTwice = async (
+  between = 1,
+): Promise<{ first: PreparedPush; others: PreparedPush[]; second: PreparedPush }> => {
+  await append('PUT', { id: 'twice', body: 'a 1\n' });
+  for (let i = 0; i < between; i++) await append('DELETE');
+  await append('PUT', { id: 'twice', body: 'a 1\n', since: '0-0' });
+  const all = await deliver();
+  return { first: all[0] as PreparedPush, others: all.slice(1, -1), second: all.at(-1) as PreparedPush };
+};
+
+describe('merge', () => {
+  test('a push whose merge fails goes to the dead letters, its neighbours are merged', async () => {
+    await redis.set(keys.group(groupId('broken')), 'not a hash');
+    await append('PUT', { body: 'a 1\n' });
+    await append('PUT', { id: 'bad', job: 'broken', body: 'a 2\n' });
+    await append('POST', { body: 'b 3\n' });
+    expect(await store.merge(redis, 0, await deliver())).toEqual(['applied', 'dead-lettered', 'applied']);
+    expect(await content()).toMatch(/a\{.*\} 1\nb\{.*\} 3/);
+    const [letter] = (await redis.xrange(keys.dead, '-', '+')) as [string, string[]][];
+    expect(letter?.[1].join(' ')).toMatch(/ id bad .* body a 2\n .* reason .*WRONGTYPE/s);
+    expect(await redis.xlen(keys.pushes)).toBe(0);
+    expect((await told()).join()).toContain('bad:x');
+  });
+});
 
 describe('sweep', () => {
   test.for<[what: string, verb: Verb, leftMs: number, pending: 'nothing' | 'older' | 'newer', left: typeof BOTH]>([
@@ -194,10 +231,6 @@ describe('bury', () => {
 });
 
 describe('drop-consumer', () => {
-  async function consumers(): Promise<unknown[]> {
-    return ((await redis.xinfo('CONSUMERS', keys.pushes, CONSUMER_GROUP)) as unknown[][]).map(([, name]) => name);
-  }
-
   test.for<[what: string, name: string, pending: number, idleMs: number, isDropped: boolean]>([
     ['idle for long enough', 'old', 0, 0, true],
     ['not idle for long enough', 'old', 0, HOUR_MS, false],
@@ -215,24 +248,9 @@ describe('drop-consumer', () => {
 });
 
 describe('merge', () => {
-  const content = async (): Promise<string> => {
-    const [record] = await store.load(redis, 0, [groupId()]);
-    return [...(record?.families.values() ?? [])].map(({ text }) => text.toString()).join('');
-  };
-
   describe('a push that was appended twice, and a DELETE between', () => {
-    const arrange = async (
-      between = 1,
-    ): Promise<{ first: PreparedPush; others: PreparedPush[]; second: PreparedPush }> => {
-      await append('PUT', { id: 'twice', body: 'a 1\n' });
-      for (let i = 0; i < between; i++) await append('DELETE');
-      await append('PUT', { id: 'twice', body: 'a 1\n', since: '0-0' });
-      const all = await deliver();
-      return { first: all[0] as PreparedPush, others: all.slice(1, -1), second: all.at(-1) as PreparedPush };
-    };
-
     test('the first one counts', async () => {
-      const { first, others, second } = await arrange();
+      const { first, others, second } = await appendTwice();
       expect(await store.merge(redis, 0, [first])).toEqual(['applied']);
       await store.merge(redis, 0, others);
       expect(await store.merge(redis, 0, [second])).toEqual(['duplicate']);
@@ -241,7 +259,7 @@ describe('merge', () => {
     });
 
     test.for([1, 250])('and so it does when the second is merged first, %d pending between', async (between) => {
-      const { first, others, second } = await arrange(between);
+      const { first, others, second } = await appendTwice(between);
       expect(await store.merge(redis, 0, [second])).toEqual(['duplicate']);
       expect(await told(), 'not settled yet').toEqual([]);
       await store.merge(redis, 0, others);
@@ -251,20 +269,20 @@ describe('merge', () => {
     });
 
     test('in one batch, the wrong way round', async () => {
-      const { first, others, second } = await arrange();
+      const { first, others, second } = await appendTwice();
       expect(await store.merge(redis, 0, [second, ...others, first])).toEqual(['duplicate', 'applied', 'applied']);
       expect(await content()).toBe('');
     });
 
     test('the first went to the dead letters', async () => {
-      const { first, second } = await arrange();
+      const { first, second } = await appendTwice();
       await store.bury(redis, 0, first.entryId, 'poison', 6);
       expect(await store.merge(redis, 0, [second])).toEqual(['duplicate']);
       expect(await content()).toBe('');
     });
 
     test('the first never arrived', async () => {
-      const { first, second } = await arrange();
+      const { first, second } = await appendTwice();
       await redis.xack(keys.pushes, CONSUMER_GROUP, first.entryId);
       await redis.xdel(keys.pushes, first.entryId);
       expect(await store.merge(redis, 0, [second])).toEqual(['applied']);

@@ -17,9 +17,10 @@ interface Topology {
 }
 
 const topologies: Record<string, () => Promise<Topology>> = {
-  'a server with a password and a database': async () => {
-    const redis = await startRedis({ args: ['--requirepass', 'secret'] });
-    return { endpoint: redis.endpoint, args: ['--redis.password=secret', '--redis.db=3'] };
+  'a server with users and databases': async () => {
+    const redis = await startRedis();
+    await redis.cli('ACL', 'SETUSER', 'gateway', 'on', '>secret', '~*', '&*', '+@all');
+    return { endpoint: redis.endpoint, args: ['--redis.username=gateway', '--redis.password=secret', '--redis.db=3'] };
   },
   'a unix socket': async () => ({ endpoint: (await startRedisOnSocket()).endpoint, args: [] }),
   Sentinel: async () => {

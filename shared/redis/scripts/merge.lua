@@ -4,7 +4,8 @@
 -- push that wrote it; the group's floor is the stamp of the newest PUT or DELETE: families below it are gone. So order and repetition do no harm: two workers, a redelivery
 -- and a claim end in the same state. A push whose acknowledgement is not ours (another worker was first) is skipped.
 --
--- XACK and XDEL come first: they free memory, and once a script has written, Redis lets it write on when memory is full.
+-- XACK comes first: once a script has written, Redis lets it write on when memory is full. It has no way back either, so a
+-- push whose merge fails (somebody put another type of key in a group's place) goes to the dead letters.
 --
 -- Nothing is physically forgotten (expiry, tombstone) while a push is still pending in the log that is older than the
 -- newest one the group has seen: it could bring back what a newer one had removed. `oldest` decides that.
@@ -12,7 +13,7 @@
 -- One thing does depend on the order: a group that has expired starts a new life without its old failure, and whether it has
 -- expired is judged by what was merged until then.
 --
--- KEYS[1] pushes   KEYS[2] groups (index)   KEYS[3] changes   KEYS[4] wiped   KEYS[5..] the groups' hashes
+-- KEYS[1] pushes   KEYS[2] groups (index)   KEYS[3] changes   KEYS[4] wiped   KEYS[5] dead   KEYS[6..] the groups' hashes
 -- ARGV[1] consumer group
 -- ARGV[2] oldest change to keep: a stream ID for MINID
 -- ARGV[3] what a group's key is before its ID, for WIPE
@@ -316,7 +317,6 @@ for i = 1, tonumber(ARGV[4]) do
   batch[i] = push
   if redis.call('XACK', pushes, ARGV[1], push.entry) == 1 then
     push.ours = true
-    redis.call('XDEL', pushes, push.entry)
     if push.since ~= '' and (not oldest_since or push.since < oldest_since) then oldest_since = push.since end
   end
 end
@@ -331,8 +331,47 @@ end
 -- In the order of the log: the oldest that is left is the next one then.
 table.sort(batch, function(a, b) return a.stamp < b.stamp end)
 
+local changed, is_changed = {}, {}
+local function note_change(id)
+  if is_changed[id] then return end
+  is_changed[id] = true
+  changed[#changed + 1] = id
+end
+
+-- Returns the outcome.
+local function apply(push)
+  local outcome = 's'
+  for _, op in ipairs(push.ops) do
+    -- Also when it fails half way.
+    note_change(op.id)
+    if push.stamp > wiped then
+      if op.verb == 'WIPE' then
+        for _, id in ipairs(wipe(push.stamp)) do note_change(id) end
+        outcome = 'a'
+      elseif merge(op, push.stamp) == 'a' then
+        outcome = 'a'
+      end
+    end
+  end
+  return outcome
+end
+
+-- Returns the outcome.
+local function bury(push, reason)
+  local entry = redis.call('XRANGE', pushes, push.entry, push.entry)[1]
+  if entry then
+    local fields = entry[2]
+    local n = #fields
+    fields[n + 1], fields[n + 2] = 'entry', push.entry
+    fields[n + 3], fields[n + 4] = 'reason', reason
+    fields[n + 5], fields[n + 6] = 'deliveries', '1'
+    redis.call('XADD', KEYS[5], '*', unpack(fields))
+  end
+  return 'x'
+end
+
 local seen = oldest_since and applied_since(oldest_since) or {}
-local outcomes, told, changed, is_changed = {}, {}, {}, {}
+local outcomes, told = {}, {}
 for i, push in ipairs(batch) do
   local outcome = 'n'
   if push.ours then
@@ -341,25 +380,11 @@ for i, push in ipairs(batch) do
     if push.since ~= '' and (seen[push.id] or is_pending_before(push)) then
       outcome = 'd'
     else
-      outcome = 's'
-      for _, op in ipairs(push.ops) do
-        local ids = { op.id }
-        if push.stamp > wiped then
-          if op.verb == 'WIPE' then
-            ids, outcome = wipe(push.stamp), 'a'
-          elseif merge(op, push.stamp) == 'a' then
-            outcome = 'a'
-          end
-        end
-        for _, id in ipairs(ids) do
-          if not is_changed[id] then
-            is_changed[id] = true
-            changed[#changed + 1] = id
-          end
-        end
-      end
+      local ok, result = pcall(apply, push)
+      outcome = ok and result or bury(push, type(result) == 'table' and result.err or tostring(result))
       seen[push.id] = true
     end
+    redis.call('XDEL', pushes, push.entry)
     -- A push whose first append is still to come is not settled yet.
     if outcome ~= 'd' or seen[push.id] then told[#told + 1] = push.id .. ':' .. outcome end
   end

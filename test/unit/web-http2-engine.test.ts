@@ -1,0 +1,102 @@
+/** Sessions that end by themselves: with short limits, on a TLS server of our own. */
+import { once } from 'node:events';
+import type { RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createServer, type TLSSocket } from 'node:tls';
+import { expect, test } from 'vitest';
+import { Http2Engine, type Http2Limits } from '../../shared/http/http2-engine.ts';
+import { createLogger } from '../../shared/logger.ts';
+import { makeCertificate } from '../support/certificates.ts';
+import { hold } from '../support/resources.ts';
+import { askHttp2, handshake, openHttp2 } from '../support/web.ts';
+
+const never = 60_000;
+const { cert, key } = makeCertificate('server');
+
+async function start(handler: RequestListener, limits: Partial<Http2Limits>) {
+  const logger = createLogger({ level: 'error', format: 'logfmt' });
+  const all = { keepAliveMs: never, requestMs: never, quietMs: never, pingMs: never, ...limits };
+  const engine = new Http2Engine(handler, all, logger);
+  const sockets = new Set<TLSSocket>();
+  const server = createServer({ cert, key, ALPNProtocols: ['h2'] }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    engine.take(socket);
+  });
+  hold('a TLS server', async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await once(server, 'close');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { engine, port: (server.address() as AddressInfo).port };
+}
+
+const ok: RequestListener = (_request, response) => void response.end('ok');
+
+async function took(event: Promise<unknown>): Promise<number> {
+  const startedMs = performance.now();
+  await event;
+  return performance.now() - startedMs;
+}
+
+test('one that is quiet ends, one that is asked now and then stays', async () => {
+  const { port } = await start(ok, { keepAliveMs: 300, quietMs: 100, pingMs: 100 });
+  const busy = await openHttp2(port);
+  const quiet = await openHttp2(port);
+  const asking = setInterval(() => void askHttp2(busy, '/').catch(() => undefined), 50);
+  expect(await took(once(quiet, 'close'))).toBeGreaterThan(250);
+  expect(busy.closed).toBe(false);
+  clearInterval(asking);
+  await once(busy, 'close');
+});
+
+test('a request that takes longer finishes', async () => {
+  const slow: RequestListener = (_request, response) => void setTimeout(() => response.end('late'), 500);
+  const { port } = await start(slow, { keepAliveMs: 100, quietMs: 50, pingMs: 100 });
+  const session = await openHttp2(port);
+  expect(await askHttp2(session, '/')).toMatchObject({ status: 200, text: 'late' });
+  await once(session, 'close');
+});
+
+test('a client that is there no more is cut off', async () => {
+  const { port } = await start(ok, { quietMs: 100, pingMs: 100 });
+  // Shakes hands, and answers nothing: as one looks of which Node does not notice that it is gone.
+  const socket = await handshake(port, { ALPNProtocols: ['h2'] });
+  socket.on('error', () => {});
+  socket.resume();
+  socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
+  expect(await took(once(socket, 'close'))).toBeLessThan(2_000);
+});
+
+test('closing: one that is there no more does not hold it up, one that is finishes', async () => {
+  let answer = (): void => {};
+  const slow: RequestListener = (_request, response) => void (answer = () => response.end('late'));
+  const { engine, port } = await start(slow, { pingMs: 100 });
+  const gone = await handshake(port, { ALPNProtocols: ['h2'] });
+  gone.on('error', () => {});
+  gone.resume();
+  gone.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
+  const session = await openHttp2(port);
+  const asked = askHttp2(session, '/');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  engine.close();
+  engine.close();
+  await once(gone, 'close');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(session.destroyed).toBe(false);
+  answer();
+  expect(await asked).toMatchObject({ text: 'late' });
+  await once(session, 'close');
+});
+
+test('a body that never ends is given up', async () => {
+  const { port } = await start((request) => void request.resume(), { requestMs: 100 });
+  const session = await openHttp2(port);
+  const stream = session.request({ ':method': 'POST', ':path': '/' });
+  stream.on('error', () => {});
+  stream.write('a part');
+  expect(await took(once(stream, 'close'))).toBeLessThan(2_000);
+  expect(stream.rstCode).toBe(8);
+});
