@@ -9,6 +9,7 @@
 import type { FastifyInstance } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
+import { PUSH_PATH } from '../../shared/grouping/group.ts';
 import { serveLifecycle } from '../../shared/http/lifecycle-api.ts';
 import { serveProfiles } from '../../shared/http/profile-api.ts';
 import { instrument } from '../../shared/http/self-metrics.ts';
@@ -167,7 +168,7 @@ export class Gateway {
       redis: redis.embedded ? `embedded in ${this.#config.dataDir}` : topology,
     };
     if (this.#ingest !== undefined)
-      Object.assign(fields, { push: `${url}${paths.metrics}/job/JOB`, ingest: `${url}${paths.ingest}` });
+      Object.assign(fields, { push: `${url}${PUSH_PATH}/job/JOB`, ingest: `${url}${paths.ingest}` });
     if (this.#reader !== undefined) fields['scrape'] = `${url}${paths.metrics}`;
     this.#logger.info({ ...fields, telemetry: `${url}${paths.telemetry}` }, 'ready');
   }

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
 import { asError } from '../../shared/errors.ts';
+import { PUSH_PATH } from '../../shared/grouping/group.ts';
 import { leaveBody } from '../../shared/http/leave-body.ts';
 import { InflightBytes } from '../../shared/http/read-body.ts';
 import { API_PATH } from '../../shared/http/status-api.ts';
@@ -76,9 +77,9 @@ export class IngestService implements Service {
   }
 
   register(app: FastifyInstance): void {
-    const { metrics, ingest } = this.#config.paths;
+    const { ingest } = this.#config.paths;
     // Wildcards, because the labels are read from the path as a whole.
-    for (const start of [`${metrics}/job/`, `${metrics}/job@base64/`]) {
+    for (const start of [`${PUSH_PATH}/job/`, `${PUSH_PATH}/job@base64/`]) {
       for (const method of ['PUT', 'POST', 'DELETE'] as const) {
         app.route({
           method,
@@ -90,7 +91,7 @@ export class IngestService implements Service {
             return await this.#answer(
               request,
               reply,
-              async () => await acceptGroupPush(this.#accept, request, method, path.slice(metrics.length)),
+              async () => await acceptGroupPush(this.#accept, request, method, path.slice(PUSH_PATH.length)),
             );
           },
         });

@@ -125,7 +125,7 @@ function facts(group: SnapshotGroup, nowMs: number): Content {
 }
 
 function emptyGateway({ config }: PageContext, origin: string): Markup {
-  const url = `${origin}${config.web.externalPrefix}${config.paths.metrics}/job/some_job`;
+  const url = `${origin}${config.web.externalPrefix}${PUSH_PATH}/job/some_job`;
   return markup`<div class="empty"><p><strong>Nothing has been pushed yet</strong>, or all of it has expired.</p>
 <p>To push a first metric:</p>
 <pre><code>echo "some_metric 3.14" | curl --data-binary @- ${url}</code></pre></div>`;

@@ -40,8 +40,7 @@ export function groupLink(config: Config, { id }: SnapshotGroup): string {
 
 /** Where the group is pushed to and deleted, as a client outside sees it. */
 export function pushPath(config: Config, group: Pick<SnapshotGroup, 'labels' | 'record'>): string {
-  const path = pathOf({ kind: group.record.kind, labels: group.labels });
-  return config.web.externalPrefix + config.paths.metrics + path.slice('/metrics'.length);
+  return config.web.externalPrefix + pathOf({ kind: group.record.kind, labels: group.labels });
 }
 
 /** Not for a series of /ingest, which has no path; nor in a list when the path would fill it. */

@@ -118,9 +118,9 @@ export class WireReader {
 
   /** Where it does no harm, what is not UTF-8 is replaced. */
   lossyString(): string {
-    const start = this.#pos;
-    this.#advance(this.#readLength());
-    return this.#bytes.toString('utf8', start, this.#pos);
+    const length = this.#readLength();
+    this.#advance(length);
+    return this.#bytes.toString('utf8', this.#pos - length, this.#pos);
   }
 
   double(): number {

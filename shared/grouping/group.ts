@@ -33,6 +33,9 @@ export function shardOf(id: string, shards: number): number {
   return Buffer.from(id.slice(0, 8), 'base64url').readUInt32BE(0) % shards;
 }
 
+/** What the paths of groups begin with, wherever scrapes are served: it is written into clients. */
+export const PUSH_PATH = '/metrics';
+
 /** The path that means this group, for the page and for logs. An ingest group has none, and is shown as a selector. */
 export function pathOf(group: Pick<Group, 'kind' | 'labels'>): string {
   if (group.kind === 'ingest') {
@@ -40,7 +43,7 @@ export function pathOf(group: Pick<Group, 'kind' | 'labels'>): string {
   }
   const job = group.labels.find(([name]) => name === 'job')?.[1] ?? '';
   const others = group.labels.filter(([name]) => name !== 'job');
-  return `/metrics${segments('job', job)}${others.map(([name, value]) => segments(escapeName(name), value)).join('')}`;
+  return `${PUSH_PATH}${segments('job', job)}${others.map(([name, value]) => segments(escapeName(name), value)).join('')}`;
 }
 
 /** As plain text where that works: not for what would be split, cleaned away, or empty. */

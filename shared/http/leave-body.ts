@@ -7,7 +7,7 @@ const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
 const LINGER_MS = 5_000;
 
 /**
- * To be called when the answer is sent. The rest is read and thrown away, because many a client reads the answer only when
+ * To be called before the answer is sent. The rest is read and thrown away, because many a client reads the answer only when
  * it has sent everything: one that we close on loses it to a broken pipe (HTTP/1.1), one whose stream we stop reading waits
  * for ever (HTTP/2).
  */
@@ -15,14 +15,31 @@ export function leaveBody(request: IncomingMessage): void {
   // HTTP/2 calls an aborted request complete.
   if (request.complete) return;
   let discarded = 0;
-  const timer = setTimeout(() => cutOff(request), LINGER_MS);
+  const timer = setTimeout(() => cutOff(request), LINGER_MS).unref();
   request.on('data', (chunk: Buffer) => {
     discarded += chunk.length;
     timer.refresh();
     if (discarded > MAX_DISCARDED_BYTES) cutOff(request);
   });
   for (const end of ['end', 'close']) request.once(end, () => clearTimeout(timer));
+  if (request.httpVersionMajor < 2) closeAfter(request);
   request.resume();
+}
+
+/** A client that wants the connection closed has it closed in our direction with the answer, in the other after its body. */
+function closeAfter(request: IncomingMessage): void {
+  const { socket } = request;
+  // What Node calls with the answer sent.
+  const destroySoon = socket.destroySoon.bind(socket);
+  let isAnswered = false;
+  socket.destroySoon = () => {
+    isAnswered = true;
+    socket.end();
+  };
+  request.once('end', () => {
+    socket.destroySoon = destroySoon;
+    if (isAnswered) destroySoon();
+  });
 }
 
 function cutOff(request: IncomingMessage): void {

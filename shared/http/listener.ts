@@ -27,6 +27,8 @@ const SWEEP_MS = 50;
 /** How long, once closing, a client that has connected may take to send its request. */
 const LAST_CALL_MS = 500;
 
+const NOT_HTTP = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
+
 const options: ServerOptions = {
   keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,
@@ -150,6 +152,10 @@ export class Listener {
       const client = clientOf(socket);
       this.#handshaking.set(client, socket);
       socket.once('close', () => this.#handshaking.delete(client));
+    });
+    server.prependListener('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      // In plain text, as Go does it, before Node closes.
+      if (error.code === 'ERR_SSL_HTTP_REQUEST') this.#handshaking.get(clientOf(socket))?.write(NOT_HTTP);
     });
     server.on('secureConnection', (socket: TLSSocket) => {
       this.#handshaking.delete(clientOf(socket));

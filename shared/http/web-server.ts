@@ -88,7 +88,7 @@ export class WebServer implements WebSettingsListener {
       urls.push(urlOf(listener, place, settings.tls !== undefined));
     }
     const tls = settings.tls === undefined ? 'off' : settings.http2 ? 'on, with HTTP/2' : 'on';
-    this.#logger.info({ urls, tls, users: settings.users.size }, 'listening');
+    for (const url of urls) this.#logger.info({ url, tls, users: settings.users.size }, 'listening');
     if (!this.#isClosing) this.#source.watch(this);
     return urls[0] ?? '';
   }

@@ -68,7 +68,7 @@ const paths: readonly Case[] = [
   ['names that are reserved', put(`${J}/__x/1`, A), put(`${J}/__name__/1`, A), put(`${J}/__/1`, A), del(`${J}/__x/1`)],
   ['a name that is reserved, with a good one', put(`${J}/x/1/__y/2`, A)],
   ['one underscore is not reserved', put(`${J}/_x/1/_/2`, A)],
-  ['names that are none', put(`${J}/0x/1`, A), put(`${J}/x-y/1`, A), put(`${J}/x%20/1`, A), put(`${J}/é/1`, A), put(`${J}/x:y/1`, A)],
+  ['names that are none', put(`${J}/0x/1`, A), put(`${J}/x-y/1`, A), put(`${J}/x%20/1`, A), put(`${J}/x:y/1`, A)],
   ['an empty name', put(`${J}/@base64/eA`, A)],
   ['a name with an @', put(`${J}/x@base32/1`, A), put(`${J}/x@/1`, A), put(`${J}/x@base64@base64/eA`, A)],
   ['@base64 escaped', put(`/job%40base64/${b64('j')}/x%40base64/${b64('1')}`, A)],
@@ -115,7 +115,7 @@ const base64: readonly Case[] = [
   ['one digit too many in a label', put(`${J}/x@base64/abcde`, A), del(`${J}/x@base64/abcde`)],
   ['a plus in a label', put(`${J}/x@base64/a+b`, A), put(`${J}/x@base64/ab%2B`, A)],
   ['padding inside a label', put(`${J}/x@base64/YQ==YQ==`, A)],
-  ['other characters in a label', put(`${J}/x@base64/a.b`, A), put(`${J}/x@base64/%20YQ`, A), put(`${J}/x@base64/é`, A)],
+  ['other characters in a label', put(`${J}/x@base64/a.b`, A), put(`${J}/x@base64/%20YQ`, A)],
   ['line breaks are passed over', put(`${J}/x@base64/YW%0AJj`, A), put(`${J}/x@base64/YW%0D%0AJj`, 'b 1\n')],
 ];
 

@@ -30,7 +30,10 @@ const PUSH_TIME = /^(push_(?:failure_)?time_seconds)(\{.*\})? (\S+)$/s;
 const RECENT_SECONDS = 120;
 
 export async function observe(url: string, agent?: Agent): Promise<Observation> {
-  const get = async (path: string): Promise<Answer> => await request(url, path, agent === undefined ? {} : { agent });
+  const { pathname } = new URL(url);
+  const prefix = pathname === '/' ? '' : pathname;
+  const get = async (path: string): Promise<Answer> =>
+    await request(url, prefix + path, agent === undefined ? {} : { agent });
   const [scraped, api] = await Promise.all([get('/metrics'), get('/api/v1/metrics')]);
   const faults = scraped.status === 200 ? expositionFaults(scraped.text) : [`/metrics answers ${scraped.status}`];
   if (api.status !== 200) faults.push(`/api/v1/metrics answers ${api.status}`);

@@ -96,17 +96,17 @@ test('below a prefix, behind a proxy that leaves it and one that takes it away',
     waitUntilReady: false,
   });
   await expect.poll(async () => (await request(leaves.url, '/pg/-/ready')).status, { timeout: 20_000 }).toBe(200);
-  await leaves.push('/pg/m/job/j', 'x 1\n', applied);
+  await leaves.push('/pg/metrics/job/j', 'x 1\n', applied);
   const { text } = await request(leaves.url, '/pg/');
   const [, toDelete = ''] = /data-path="([^"]*)"/.exec(text) ?? [];
-  expect(toDelete).toBe('/pg/m/job/j');
+  expect(toDelete).toBe('/pg/metrics/job/j');
   for (const [, link = ''] of text.matchAll(/(?:href|src|action)="([^"#][^"]*)"/g)) {
     expect(link).toMatch(/^\/pg\//);
     expect((await request(leaves.url, link)).status, link).toBe(200);
   }
   expect((await leaves.delete(toDelete, applied)).status).toBe(202);
   expect((await request(leaves.url, '/pg/')).text).toContain(
-    'curl --data-binary @- http://proxy.example/pg/m/job/some_job',
+    'curl --data-binary @- http://proxy.example/pg/metrics/job/some_job',
   );
 
   const takesAway = await startGateway({

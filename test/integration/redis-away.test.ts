@@ -76,7 +76,8 @@ describe('while it runs', () => {
   /** Pushes to be under way while Redis is away, each to a group of its own. */
   function pushes(gateway: Gateway, name: string): Promise<number[]> {
     const all = Array.from({ length: 20 }, async (_, i) => {
-      return (await gateway.push(`/metrics/job/${name}${i}`, `${name} ${i}\n`, applied)).status;
+      const options = { headers: { prefer: 'wait=20' } };
+      return (await gateway.push(`/metrics/job/${name}${i}`, `${name} ${i}\n`, options)).status;
     });
     return Promise.all(all);
   }
@@ -85,7 +86,7 @@ describe('while it runs', () => {
     '%s: held pushes are taken later, the last scrape stays',
     async (how) => {
       const redis = await startRedis();
-      const gateway = await startGateway({ redis });
+      const gateway = await startGateway({ redis, args: ['--redis.timeout=1s'] });
       await gateway.push('/metrics/job/before', 'before 1\n', applied);
       const watch = new Watch(gateway.url);
       await eventually(() => watch.of('before{instance="",job="before"}') !== undefined);
@@ -137,7 +138,7 @@ describe('while it runs', () => {
 describe('told to stop, those who wait are answered in half of --shutdown.grace', () => {
   test('for Redis: 503', async () => {
     const redis = await startRedis();
-    const gateway = await startGateway({ redis, args: ['--shutdown.grace=2s'] });
+    const gateway = await startGateway({ redis, args: ['--shutdown.grace=6s'] });
     await redis.kill();
     const held = [gateway.push('/metrics/job/j', 'm 1\n'), gateway.ingest('m 1\n')];
     await eventually(async () => (sampleValue(await gateway.telemetry(), 'pushgateway_inflight_bytes') ?? 0) > 0);

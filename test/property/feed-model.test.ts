@@ -181,12 +181,15 @@ async function take(fixture: Fixture, one: Step): Promise<void> {
       break;
     case 'delete changes':
       await redis.del(fixture.shards[one.shard]?.changes ?? '');
+      await sleep(2);
       break;
     case 'throw':
       (fixture.views[one.view] as View).throws = 1;
       break;
     case 'flush':
       await redis.flushall();
+      // A new stream must not give the same ID in the same millisecond.
+      await sleep(2);
       break;
     case 'reload':
       fixture.feed.reload();

@@ -20,12 +20,12 @@ export class OfficialGateway {
     this.process = server;
   }
 
-  static async start(command: string, args: readonly string[]): Promise<OfficialGateway> {
+  static async start(command: string, args: readonly string[], prefix: string): Promise<OfficialGateway> {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const flags = [`--web.listen-address=127.0.0.1:${port}`, '--persistence.file=', ...args];
     const server = await TestProcess.start(command, flags);
-    await server.waitForHttp(`${url}/-/ready`);
+    await server.waitForHttp(`${url}${prefix}/-/ready`);
     return new OfficialGateway(url, server);
   }
 
@@ -46,14 +46,14 @@ export class OfficialGateway {
   }
 }
 
-/** Debian's package, 1.5.1 in Debian 12. */
-export async function startOfficial(args: readonly string[] = []): Promise<OfficialGateway> {
-  return OfficialGateway.start(requireTool('prometheus-pushgateway'), args);
+/** Debian's package, 1.5.1 in Debian 12. `prefix`: the route prefix that `args` set. */
+export async function startOfficial(args: readonly string[] = [], prefix = ''): Promise<OfficialGateway> {
+  return OfficialGateway.start(requireTool('prometheus-pushgateway'), args, prefix);
 }
 
 /** LATEST_RELEASE; ask whyNoLatest() before. The first start on a machine compiles it, which takes minutes. */
-export async function startOfficialLatest(args: readonly string[] = []): Promise<OfficialGateway> {
-  return OfficialGateway.start(await buildLatest(), args);
+export async function startOfficialLatest(args: readonly string[] = [], prefix = ''): Promise<OfficialGateway> {
+  return OfficialGateway.start(await buildLatest(), args, prefix);
 }
 
 /** For `skip(...whyNoLatest())`: it can only be had by compiling it. */

@@ -118,7 +118,7 @@ describe('the list of groups', () => {
 
   test('an empty gateway shows how to push', () => {
     const context = contextOf(['--web.external-url=https://x.example/base', '--metrics.path=/m']);
-    expect(groupsHtml(context)).toContain('curl --data-binary @- http://gw:9753/base/m/job/some_job');
+    expect(groupsHtml(context)).toContain('curl --data-binary @- http://gw:9753/base/metrics/job/some_job');
   });
 
   test('is searched by text, or by a selector', () => {

@@ -1,6 +1,7 @@
 /** Bodies over both protocols, read as ingest reads them: whole, too large, cut short. */
 import { once } from 'node:events';
 import { Agent } from 'node:https';
+import { connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
 import { leaveBody } from '../../shared/http/leave-body.ts';
@@ -20,7 +21,7 @@ interface Sink {
   readonly seen: (number | string)[];
 }
 
-async function startSink(): Promise<Sink> {
+async function startSink(isPlain = false): Promise<Sink> {
   const inflight = new InflightBytes(64 * MiB);
   const seen: (number | string)[] = [];
   const routes = (app: FastifyInstance) => {
@@ -39,7 +40,8 @@ async function startSink(): Promise<Sink> {
     });
   };
   const yaml = 'tls_server_config: {cert_file: c, key_file: k}';
-  return { web: await startWeb({ yaml, files: { c: cert, k: key }, routes }), inflight, seen };
+  const tls = isPlain ? {} : { yaml, files: { c: cert, k: key } };
+  return { web: await startWeb({ ...tls, routes }), inflight, seen };
 }
 
 const tooLarge = { status: 413, text: expect.stringContaining('larger than 4194304 bytes') as string };
@@ -97,6 +99,24 @@ describe.each(['HTTP/1.1', 'HTTP/2'])('%s', (protocol) => {
     expect(sink.inflight.held).toBe(0);
     end();
   });
+});
+
+// As the Python client does it: a broken pipe would keep the answer from it.
+test('a client that closes after, and reads only when it has sent everything', async () => {
+  const { web } = await startSink(true);
+  const socket = connect({ port: web.port, host: '127.0.0.1', allowHalfOpen: true });
+  const length = 8 * MiB;
+  socket.pause();
+  socket.write(`POST /sink HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.write(Buffer.alloc(length), () => resolve());
+  });
+  const answer: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => answer.push(chunk)).resume();
+  await once(socket, 'end');
+  socket.end();
+  expect(String(Buffer.concat(answer))).toMatch(/^HTTP\/1\.1 413 [^]*larger than 4194304 bytes/);
 });
 
 describe('cut short', () => {

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificates.ts';
-import { runOrThrow } from '../support/run.ts';
+import { run, runOrThrow } from '../support/run.ts';
 import { ask, askHttp2, handshake, openHttp2, startWeb, type Web } from '../support/web.ts';
 
 const authority = makeCertificate('authority', { ca: true });
@@ -56,6 +56,12 @@ describe('HTTP over TLS', () => {
     const yaml = `tls_server_config: {cert: ${JSON.stringify(server.cert)}, key: ${JSON.stringify(server.key)}}`;
     const web = await startWeb({ yaml, files });
     expect(await curl(web)).toBe('OK\n2 200');
+  });
+
+  test('a client that forgot the s in https is told', async () => {
+    const web = await start();
+    const { output } = await run('curl', ['-sS', '-i', `http://127.0.0.1:${web.port}/`]);
+    expect(output).toMatch(/^HTTP\/1\.0 400 [^]*\nClient sent an HTTP request to an HTTPS server\.\n$/);
   });
 
   test('what is no TLS does no harm', async () => {
