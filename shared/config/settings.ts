@@ -39,7 +39,7 @@ const predecessor: readonly Setting[] = [
     aliases: ['web.telemetry-path'],
     default: '/metrics',
     yaml: 'metrics_path',
-    help: 'Metrics URL path.',
+    help: 'Metrics URL path, for scrapes.',
   }),
   setting('telemetry.path', 'paths.telemetry', urlPath, {
     short: 't',

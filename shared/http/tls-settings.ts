@@ -5,7 +5,8 @@ import { isIPv6, SocketAddress } from 'node:net';
 import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
 import { asError } from '../errors.ts';
 import { opensslCiphers, opensslCurves, secureVersions, type ClientAuthType } from './tls-names.ts';
-import type { Blame, TlsFile } from './web-config-file.ts';
+import type { TlsFile } from './web-config-file.ts';
+import type { Blame } from './yaml-reader.ts';
 
 export interface TlsSettings {
   readonly context: SecureContextOptions;

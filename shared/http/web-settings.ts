@@ -12,7 +12,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { quote } from '../config/quote.ts';
-import { GatewayError } from '../errors.ts';
+import { asError, GatewayError } from '../errors.ts';
 import { sleep } from '../lifecycle.ts';
 import type { Logger } from '../logger.ts';
 import { loadTls, tlsFiles, type TlsSettings } from './tls-settings.ts';
@@ -20,12 +20,11 @@ import {
   noWebConfig,
   plainTls,
   readWebConfig,
-  unreadable,
-  type Blame,
   type ReadWebConfig,
   type TlsFile,
   type WebConfigFile,
 } from './web-config-file.ts';
+import type { Blame } from './yaml-reader.ts';
 
 const LOOK_MS = 500;
 
@@ -134,7 +133,10 @@ export class WebSettingsSource {
     try {
       content = readFileSync(path, 'utf8');
     } catch (thrown) {
-      faults.push(unreadable('--web.config.file', path, thrown));
+      const { code, message } = asError(thrown) as NodeJS.ErrnoException;
+      faults.push(
+        `cannot use --web.config.file ${quote(path)}: expected a file that can be read, got ${code ?? message}`,
+      );
       return { file: noWebConfig, blame: blameFlags };
     }
     const read = readWebConfig(content, path);
