@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Config } from '../../shared/config/config.ts';
 import { ttlForJob } from '../../shared/config/ttl-rules.ts';
-import { GatewayError } from '../../shared/errors.ts';
+import { asError, GatewayError } from '../../shared/errors.ts';
 import { checkPush } from '../../shared/exposition/check-push.ts';
 import { decodeBody } from '../../shared/exposition/decode-body.ts';
 import { applyGroupingLabels, sortLabels } from '../../shared/exposition/group-labels.ts';
@@ -110,7 +110,8 @@ export async function acceptGroupPush(
         const failure = { shard, push: pushOf('FAIL', NO_BODY), catalogued: [] };
         await append(context, request, arrivalMs, [failure]).catch(() => undefined);
       }
-      if (config.push.disableConsistencyCheck) return ACCEPTED;
+      if (config.push.disableConsistencyCheck)
+        return { ...ACCEPTED, outcome: 'inconsistent', reason: asError(thrown).message };
       throw thrown;
     }
     return await append(context, request, arrivalMs, parts);

@@ -8,6 +8,8 @@ export interface PushAnswer {
   readonly outcome: Answer;
   /** '' = no body. */
   readonly text: string;
+  /** For the log, where it is not the text. */
+  readonly reason?: string;
 }
 
 export const ACCEPTED: PushAnswer = { status: 202, outcome: 'accepted', text: '' };

@@ -150,12 +150,18 @@ export class IngestService implements Service {
     if (answer.status >= 400) {
       leaveBody(request.raw);
       if (answer.status === 503 || answer.status === 429) reply.header('Retry-After', RETRY_AFTER_SECONDS);
-      const { method, url } = request;
-      this.#logger.debug({ method, url, status: answer.status, reason: answer.text }, 'push refused');
     }
+    if (answer.status >= 400 || answer.outcome === 'inconsistent') this.#logRefusal(request, answer);
     return answer.text === ''
       ? await reply.code(answer.status).send()
       : await sendText(reply, answer.status, answer.text);
+  }
+
+  #logRefusal({ method, url }: FastifyRequest, { status, outcome, text, reason = text }: PushAnswer): void {
+    const fields = { method, url, status, reason };
+    // A group that contradicts others may do so unnoticed for long.
+    if (outcome === 'inconsistent') this.#logger.warn(fields, 'push refused');
+    else this.#logger.debug(fields, 'push refused');
   }
 
   #failed(thrown: unknown, { method, url }: FastifyRequest): PushAnswer {

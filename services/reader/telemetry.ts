@@ -1,6 +1,10 @@
 import { Gauge, Histogram, type Registry } from 'prom-client';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
+import { show } from '../../shared/state/catalogue.ts';
 import type { Snapshot, SnapshotStats } from '../../shared/state/snapshot.ts';
+
+/** So that telemetry stays small, however much goes wrong. */
+const MAX_NAMED = 100;
 
 export class ReaderTelemetry {
   readonly #requests: Histogram<'status_code'>;
@@ -29,6 +33,20 @@ export class ReaderTelemetry {
       'pushgateway_snapshot_kept_out_families',
       'Families of groups that contradict older pushes, and are therefore kept out of /metrics.',
       'keptOut',
+    );
+    registry.registerMetric(
+      new Gauge({
+        name: 'pushgateway_snapshot_kept_out',
+        help: `What is kept out of /metrics, and why; at most ${MAX_NAMED} of them.`,
+        labelNames: ['family', 'group', 'reason'],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const { family, labels, reason } of snapshot.keptOut().slice(0, MAX_NAMED)) {
+            this.set({ family, group: show(labels), reason }, 1);
+          }
+        },
+      }),
     );
     gauge('pushgateway_snapshot_age_seconds', 'Time since the snapshot was known to be up to date with Redis.', () =>
       feed.isComplete ? Math.max(0, Date.now() - feed.lastCompleteMs) / 1000 : Number.POSITIVE_INFINITY,

@@ -20,6 +20,8 @@ import type { PreparePool } from './prepare-pool.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
 
 const BATCHES_UNDER_WAY = 2;
+/** Bodies that are prepared and merged at a time: bounds the memory of a thread, and how long a script keeps Redis busy. */
+const PORTION_BYTES = 256 * 1024;
 
 export interface ConsumeContext {
   readonly commands: RedisClient;
@@ -30,7 +32,11 @@ export interface ConsumeContext {
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly maxDeliveries: number;
+  readonly inHand: InHand;
 }
+
+/** The entries this worker is working on, by shard: while it lives, nobody is to take them over, however long they take. */
+export type InHand = ReadonlyMap<number, Set<string>>;
 
 interface Decoded {
   readonly delivery: Delivery;
@@ -77,6 +83,7 @@ export async function consumeLane(
 
 /** Sees deliveries through to acknowledgement or the dead letters. Never rejects; what fails stays pending. */
 export async function handle(context: ConsumeContext, deliveries: readonly Delivery[]): Promise<void> {
+  for (const { shard, entryId } of deliveries) context.inHand.get(shard)?.add(entryId);
   try {
     const decoded: Decoded[] = [];
     for (const delivery of deliveries) {
@@ -90,11 +97,28 @@ export async function handle(context: ConsumeContext, deliveries: readonly Deliv
         await bury(context, delivery, asError(thrown).message);
       }
     }
-    if (decoded.length > 0) await prepareAndMerge(context, decoded);
+    for (const portion of portions(decoded)) await prepareAndMerge(context, portion);
   } catch (thrown) {
     if (!context.signal.aborted)
       context.logger.error({ err: asError(thrown) }, 'cannot apply pushes; they stay pending');
+  } finally {
+    for (const { shard, entryId } of deliveries) context.inHand.get(shard)?.delete(entryId);
   }
+}
+
+function* portions(decoded: readonly Decoded[]): Generator<Decoded[]> {
+  let portion: Decoded[] = [];
+  let bytes = 0;
+  for (const one of decoded) {
+    if (portion.length > 0 && bytes + one.push.body.length > PORTION_BYTES) {
+      yield portion;
+      portion = [];
+      bytes = 0;
+    }
+    portion.push(one);
+    bytes += one.push.body.length;
+  }
+  if (portion.length > 0) yield portion;
 }
 
 async function prepareAndMerge(context: ConsumeContext, decoded: readonly Decoded[]): Promise<void> {

@@ -16,6 +16,15 @@ export async function reclaimOwn(context: ConsumeContext, shard: number): Promis
   }
 }
 
+/** Tells the others that what is in hand is not stale. */
+export async function renewInHand({ commands, consumer, inHand, logger }: ConsumeContext): Promise<void> {
+  for (const [shard, entryIds] of inHand) {
+    if (entryIds.size === 0) continue;
+    const ok = await attempt(logger, 'renew pushes in hand', () => consumer.renew(commands, shard, [...entryIds]));
+    if (!ok) return;
+  }
+}
+
 /** What has been pending for longer than `idleMs`, whoever has it. */
 export async function reclaimStale(context: ConsumeContext, shards: readonly number[], idleMs: number): Promise<void> {
   const { commands, consumer, logger, signal } = context;

@@ -13,7 +13,7 @@ import { retrying } from '../../shared/redis/retry.ts';
 import { consumeLane, type ConsumeContext } from './consume.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { PreparePool } from './prepare-pool.ts';
-import { reclaimOwn, reclaimStale } from './reclaim.ts';
+import { reclaimOwn, reclaimStale, renewInHand } from './reclaim.ts';
 import { WorkerTelemetry } from './telemetry.ts';
 
 export interface WorkerContext {
@@ -60,6 +60,7 @@ export class WorkerService implements Service {
       logger,
       signal,
       maxDeliveries: config.worker.maxDeliveries,
+      inHand: new Map(keyspace.shards.map((_, shard) => [shard, new Set()])),
     };
     for (const shard of keyspace.shards.keys()) {
       await retrying(() => consumer.createGroup(commands, shard), signal);
@@ -106,6 +107,7 @@ export class WorkerService implements Service {
     const shards = [...this.#context.keyspace.shards.keys()];
     while (!context.signal.aborted) {
       await sleep(claimIdleMs / 3, context.signal);
+      await renewInHand(context);
       await reclaimStale(context, shards, claimIdleMs);
     }
   }

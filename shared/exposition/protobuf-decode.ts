@@ -20,26 +20,39 @@ export interface DecodeProtobufOptions {
  * that are not UTF-8, and a metric that is not of its family's type.
  */
 export function decodeProtobuf(body: Uint8Array, options: DecodeProtobufOptions = {}): Families {
-  const families: Families = new Map();
   const reader = new WireReader(body);
+  // What is replaced by a later family is not looked at.
+  const drafts = new Map<string, { draft: FamilyMessage; count: number }>();
   for (let count = 1; !reader.atEnd; count++) {
     const draft = new FamilyMessage();
-    try {
+    explained(draft, count, () => {
       const outerEnd = reader.enter();
       draft.read(reader);
       reader.leave(outerEnd);
-      const family = draft.finish(options.utf8Names === true);
-      families.set(family.name, family);
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      const which = draft.name === '' ? '' : ` (${quote(draft.name)})`;
-      const message = `protobuf parsing error in message ${String(count)}${which}: ${error.message}`;
-      // As the official gateway, which does not look at strings until it checks for consistency.
-      const code = error instanceof NotUtf8Error ? 'push_inconsistent' : 'exposition_invalid';
-      throw new GatewayError(code, message, { cause: error });
-    }
+    });
+    drafts.set(draft.name, { draft, count });
+  }
+  const families: Families = new Map();
+  for (const { draft, count } of drafts.values()) {
+    families.set(
+      draft.name,
+      explained(draft, count, () => draft.finish(options.utf8Names === true)),
+    );
   }
   return families;
+}
+
+function explained<T>(draft: FamilyMessage, count: number, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    const which = draft.name === '' ? '' : ` (${quote(draft.name)})`;
+    const message = `protobuf parsing error in message ${String(count)}${which}: ${error.message}`;
+    // As the official gateway, which does not look at strings until it checks for consistency.
+    const code = error instanceof NotUtf8Error ? 'push_inconsistent' : 'exposition_invalid';
+    throw new GatewayError(code, message, { cause: error });
+  }
 }
 
 /** By their numbers. */

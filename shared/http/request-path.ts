@@ -11,6 +11,8 @@ export function cleanUrl(url: string): string {
   if (!/\/[./]/.test(url)) return url;
   const end = url.indexOf('?');
   const path = end === -1 ? url : url.slice(0, end);
+  // No URL at all, and refused as such.
+  if (/%(?![0-9a-f]{2})/i.test(path)) return url;
   const parts: string[] = [];
   for (const part of path.split('/')) {
     if (part === '..') parts.pop();

@@ -127,7 +127,7 @@ export class BacklogMonitor {
       return new GatewayError('overloaded', `${why}; nothing was stored, try again later`);
     }
     if (memory * 100 > maxMemoryPercent * mark) {
-      const why = `Redis uses ${Math.round(memory * 100)} % of its maxmemory (--push.max-memory-percent=${maxMemoryPercent})`;
+      const why = `Redis is out of memory: it uses more than ${maxMemoryPercent} % of its maxmemory (--push.max-memory-percent)`;
       return new GatewayError('redis_full', `${why}; nothing was stored, try again later`);
     }
     return undefined;

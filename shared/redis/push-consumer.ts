@@ -114,6 +114,11 @@ export class PushConsumer {
     return { shard, entryId: stale.entryId, fields: entry[1], deliveries: stale.deliveries + 1 };
   }
 
+  /** The entries count as just delivered again, without a further delivery. Those that are settled are passed over. */
+  async renew(client: RedisClient, shard: number, entryIds: readonly string[]): Promise<void> {
+    await client.call('XCLAIM', this.#pushes(shard), CONSUMER_GROUP, this.name, 0, ...entryIds, 'JUSTID');
+  }
+
   /** Names and idle times of the shard's consumers that have nothing pending. */
   async idleConsumers(client: RedisClient, shard: number, idleMs: number): Promise<string[]> {
     const reply = (await client.xinfo('CONSUMERS', this.#pushes(shard), CONSUMER_GROUP)) as (string | number)[][];

@@ -252,13 +252,15 @@ const consistency: readonly Case[] = [
   ['push_time_seconds_sum is a name like any', put(J, 'push_time_seconds_sum 1\n')],
 ];
 
+function familyOf(type: string): string {
+  return `# TYPE a ${type}\n${type === 'summary' || type === 'histogram' ? 'a_count' : 'a'} 1\n`;
+}
+
 function typePairs(): Step[] {
   const types = ['counter', 'gauge', 'untyped', 'summary', 'histogram'];
-  const body = (type: string): string =>
-    `# TYPE a ${type}\n${type === 'summary' || type === 'histogram' ? 'a_count' : 'a'} 1\n`;
   return types.flatMap((held) => [
-    put(J, body(held)),
-    ...types.map((type) => put('/job/k', body(type))),
+    put(J, familyOf(held)),
+    ...types.map((type) => put('/job/k', familyOf(type))),
     del('/job/k'),
     del(J),
   ]);

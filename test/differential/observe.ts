@@ -176,19 +176,21 @@ export function stateDifference(ours: Observation, official: Observation): strin
 }
 
 export function listDifference(what: string, ours: readonly string[], official: readonly string[]): string[] {
-  const less = (all: readonly string[], known: readonly string[]): string[] => {
-    const left = new Map<string, number>();
-    for (const line of known) left.set(line, (left.get(line) ?? 0) + 1);
-    return all.filter((line) => {
-      const count = left.get(line) ?? 0;
-      left.set(line, count - 1);
-      return count <= 0;
-    });
-  };
   return [
-    ...less(ours, official).map((line) => `${what}: only ours: ${line}`),
-    ...less(official, ours).map((line) => `${what}: only official: ${line}`),
+    ...without(ours, official).map((line) => `${what}: only ours: ${line}`),
+    ...without(official, ours).map((line) => `${what}: only official: ${line}`),
   ];
+}
+
+/** As often as it is there more often. */
+function without(lines: readonly string[], others: readonly string[]): string[] {
+  const left = new Map<string, number>();
+  for (const line of others) left.set(line, (left.get(line) ?? 0) + 1);
+  return lines.filter((line) => {
+    const count = left.get(line) ?? 0;
+    left.set(line, count - 1);
+    return count <= 0;
+  });
 }
 
 const DELIMITED = 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited';
@@ -199,10 +201,10 @@ export async function observeProtobuf(url: string, agent?: Agent): Promise<strin
   const { status, body } = await request(url, '/metrics', options);
   if (status !== 200) return [`/metrics answers ${status}`];
   return decodeFamilies(body)
-    .filter(({ name }) => !OWN.test(String(name)))
+    .filter((family) => !OWN.test(nameOf(family)))
     .map((family) => {
       const metrics = (family['metric'] ?? []) as readonly Message[];
-      const isTime = /^push_(?:failure_)?time_seconds$/.test(String(family['name']));
+      const isTime = /^push_(?:failure_)?time_seconds$/.test(nameOf(family));
       const shown = isTime ? metrics.map((metric) => ({ ...metric, gauge: timeOf(metric) })) : metrics;
       return canonical({
         name: family['name'],
@@ -212,6 +214,11 @@ export async function observeProtobuf(url: string, agent?: Agent): Promise<strin
       });
     })
     .toSorted();
+}
+
+function nameOf(family: Message): string {
+  const [name = ''] = (family['name'] ?? []) as readonly string[];
+  return name;
 }
 
 /** Absent means the same. */

@@ -118,6 +118,28 @@ test('frozen for longer than claim-idle, then let go: it does no harm', async ()
   await expectSettled(fleet, 23);
 });
 
+test('busy for longer than claim-idle: what it has in hand stays its own', { retry: 2 }, async () => {
+  const fleet = await startFleet();
+  const families = Array.from({ length: 3_000 }, (_, i) => `big${i} 1\n`).join('');
+  const pushes = Array.from({ length: 60 }, async (_, i) => {
+    return fleet.ingest.push(`/metrics/job/j/group/${i % GROUPS}`, families, { method: 'POST' });
+  });
+  for (const answer of await Promise.all(pushes)) expect(answer.status).toBe(202);
+  // Any claim is a delivery too many.
+  const args = ['--worker.claim-idle=1s', '--worker.max-deliveries=1'];
+  const [one] = await Promise.all([
+    startGateway({ redis: fleet.redis, role: 'worker', args }),
+    startGateway({ redis: fleet.redis, role: 'worker', args }),
+  ]);
+  const startedAt = performance.now();
+  await eventually(async () => (await auditPushes(fleet.redis)).logged === 0, {
+    timeoutMs: 60_000,
+    what: 'an empty log',
+  });
+  console.log(`60 large pushes in one hand took ${Math.round(performance.now() - startedAt)} ms`);
+  expect((await auditPushes(fleet.redis)).dead, one.process.log()).toBe(0);
+});
+
 test('stopped in an orderly way: it leaves nothing pending', async () => {
   const fleet = await startFleet();
   const worker = await startGateway({ redis: fleet.redis, role: 'worker', args: workerArgs });

@@ -105,15 +105,17 @@ const content = async (): Promise<string> => {
   return [...(record?.families.values() ?? [])].map(({ text }) => text.toString()).join('');
 };
 
-/** A push, DELETEs, and the push once more. */
+/** Others, a push, a DELETE, and the push once more. */
 const appendTwice = async (
-  between = 1,
+  before = 0,
 ): Promise<{ first: PreparedPush; others: PreparedPush[]; second: PreparedPush }> => {
+  for (let i = 0; i < before; i++) await append('POST', { job: 'other' });
   await append('PUT', { id: 'twice', body: 'a 1\n' });
-  for (let i = 0; i < between; i++) await append('DELETE');
+  await append('DELETE');
   await append('PUT', { id: 'twice', body: 'a 1\n', since: '0-0' });
   const all = await deliver();
-  return { first: all[0] as PreparedPush, others: all.slice(1, -1), second: all.at(-1) as PreparedPush };
+  const [first, , second] = all.splice(before, 3, all[before + 1] as PreparedPush);
+  return { first: first as PreparedPush, others: all, second: second as PreparedPush };
 };
 
 describe('merge', () => {
@@ -258,8 +260,8 @@ describe('merge', () => {
       expect((await told()).filter((line) => line.includes('twice'))).toHaveLength(2);
     });
 
-    test.for([1, 250])('and so it does when the second is merged first, %d pending between', async (between) => {
-      const { first, others, second } = await appendTwice(between);
+    test.for([0, 250])('and so it does when the second is merged first, %d others pending', async (before) => {
+      const { first, others, second } = await appendTwice(before);
       expect(await store.merge(redis, 0, [second])).toEqual(['duplicate']);
       expect(await told(), 'not settled yet').toEqual([]);
       await store.merge(redis, 0, others);
@@ -288,6 +290,18 @@ describe('merge', () => {
       expect(await store.merge(redis, 0, [second])).toEqual(['applied']);
       expect(await content()).toBe('a{instance="",job="j"} 1\n');
     });
+  });
+
+  test('what expired does not make way for what is older in the same batch', async () => {
+    await append('FAIL', { leftMs: -HOUR_MS });
+    await append('PUT', { body: 'a 1\n' });
+    await append('PUT', { body: 'a 2\n', leftMs: -HOUR_MS });
+    const [failed, old, expired] = (await deliver()) as [PreparedPush, PreparedPush, PreparedPush];
+    await store.merge(redis, 0, [expired]);
+    await store.merge(redis, 0, [failed, old]);
+    expect(await content()).not.toContain(' 1\n');
+    await store.sweep(redis, 0, 10);
+    expect(await exists()).toEqual(NEITHER);
   });
 
   test('a push with thousands of families, in one piece', async () => {

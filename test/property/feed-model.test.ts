@@ -38,20 +38,20 @@ beforeAll(async () => {
 class Order implements ChangeConsumer {
   readonly faults: string[] = [];
   /** Of the last push that each shard told of; undefined = any may be next. */
-  readonly #last: (number | undefined)[] = [];
+  readonly last: (number | undefined)[] = [];
   readonly resets: number[] = Array.from({ length: SHARDS }, () => 0);
 
   async reset(_client: RedisClient, shard: number, recent: ReadonlyMap<string, Outcome>): Promise<void> {
     this.resets[shard] = (this.resets[shard] ?? 0) + 1;
-    this.#last[shard] = recent.size === 0 ? undefined : Math.max(...numbers(recent));
+    this.last[shard] = recent.size === 0 ? undefined : Math.max(...numbers(recent));
     return await Promise.resolve();
   }
 
   async changes(_client: RedisClient, shard: number, { outcomes }: ShardChanges): Promise<void> {
     for (const number of numbers(outcomes)) {
-      const last = this.#last[shard];
+      const last = this.last[shard];
       if (last !== undefined && number !== last + 1) this.faults.push(`shard ${shard}: ${number} after ${last}`);
-      this.#last[shard] = number;
+      this.last[shard] = number;
     }
     return await Promise.resolve();
   }
@@ -243,8 +243,14 @@ describe('a change is not missed', () => {
       await fixture.change(1, 0);
       await converges(fixture);
       const before = [...fixture.order.resets];
-      for (let i = 0; i < 25; i++)
+      let release: (() => void) | undefined;
+      const gate = new Promise<void>((resolve) => (release = resolve));
+      fixture.feed.add({ reset: async () => await gate, changes: async () => await gate });
+      for (let i = 0; i < 50; i++)
         await Promise.all(Array.from({ length: 100 }, async (_, n) => await fixture.change(1, n)));
+      await redis.config('SET', 'notify-keyspace-events', '');
+      release?.();
+      await eventually(() => fixture.order.last[1] === 5_001, { timeoutMs: LIMIT_MS });
       await converges(fixture);
       expect(fixture.order.resets, 'no gap').toEqual(before);
     });

@@ -80,12 +80,13 @@ const bits = (value: Buffer): Buffer => der(0x03, Buffer.concat([Buffer.from([0]
 
 function oid(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
-  const base128 = (number: number): number[] => {
-    const digits = [number & 0x7f];
-    for (let left = number >> 7; left > 0; left >>= 7) digits.unshift((left & 0x7f) | 0x80);
-    return digits;
-  };
   return der(0x06, Buffer.from([first * 40 + second, ...rest.flatMap(base128)]));
+}
+
+function base128(number: number): number[] {
+  const digits = [number & 0x7f];
+  for (let left = number >> 7; left > 0; left >>= 7) digits.unshift((left & 0x7f) | 0x80);
+  return digits;
 }
 
 function pem(content: Buffer): string {

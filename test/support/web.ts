@@ -118,7 +118,9 @@ export async function handshake(port: number, options: ConnectionOptions = {}): 
       rejectUnauthorized: false,
       ...options,
     });
-    hold('a TLS connection', async () => void socket.destroy());
+    hold('a TLS connection', async () => {
+      socket.destroy();
+    });
     socket.once('secureConnect', () => resolve(socket));
     socket.once('error', reject);
   });
@@ -129,7 +131,9 @@ export async function openHttp2(port: number, options: ConnectionOptions = {}): 
   const socket = await handshake(port, { ALPNProtocols: ['h2'], ...options });
   const session = connectHttp2('https://localhost', { createConnection: () => socket });
   session.on('error', () => {});
-  hold('an HTTP/2 session', async () => void session.destroy());
+  hold('an HTTP/2 session', async () => {
+    session.destroy();
+  });
   return session;
 }
 

@@ -144,6 +144,12 @@ test('nothing that is logged forges a line or a pair', () => {
   );
 });
 
+test('takes time in proportion to the text, whatever it ends in', () => {
+  const startedMs = performance.now();
+  formatLogfmt(JSON.stringify({ url: `/metrics/job/${'a'.repeat(100_000)}=` }));
+  expect(performance.now() - startedMs).toBeLessThan(1_000);
+});
+
 test('a line that is not JSON is still written', () => {
   expect(formatLogfmt('odd\nline')).toBe('ts="" level="" msg="odd\\nline"\n');
 });

@@ -1,13 +1,22 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BasicAuth, type Verdict } from '../../shared/http/basic-auth.ts';
 import { FairPasswordChecker } from '../../shared/http/password-checker.ts';
 import comparePassword from '../../shared/http/password-thread.ts';
 import { RateLimiter } from '../../shared/http/rate-limiter.ts';
+import { readWebConfig } from '../../shared/http/web-config-file.ts';
+import { projectFolder } from '../support/project.ts';
 
 const HASH = '$2y$10$2UXri9cIDdgeKjBo4Rlpx.U3ZLDV8X1IxKmsfOvhcM5oXQt/mLmXq';
 const CHEAP = '$2b$04$ZTxOZo5iZCOcMCBxyDYW7.vU9Yu3WQVK4iNbcW.zJTcOnXKE5M0nq';
 
 const basic = (credentials: string) => `Basic ${Buffer.from(credentials).toString('base64')}`;
+
+/** Of which some may be no promises. */
+async function all<T>(outcomes: readonly (T | Promise<T>)[]): Promise<T[]> {
+  return await Promise.all(outcomes.map(async (outcome) => await outcome));
+}
 
 /** Checks that are settled by hand; the password is right when it is the user's hash backwards. */
 class SlowChecks {
@@ -31,6 +40,12 @@ describe('bcrypt', () => {
   ])('%j against %j: %j', (password, hash, isRight) => {
     expect(comparePassword({ password, hash })).toBe(isRight);
   });
+});
+
+test('the example says its password', () => {
+  const { file, faults } = readWebConfig(readFileSync(join(projectFolder, 'examples/web-config.yml'), 'utf8'), 'f');
+  expect(faults).toEqual([]);
+  expect(comparePassword({ password: 'sesame', hash: file.users.get('prometheus') ?? '' })).toBe(true);
 });
 
 describe('basic authentication', () => {
@@ -88,7 +103,7 @@ describe('basic authentication', () => {
     const verdicts = Array.from({ length: 1000 }, (_, index) => check('dear:right', `client ${index}`));
     expect(checks.asked).toHaveLength(1);
     checks.asked[0]?.settle(true);
-    expect(new Set(await Promise.all(verdicts))).toEqual(new Set<Verdict>(['accepted']));
+    expect(new Set(await all(verdicts))).toEqual(new Set<Verdict>(['accepted']));
   });
 
   test('an unknown user costs what a known one does, the cheapest', async () => {
@@ -115,7 +130,7 @@ describe('basic authentication', () => {
     await right;
     const wrong = Array.from({ length: 3_000 }, (_, index) => check(`dear:${index}`));
     for (const { settle } of checks.asked) settle(false);
-    await Promise.all(wrong);
+    await all(wrong);
     expect(check('dear:right')).toBe('accepted');
     expect(check('dear:2999')).toBe('refused');
     expect(check('dear:0')).toBeInstanceOf(Promise);
@@ -134,51 +149,52 @@ describe('basic authentication', () => {
   });
 });
 
-describe('password checks', () => {
-  /** Each takes a turn of the event loop; tells in which order they ran, and how many at once. */
-  function start() {
-    const order: string[] = [];
-    let running = 0;
-    const checker = new FairPasswordChecker(async (password) => {
-      expect(++running).toBe(1);
-      await new Promise(setImmediate);
-      running--;
-      order.push(password);
-      if (password === 'broken') throw new Error('broken');
-      return password === 'right';
-    });
-    return { checker, order };
-  }
+/** Each takes a turn of the event loop; tells in which order they ran, and how many at once. */
+function startChecker() {
+  const order: string[] = [];
+  let running = 0;
+  const checker = new FairPasswordChecker(async (password) => {
+    expect(++running).toBe(1);
+    await new Promise(setImmediate);
+    running--;
+    order.push(password);
+    if (password === 'broken') throw new Error('broken');
+    return password === 'right';
+  });
+  return { checker, order };
+}
 
+const countOf = (checks: unknown[]) => checks.filter((check) => check !== undefined).length;
+
+describe('password checks', () => {
   test('one at a time, by turns', async () => {
-    const { checker, order } = start();
+    const { checker, order } = startChecker();
     const checks = [
       ...['a1', 'a2', 'a3', 'a4'].map((password) => checker.check(password, HASH, 'a')),
       ...['b1', 'b2'].map((password) => checker.check(password, HASH, 'b')),
       checker.check('right', HASH, 'c'),
     ];
-    expect(await Promise.all(checks)).toEqual([false, false, false, false, false, false, true]);
+    expect(await all(checks)).toEqual([false, false, false, false, false, false, true]);
     expect(order).toEqual(['a1', 'a2', 'b1', 'right', 'a3', 'b2', 'a4']);
     expect(await checker.check('right', HASH, 'a')).toBe(true);
   });
 
   test('one that fails does not stop the others', async () => {
-    const { checker } = start();
+    const { checker } = startChecker();
     const [broken, right] = [checker.check('broken', HASH, 'a'), checker.check('right', HASH, 'a')];
     await expect(broken).rejects.toThrow('broken');
     expect(await right).toBe(true);
   });
 
   test('those that wait are bounded, of one client and of all', async () => {
-    const { checker } = start();
+    const { checker } = startChecker();
     const ask = (from: string, count: number) =>
       Array.from({ length: count }, (_, index) => checker.check(`${from}${index}`, HASH, from));
-    const accepted = (checks: unknown[]) => checks.filter((check) => check !== undefined).length;
     const first = ask('first', 100);
-    expect(accepted(first)).toBe(17); // one is being checked
+    expect(countOf(first)).toBe(17); // one is being checked
     const others = Array.from({ length: 100 }, (_, index) => ask(`other ${index}`, 1)).flat();
-    expect(accepted([...first, ...others])).toBe(65);
-    await Promise.all([...first, ...others]);
+    expect(countOf([...first, ...others])).toBe(65);
+    await all([...first, ...others]);
     expect(await checker.check('right', HASH, 'first')).toBe(true);
   });
 });

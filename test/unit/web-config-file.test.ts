@@ -11,6 +11,10 @@ import { temporaryFolder } from '../support/temporary.ts';
 
 const HASH = '$2y$10$2UXri9cIDdgeKjBo4Rlpx.U3ZLDV8X1IxKmsfOvhcM5oXQt/mLmXq';
 
+const tls = (more: string) => `tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  ${more}`;
+
+const inline = (pem: string) => JSON.stringify(pem);
+
 describe('the file', () => {
   test('all of it', () => {
     const content = `
@@ -84,7 +88,7 @@ basic_auth_users:
   });
 
   test.each<[string, ...string[]]>([
-    ['just words', 'cannot use the file (f, line 1): expected keys such as basic_auth_users'],
+    ['just words', 'cannot use the file (f, line 1): expected keys such as tls_server_config'],
     ['[1]', 'cannot use the file (f, line 1): expected keys'],
     ['a: [', 'cannot read f, line 1: expected YAML, found: '],
     ['rate_limit: {}\nrate_limit: {}', 'cannot read f, line 2: expected YAML, found: duplicate key'],
@@ -237,9 +241,6 @@ describe('with what it names', () => {
       return thrown.message.replaceAll(folder, 'F').split('\n');
     }
   }
-
-  const tls = (more: string) => `tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  ${more}`;
-  const inline = (pem: string) => JSON.stringify(pem);
 
   test.each<[string, string[]?]>([
     [tls('')],

@@ -26,6 +26,17 @@ const allHeaders = {
   'content-security-policy': "default-src 'self' *.test.example.net",
 };
 
+const pageRoute = (app: FastifyInstance) => {
+  app.get('/page', async (_request, reply) => await reply.header('Content-Security-Policy', 'none').send('x'));
+};
+
+const echoRoutes = (app: FastifyInstance) => {
+  app.get('/', async (incoming) => `page ${incoming.originalUrl}`);
+  app.put('/metrics/job/*', async (incoming) => `${incoming.url} of ${incoming.originalUrl}`);
+};
+
+const failingCheck = async () => await Promise.reject(new Error('the thread died'));
+
 async function turnedAway({ registry }: Web): Promise<Record<string, number>> {
   const metric = await registry.getSingleMetric('pushgateway_http_turned_away_total')?.get();
   return Object.fromEntries((metric?.values ?? []).map(({ labels, value }) => [String(labels['reason']), value]));
@@ -49,10 +60,7 @@ describe('response headers', () => {
   });
 
   test('a route has the last word', async () => {
-    const routes = (app: FastifyInstance) => {
-      app.get('/page', async (_request, reply) => await reply.header('Content-Security-Policy', 'none').send('x'));
-    };
-    const web = await startWeb({ yaml: headers, routes });
+    const web = await startWeb({ yaml: headers, routes: pageRoute });
     expect((await request(web.url, '/page')).headers).toMatchObject({
       ...allHeaders,
       'content-security-policy': 'none',
@@ -124,8 +132,7 @@ describe('basic authentication', () => {
   });
 
   test('a check that fails is no refusal, and is told', async () => {
-    const compare = async () => await Promise.reject(new Error('the thread died'));
-    const web = await startWeb({ yaml, compare });
+    const web = await startWeb({ yaml, compare: failingCheck });
     expect(await request(web.url, '/-/healthy', { headers: basic('alice', 'wonder') })).toMatchObject({ status: 503 });
     expect(web.log()).toContain('the thread died');
     expect(web.log()).not.toContain('wonder');
@@ -142,11 +149,6 @@ test('rate limit', async () => {
 });
 
 describe('the route prefix', () => {
-  const routes = (app: FastifyInstance) => {
-    app.get('/', async (incoming) => `page ${incoming.originalUrl}`);
-    app.put('/metrics/job/*', async (incoming) => `${incoming.url} of ${incoming.originalUrl}`);
-  };
-
   test.each<[string, string, number, string]>([
     ['GET', '/pre/fix/-/healthy', 200, 'OK\n'],
     ['GET', '/pre/fix/telemetry', 200, '# HELP'],
@@ -169,7 +171,7 @@ describe('the route prefix', () => {
     ['PUT', '/pre/fix/telemetry', 405, 'Method Not Allowed\n'],
     ['GET', '/pre/fix/nowhere', 404, '404 page not found\n'],
   ])('%s %s: %d', async (method, path, status, beginning) => {
-    const web = await startWeb({ args: ['--web.route-prefix=/pre/fix/'], routes });
+    const web = await startWeb({ args: ['--web.route-prefix=/pre/fix/'], routes: echoRoutes });
     expect(web.url).toBe(`http://127.0.0.1:${web.port}/pre/fix`);
     const answer = await request(web.url, path, { method });
     expect(answer.status).toBe(status);
@@ -186,7 +188,7 @@ describe('the route prefix', () => {
   });
 
   test('over HTTP/2', async () => {
-    const web = await startWeb({ yaml: tls, files, args: ['--web.route-prefix=pre'], routes });
+    const web = await startWeb({ yaml: tls, files, args: ['--web.route-prefix=pre'], routes: echoRoutes });
     const session = await openHttp2(web.port);
     expect(await askHttp2(session, '/pre/metrics/job/a', { method: 'PUT', body: 'x' })).toMatchObject({
       status: 200,

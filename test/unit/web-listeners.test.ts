@@ -120,40 +120,52 @@ describe('a unix socket', () => {
   });
 });
 
+/** A route that answers when told to. */
+function slowRoute() {
+  const { promise: finished, resolve: finish } = withResolvers();
+  let arrived = 0;
+  const routes = (app: FastifyInstance) => {
+    app.get('/slow', async () => {
+      arrived++;
+      await finished;
+      return 'done';
+    });
+  };
+  return {
+    routes,
+    finish,
+    arrived: async (count: number) => await eventually(() => arrived === count),
+  };
+}
+
+const isRefused = async (port: number) => {
+  const socket = connect(port, '127.0.0.1');
+  const [outcome] = (await Promise.race([once(socket, 'connect').then(() => [undefined]), once(socket, 'error')])) as [
+    NodeJS.ErrnoException | undefined,
+  ];
+  socket.destroy();
+  return outcome?.code === 'ECONNREFUSED';
+};
+
+const ended = async (socket: Socket) => {
+  if (!socket.closed) await once(socket.resume(), 'close');
+};
+
+const pushRoute = (app: FastifyInstance) => {
+  app.post('/push', async (incoming) => {
+    let length = 0;
+    for await (const chunk of incoming.raw as AsyncIterable<Buffer>) length += chunk.length;
+    return String(length);
+  });
+};
+
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: (() => void) | undefined;
+  const promise = new Promise<void>((fulfil) => (resolve = fulfil));
+  return { promise, resolve: () => resolve?.() };
+}
+
 describe('close', () => {
-  /** A route that answers when told to. */
-  function slowRoute() {
-    let finish = (): void => {};
-    const finished = new Promise<void>((resolve) => (finish = resolve));
-    let arrived = 0;
-    const routes = (app: FastifyInstance) => {
-      app.get('/slow', async () => {
-        arrived++;
-        await finished;
-        return 'done';
-      });
-    };
-    return {
-      routes,
-      finish: () => finish(),
-      arrived: async (count: number) => await eventually(() => arrived === count),
-    };
-  }
-
-  const isRefused = async (port: number) => {
-    const socket = connect(port, '127.0.0.1');
-    const [outcome] = (await Promise.race([
-      once(socket, 'connect').then(() => [undefined]),
-      once(socket, 'error'),
-    ])) as [NodeJS.ErrnoException | undefined];
-    socket.destroy();
-    return outcome?.code === 'ECONNREFUSED';
-  };
-
-  const ended = async (socket: Socket) => {
-    if (!socket.closed) await once(socket.resume(), 'close');
-  };
-
   test('on every address: no new ones, the idle end, what is under way finishes', async () => {
     const [a = 0, b = 0] = await freePorts(2);
     const slow = slowRoute();
@@ -220,14 +232,7 @@ describe('close', () => {
   });
 
   test('while a request is being sent: it is taken', async () => {
-    const routes = (app: FastifyInstance) => {
-      app.post('/push', async (incoming) => {
-        let length = 0;
-        for await (const chunk of incoming.raw as AsyncIterable<Buffer>) length += chunk.length;
-        return String(length);
-      });
-    };
-    const web = await startWeb({ routes });
+    const web = await startWeb({ routes: pushRoute });
     const outgoing = httpRequest({ port: web.port, host: '127.0.0.1', path: '/push', method: 'POST', agent: false });
     outgoing.write('one');
     await once(outgoing, 'socket');

@@ -82,9 +82,17 @@ describe('certificates', () => {
   });
 });
 
-describe('the file', () => {
-  const statusOf = async ({ url }: Web, headers = {}) => (await request(url, '/-/healthy', { headers })).status;
+const statusOf = async ({ url }: Web, headers = {}) => (await request(url, '/-/healthy', { headers })).status;
 
+const isLetIn = async (web: Web, options: ConnectionOptions = {}) =>
+  await ask(web.port, '/-/healthy', options).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+
+const mine = { cert: client.cert, key: client.key };
+
+describe('the file', () => {
   test('users', async () => {
     const web = await startWeb({ yaml: `basic_auth_users: {alice: ${hashOf('wonder')}}` });
     expect(await statusOf(web, basic('alice', 'wonder'))).toBe(200);
@@ -168,29 +176,31 @@ describe('the file', () => {
     expect(await statusOf(plain)).toBe(200);
   });
 
+  test('clients are asked for certificates that were not before', async () => {
+    const web = await startWeb({ yaml: tls(), files });
+    expect([await isLetIn(web), await isLetIn(web, mine)]).toEqual([true, true]);
+    web.write(tls('client_auth_type: RequireAndVerifyClientCert', 'client_ca_file: ca.crt'));
+    await eventually(async () => !(await isLetIn(web)));
+    expect(await isLetIn(web, mine)).toBe(true);
+  });
+
   test('client certificates, TLS versions, HTTP/2', async () => {
     const web = await startWeb({
       yaml: tls('client_auth_type: VerifyClientCertIfGiven', 'client_ca_file: ca.crt'),
       files,
     });
-    const isLetIn = async (options: ConnectionOptions) =>
-      await ask(web.port, '/-/healthy', options).then(
-        ({ status }) => status === 200,
-        () => false,
-      );
-    const mine = { cert: client.cert, key: client.key };
     const [session] = (await once(await handshake(web.port), 'session')) as [Buffer];
-    expect([await isLetIn({}), await isLetIn({ session }), await isLetIn(mine)]).toEqual([true, true, true]);
+    expect([await isLetIn(web), await isLetIn(web, { session }), await isLetIn(web, mine)]).toEqual([true, true, true]);
     web.write(tls('client_auth_type: RequireAndVerifyClientCert', 'client_ca_file: ca.crt', 'min_version: TLS13'));
-    await eventually(async () => !(await isLetIn({})));
-    expect([await isLetIn({ session }), await isLetIn(mine)]).toEqual([false, true]);
+    await eventually(async () => !(await isLetIn(web)));
+    expect([await isLetIn(web, { session }), await isLetIn(web, mine)]).toEqual([false, true]);
     await expect(handshake(web.port, { ...mine, maxVersion: 'TLSv1.2' })).rejects.toThrow(/alert protocol version/);
     web.write(`${tls()}\nhttp_server_config: {http2: false}`);
-    await eventually(async () => await isLetIn({}));
+    await eventually(async () => await isLetIn(web));
     expect((await handshake(web.port, { ALPNProtocols: ['h2', 'http/1.1'] })).alpnProtocol).toBe('http/1.1');
     web.write(tls('client_auth_type: RequireAndVerifyClientCert', 'client_ca_file: ca.crt'));
-    await eventually(async () => !(await isLetIn({})));
-    expect(await isLetIn(mine)).toBe(true);
+    await eventually(async () => !(await isLetIn(web)));
+    expect(await isLetIn(web, mine)).toBe(true);
   });
 });
 

@@ -20,6 +20,9 @@ describe('cleanUrl', () => {
     ['/job//a?x=//&y=/../', '/job/a?x=//&y=/../'],
     ['/job/a?x=//', '/job/a?x=//'],
     ['//host/path', '/host/path'],
+    ['/job//%ff', '/job/%ff'],
+    ['/job//%zz', '/job//%zz'],
+    ['/job//%4', '/job//%4'],
   ] as const)('%s', ([url, clean]) => {
     expect(cleanUrl(url)).toBe(clean);
   });

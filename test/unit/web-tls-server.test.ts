@@ -82,18 +82,18 @@ describe('HTTP over TLS', () => {
   });
 });
 
-describe('what the handshake settles', () => {
-  /** Protocol, cipher and key exchange, or the reason of the refusal. */
-  async function settle(web: Web, options: ConnectionOptions): Promise<string> {
-    try {
-      const socket = await handshake(web.port, options);
-      const { name = '' } = socket.getEphemeralKeyInfo() as { name?: string };
-      return `${socket.getProtocol()} ${socket.getCipher().standardName} ${name}`;
-    } catch (thrown) {
-      return String((thrown as NodeJS.ErrnoException).code);
-    }
+/** Protocol, cipher and key exchange, or the reason of the refusal. */
+async function settle(web: Web, options: ConnectionOptions): Promise<string> {
+  try {
+    const socket = await handshake(web.port, options);
+    const { name = '' } = socket.getEphemeralKeyInfo() as { name?: string };
+    return `${socket.getProtocol()} ${socket.getCipher().standardName} ${name}`;
+  } catch (thrown) {
+    return String((thrown as NodeJS.ErrnoException).code);
   }
+}
 
+describe('what the handshake settles', () => {
   const old: ConnectionOptions = { maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' };
   const tls12: ConnectionOptions = { maxVersion: 'TLSv1.2' };
   const gcm = ['TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384', 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'];
@@ -122,27 +122,27 @@ describe('what the handshake settles', () => {
   });
 });
 
+/** Over both protocols, which must agree: does a request come through? */
+async function isLetIn(web: Web, options: ConnectionOptions): Promise<boolean> {
+  const http1 = await ask(web.port, '/-/healthy', options).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+  const http2 = await openHttp2(web.port, options)
+    .then(async (session) => await askHttp2(session, '/-/healthy'))
+    .then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  expect(http1).toBe(http2);
+  return http1;
+}
+
 describe('client certificates', () => {
   const none = {};
   const signed = { cert: client.cert, key: client.key };
   const unsigned = { cert: stranger.cert, key: stranger.key };
   const ca = 'client_ca_file: ca.crt';
-
-  /** Over both protocols, which must agree: does a request come through? */
-  async function isLetIn(web: Web, options: ConnectionOptions): Promise<boolean> {
-    const http1 = await ask(web.port, '/-/healthy', options).then(
-      ({ status }) => status === 200,
-      () => false,
-    );
-    const http2 = await openHttp2(web.port, options)
-      .then(async (session) => await askHttp2(session, '/-/healthy'))
-      .then(
-        ({ status }) => status === 200,
-        () => false,
-      );
-    expect(http1).toBe(http2);
-    return http1;
-  }
 
   test.each<[string[], noCertificate: boolean, signedOne: boolean, unsignedOne: boolean]>([
     [[], true, true, true],

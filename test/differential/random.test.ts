@@ -1,0 +1,73 @@
+import * as fc from 'fast-check';
+import { beforeAll, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { operations, type Operation } from './generate.ts';
+import { stateDifference } from './observe.ts';
+import { answerDifference, RELEASES, whyNot, type Pair } from './pair.ts';
+import { pairOf } from './run-case.ts';
+import { describeStep } from './step.ts';
+
+// Random requests to the official gateway and to ours: each is taken or refused by both, and then both show the same. For a few
+// seconds, always the same ones, in `make test`; for FUZZ_SECONDS, each time others, in `make fuzz`. FUZZ_SEED repeats a run.
+
+const [release] = RELEASES.filter((one) => !whyNot(one)[0]);
+const reference = release ?? 'latest';
+const fuzzSeconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
+const seconds = fuzzSeconds > 0 ? fuzzSeconds : 6;
+const firstSeed = Number(process.env['FUZZ_SEED'] ?? (fuzzSeconds > 0 ? Date.now() % 1e9 : 1));
+/** Sequences tried with one seed. */
+const BATCH = 25;
+/** So long at most is looked for a shorter counter-example. */
+const SHRINK_MS = 45_000;
+/** What ours was not asked to wait for is seen soon all the same. */
+const SETTLE_MS = 2_000;
+
+const pair = pairOf(reference);
+let sent = 0;
+
+beforeAll(() => {
+  if (fuzzSeconds > 0) console.log(`fuzzing for ${seconds} s against ${reference}, FUZZ_SEED=${firstSeed}`);
+});
+
+async function run(both: Pair, sequence: readonly Operation[]): Promise<void> {
+  await both.wipe();
+  for (const { step, wait } of sequence) {
+    sent++;
+    const [ours, official] = await Promise.all([both.sendToOurs(step, wait), both.sendToOfficial(step)]);
+    const difference = answerDifference(step, ours, official);
+    if (difference !== undefined) throw new Error(difference);
+  }
+  let state: string | undefined;
+  const isSame = async (): Promise<boolean> => {
+    state = stateDifference(...(await both.observe()));
+    return state === undefined;
+  };
+  await eventually(isSame, { timeoutMs: SETTLE_MS, intervalMs: 10 }).catch(() => {
+    throw new Error(state);
+  });
+}
+
+test('random requests', async ({ skip }) => {
+  skip(...whyNot(reference));
+  const property = fc.asyncProperty(operations, async (sequence) => await run(pair(), sequence));
+  const until = Date.now() + seconds * 1_000;
+  let seed = firstSeed;
+  do {
+    const result = await fc.check(property, {
+      seed,
+      numRuns: BATCH,
+      interruptAfterTimeLimit: SHRINK_MS,
+      reporter: () => undefined,
+    });
+    if (result.failed) {
+      const [[sequence = []] = []] = [result.counterexample ?? undefined];
+      const steps = sequence.map(({ step, wait }) => `  ${describeStep(step)}${wait ? ' (waited for)' : ''}`);
+      const { numShrinks, errorInstance } = result;
+      expect.fail(
+        `FUZZ_SEED=${seed}, after ${sent} requests and ${numShrinks} shrinks:\n${steps.join('\n')}\n${String(errorInstance)}`,
+      );
+    }
+    seed++;
+  } while (Date.now() < until);
+  if (fuzzSeconds > 0) console.log(`${sent} requests, no difference`);
+});
