@@ -5,7 +5,7 @@
  * Written piece by piece, since the whole may be large.
  */
 import type { Family, HistogramMetric, Labels } from '../../shared/exposition/model.ts';
-import { formatFloat } from '../../shared/exposition/format-float.ts';
+import { formatCount, formatFloat } from '../../shared/exposition/format-float.ts';
 import type { Snapshot, SnapshotGroup } from '../../shared/state/snapshot.ts';
 import { familyOf } from './family-of.ts';
 import { nativeBuckets } from './native-buckets.ts';
@@ -52,7 +52,7 @@ export function metricsOf(family: Family): Record<string, unknown>[] {
       return family.metrics.map(({ labels, quantiles, sampleCount, sampleSum }) => ({
         labels: labelsJson(labels),
         quantiles: Object.fromEntries(quantiles.map(([q, value]) => [formatFloat(q), formatFloat(value)])),
-        count: String(sampleCount),
+        count: formatCount(sampleCount),
         sum: formatFloat(sampleSum),
       }));
     case 'histogram':
@@ -71,7 +71,7 @@ export function histogramJson(metric: HistogramMetric): Record<string, unknown> 
   const common = { labels: labelsJson(labels), sum: formatFloat(sampleSum) };
   // A float count above 0 counts; else the whole number beside it.
   const count = (value: number): string =>
-    (metric.floatCounts === true || !Number.isInteger(value)) && value > 0 ? formatFloat(value) : String(value);
+    (metric.floatCounts === true || !Number.isInteger(value)) && value > 0 ? formatFloat(value) : formatCount(value);
   if (native !== undefined && native.negativeSpans.length + native.positiveSpans.length > 0) {
     return { ...common, count: count(sampleCount), buckets: nativeBuckets(metric, native) };
   }

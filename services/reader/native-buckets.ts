@@ -2,7 +2,7 @@
  * The sparse buckets of a native histogram as the query API shows them: `[boundaries, lower, upper, count]`, from the lowest
  * up, empty ones left out. Boundaries: 0 = (] 1 = [) 2 = () 3 = []. https://prometheus.io/docs/specs/native_histograms/
  */
-import { formatFloat } from '../../shared/exposition/format-float.ts';
+import { formatCount, formatFloat } from '../../shared/exposition/format-float.ts';
 import type { BucketSpan, HistogramMetric, NativeBuckets } from '../../shared/exposition/model.ts';
 
 type JsonBucket = readonly [boundaries: number, lower: string, upper: string, count: string];
@@ -12,7 +12,7 @@ export function nativeBuckets(metric: HistogramMetric, native: NativeBuckets): J
   const counts = (deltas: readonly number[], absolute: readonly number[]): readonly number[] =>
     isFloat ? absolute : runningSums(deltas);
   const schema = native.schema ?? 0;
-  const show = (count: number): string => (isFloat ? formatFloat(count) : String(count));
+  const show = (count: number): string => (isFloat ? formatFloat(count) : formatCount(count));
   const side = (spans: readonly BucketSpan[], ofBuckets: readonly number[], positive: boolean): JsonBucket[] =>
     indexed(spans, ofBuckets).map(([index, count]) => {
       const near = boundOf(index - 1, schema);

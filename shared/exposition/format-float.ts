@@ -15,3 +15,8 @@ export function formatFloat(n: number): string {
   const signAt = text.lastIndexOf('e') + 1;
   return text.length - signAt === 2 ? `${text.slice(0, signAt + 1)}0${text.slice(signAt + 1)}` : text;
 }
+
+/** `fmt.Sprint` of a uint64: all digits, where JavaScript would write zeros for those it does not need. */
+export function formatCount(n: number): string {
+  return Number.isSafeInteger(n) || n >= 2 ** 64 ? String(n) : BigInt(n).toString();
+}

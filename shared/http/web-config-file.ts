@@ -148,6 +148,8 @@ export function readWebConfig(content: string, name: string): ReadWebConfig {
       }),
   });
 
+  // The toolkit takes an empty list, and refuses every client.
+  if (tls.allowedSans?.length === 0) yaml.fault('tls_server_config.client_allowed_sans', undefined, 'expected a name');
   const wantsTls = Object.keys(tlsKeys).some((word) => yaml.isGiven(`tls_server_config.${word}`));
   if (wantsTls && http2) checkHttp2Ciphers(yaml, tls);
   // The toolkit takes 0 and then refuses every request.

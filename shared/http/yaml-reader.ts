@@ -74,10 +74,10 @@ export class YamlReader {
     return text ?? '';
   }
 
-  /** Undefined when it is no list, or an empty one. */
+  /** Undefined when it is no list. */
   texts({ key, node }: YamlValue): string[] | undefined {
-    const texts = isSeq(node) ? node.items.map((item) => textOf(this.#resolve(item))) : [];
-    if (texts.length > 0 && texts.every((text) => text !== undefined)) return texts;
+    const texts = isSeq(node) ? node.items.map((item) => textOf(this.#resolve(item))) : [undefined];
+    if (texts.every((text) => text !== undefined)) return texts;
     this.fault(key, undefined, 'expected a list of texts');
     return undefined;
   }

@@ -345,6 +345,7 @@ const text: readonly Case[] = [
   ['buckets without a TYPE are families of their own', put(J, 'h_bucket{le="1"} 1\nh_sum 1\nh_count 1\n')],
   ['a TYPE after the buckets', put(J, 'h_bucket{le="1"} 1\n# TYPE h histogram\nh_count 1\n')],
   ['a count of a counter is a family of its own', put(J, '# TYPE x counter\nx 1\nx_count 2\n')],
+  ['counts that no integer can hold', put(J, '# TYPE s summary\ns_count 7e224\n'), put('/job/k', '# TYPE s summary\ns_count 1e19\n'), put('/job/l', '# TYPE s summary\ns_count 1.8e19\n')],
   ['large counts', put(J, '# TYPE s summary\ns_count 1e15\n# TYPE h histogram\nh_bucket{le="1"} 123456789012\nh_count 9007199254740993\n')],
 ];
 

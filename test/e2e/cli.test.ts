@@ -131,11 +131,11 @@ describe('what cannot start: status 1, one line at level error', () => {
   });
 });
 
-describe('with an embedded Redis', () => {
-  const redisOf = (gateway: Gateway) => processTree(gateway.pid).slice(1);
-  /** A zombie that nobody has waited for is none. */
-  const lives = (pid: number) => processesMarked(fileMark).some((one) => one.pid === pid);
+const redisOf = (gateway: Gateway) => processTree(gateway.pid).slice(1);
+/** A zombie that nobody has waited for is none. */
+const lives = (pid: number) => processesMarked(fileMark).some((one) => one.pid === pid);
 
+describe('with an embedded Redis', () => {
   test('what was pushed survives a restart, and no process is left behind', async () => {
     const gateway = await startGateway();
     await gateway.push('/metrics/job/j', 'm 1\n', applied);

@@ -62,9 +62,12 @@ async function pushEverything(pick: (i: number) => Gateway): Promise<void> {
   }
 }
 
+function withoutPushTimes(text: string): string {
+  return text.replaceAll(/^(push_(?:failure_)?time_seconds\S*) .*$/gm, '$1');
+}
+
 test('the same pushes give the same /metrics as `all`, and both readers the same bytes', async () => {
   await Promise.all([pushEverything((i) => fleet.ingest[i % 2 === 0 ? 0 : 1]), pushEverything(() => all)]);
-  const withoutPushTimes = (text: string) => text.replaceAll(/^(push_(?:failure_)?time_seconds\S*) .*$/gm, '$1');
   const expected = withoutPushTimes(await all.scrape());
   expect(expected.split('\n').length).toBeGreaterThan(100);
   const [one, two] = fleet.readers;
@@ -81,14 +84,15 @@ test('both workers take part, and their counts add up', async () => {
   expect(applied.reduce((sum, count) => sum + count)).toBe(a);
 });
 
+const statuses = async (gateway: Gateway) => ({
+  push: (await gateway.push('/metrics/job/roles', 'roles 1\n')).status,
+  ingest: (await gateway.ingest('roles 1\n')).status,
+  scrape: (await gateway.request('/metrics')).status,
+  telemetry: (await gateway.request('/telemetry')).status,
+  ready: (await gateway.request('/-/ready')).status,
+});
+
 test('each role serves its own paths, and says no to the others', async () => {
-  const statuses = async (gateway: Gateway) => ({
-    push: (await gateway.push('/metrics/job/roles', 'roles 1\n')).status,
-    ingest: (await gateway.ingest('roles 1\n')).status,
-    scrape: (await gateway.request('/metrics')).status,
-    telemetry: (await gateway.request('/telemetry')).status,
-    ready: (await gateway.request('/-/ready')).status,
-  });
   const probes = { telemetry: 200, ready: 200 };
   expect(await statuses(fleet.ingest[0])).toEqual({ push: 202, ingest: 202, scrape: 404, ...probes });
   expect(await statuses(fleet.workers[0])).toEqual({ push: 404, ingest: 404, scrape: 404, ...probes });
@@ -102,7 +106,7 @@ test('every one restarted in turn while pushes and scrapes go on: none refused, 
   /** Why pushes had to be sent to the other node. */
   const moved: string[] = [];
   let acknowledged = 0;
-  let stop = false;
+  const stop = new AbortController();
 
   /** As a load balancer: what was not answered is sent to the other one. */
   async function push(lane: number, value: number): Promise<void> {
@@ -124,7 +128,7 @@ test('every one restarted in turn while pushes and scrapes go on: none refused, 
   const lanes = [0, 1, 2, 3];
   const last = lanes.map(() => 0);
   const pushing = lanes.map(async (lane) => {
-    for (let value = 1; !stop; value++) {
+    for (let value = 1; !stop.signal.aborted; value++) {
       await push(lane, value);
       last[lane] = value;
     }
@@ -139,7 +143,7 @@ test('every one restarted in turn while pushes and scrapes go on: none refused, 
       expect(watch?.failures ?? []).toEqual([]);
     }
   }
-  stop = true;
+  stop.abort();
   await Promise.all(pushing);
   expect(refusals).toEqual([]);
   const reset = moved.filter((reason) => reason !== 'ECONNREFUSED');

@@ -7,6 +7,7 @@ import { startRedis } from '../support/redis.ts';
 // The chores are done once in the fleet, and go on whatever happens to Redis.
 
 const SWEEP_EVERY_MS = 5_000;
+const runs = (telemetry: string) => sampleSum(telemetry, 'pushgateway_housekeeping_runs_total', { chore: 'sweep' });
 
 test('two workers sweep as often as one; also after Redis lost everything', async () => {
   const redis = await startRedis({ args: ['--appendonly', 'no'] });
@@ -16,7 +17,6 @@ test('two workers sweep as often as one; also after Redis lost everything', asyn
   ];
   const sweeps = async (): Promise<number> => {
     const telemetry = await Promise.all(workers.map(async (worker) => worker.telemetry()));
-    const runs = (text: string) => sampleSum(text, 'pushgateway_housekeeping_runs_total', { chore: 'sweep' });
     return telemetry.reduce((sum, text) => sum + runs(text), 0);
   };
   const until = async (count: number) =>

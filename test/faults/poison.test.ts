@@ -40,7 +40,8 @@ function entry(changes: Record<string, string | undefined>): string[] {
 async function lastEntry(of: RedisServer, key: string): Promise<Record<string, string>> {
   // Raw, a value that ends in a newline can't be told from two values.
   const reply: unknown = JSON.parse(await of.cli('--json', 'XREVRANGE', key, '+', '-', 'COUNT', '1'));
-  const [[entryId = '', flat = []] = []] = reply as [string, string[]][];
+  const [newest] = reply as [string, string[]][];
+  const [entryId, flat] = newest ?? ['', []];
   const fields: Record<string, string> = { entryId };
   for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] ?? ''] = flat[i + 1] ?? '';
   return fields;

@@ -99,10 +99,11 @@ async function consumers(): Promise<unknown[]> {
   return ((await redis.xinfo('CONSUMERS', keys.pushes, CONSUMER_GROUP)) as unknown[][]).map(([, name]) => name);
 }
 
-/** All samples of the group. */
+/** All samples of the group, sorted. */
 const content = async (): Promise<string> => {
   const [record] = await store.load(redis, 0, [groupId()]);
-  return [...(record?.families.values() ?? [])].map(({ text }) => text.toString()).join('');
+  const texts = [...(record?.families.values() ?? [])].map(({ text }) => text.toString());
+  return texts.toSorted().join('');
 };
 
 /** Others, a push, a DELETE, and the push once more. */

@@ -72,16 +72,16 @@ describe('at the start', () => {
   });
 });
 
-describe('while it runs', () => {
-  /** Pushes to be under way while Redis is away, each to a group of its own. */
-  function pushes(gateway: Gateway, name: string): Promise<number[]> {
-    const all = Array.from({ length: 20 }, async (_, i) => {
-      const options = { headers: { prefer: 'wait=20' } };
-      return (await gateway.push(`/metrics/job/${name}${i}`, `${name} ${i}\n`, options)).status;
-    });
-    return Promise.all(all);
-  }
+/** Pushes to be under way while Redis is away, each to a group of its own. */
+function pushes(gateway: Gateway, name: string): Promise<number[]> {
+  const all = Array.from({ length: 20 }, async (_, i) => {
+    const options = { headers: { prefer: 'wait=20' } };
+    return (await gateway.push(`/metrics/job/${name}${i}`, `${name} ${i}\n`, options)).status;
+  });
+  return Promise.all(all);
+}
 
+describe('while it runs', () => {
   test.for(['killed', 'stopped', 'hung'] as const)(
     '%s: held pushes are taken later, the last scrape stays',
     async (how) => {

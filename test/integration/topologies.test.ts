@@ -24,12 +24,14 @@ const topologies: Record<string, () => Promise<Topology>> = {
   },
   'a unix socket': async () => ({ endpoint: (await startRedisOnSocket()).endpoint, args: [] }),
   Sentinel: async () => {
-    const { endpoint, masterName, failOver } = await startSentinel();
-    return { endpoint, args: [`--redis.master-name=${masterName}`], loseMaster: failOver };
+    const sentinel = await startSentinel();
+    const args = [`--redis.master-name=${sentinel.masterName}`];
+    return { endpoint: sentinel.endpoint, args, loseMaster: async () => sentinel.failOver() };
   },
   'a Cluster': async () => {
-    const { endpoint, masterOf, failOver } = await startCluster();
-    return { endpoint, args: [], loseMaster: async () => failOver(await masterOf('pgw:{0}:groups')) };
+    const cluster = await startCluster();
+    const loseMaster = async () => cluster.failOver(await cluster.masterOf('pgw:{0}:groups'));
+    return { endpoint: cluster.endpoint, args: [], loseMaster };
   },
   'a Cluster, one seed': async () => {
     const { endpoint } = await startCluster();

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server as ListeningServer } from 'node:net';
 import { join } from 'node:path';
 import { hashSync } from 'bcryptjs';
@@ -98,28 +99,31 @@ basic_auth_users: { alice: "${hashSync(PASSWORD, 10)}" }
 test('a flood of logins does not stop those who have logged in', async () => {
   const { gateway } = await startSecured(`basic_auth_users: { alice: "${hashSync(PASSWORD, 10)}" }`);
   const known = { headers: basic('alice', PASSWORD), agent: keepAlive(1) };
-  expect((await request(gateway.url, '/-/ready', known)).status).toBe(200);
+  const timed = async () => {
+    const startedMs = performance.now();
+    expect((await request(gateway.url, '/-/ready', known)).status).toBe(200);
+    return performance.now() - startedMs;
+  };
+  const loginMs = await timed();
   const statuses: number[] = [];
   const over = new AbortController();
   const attackers = Array.from({ length: 30 }, async (_, attacker) => {
     const agent = keepAlive(1);
     for (let guess = 0; !over.signal.aborted; guess++) {
       const headers = basic(guess % 2 === 0 ? 'alice' : `user${guess}`, `guess ${attacker} ${guess}`);
-      statuses.push((await request(gateway.url, '/-/ready', { headers, agent })).status);
+      const { status } = await request(gateway.url, '/-/ready', { headers, agent });
+      statuses.push(status);
+      if (status === 503) await sleep(10);
     }
     agent.destroy();
   });
   const tookMs: number[] = [];
-  for (let count = 0; count < 50; count++) {
-    const startedMs = performance.now();
-    expect((await request(gateway.url, '/-/ready', known)).status).toBe(200);
-    tookMs.push(performance.now() - startedMs);
-  }
+  for (let count = 0; count < 51; count++) tookMs.push(await timed());
   over.abort();
   await Promise.all(attackers);
   known.agent.destroy();
-  // One check takes as long as ten of these requests, and dozens wait.
-  expect(tookMs.toSorted((a, b) => a - b)[25]).toBeLessThan(50);
+  // Dozens of checks wait all the time, of which the login took one.
+  expect(tookMs.toSorted((a, b) => a - b)[25]).toBeLessThan(loginMs);
   expect(new Set(statuses)).toEqual(new Set([401, 503]));
 });
 

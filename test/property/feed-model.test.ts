@@ -26,7 +26,7 @@ const inShard = (shard: number) => GROUPS.filter(({ id }) => shardOf(id, SHARDS)
 
 let server: RedisServer;
 let redis: Redis;
-let runs = 0;
+let serial = 0;
 
 beforeAll(async () => {
   server = await startRedis({ args: ['--appendonly', 'no'] });
@@ -90,7 +90,7 @@ class Fixture {
   #clock = 0;
 
   constructor(user?: string) {
-    const keyspace = makeKeyspace(`feed${runs++}`, SHARDS);
+    const keyspace = makeKeyspace(`feed${serial++}`, SHARDS);
     this.shards = keyspace.shards;
     const flags = [`--redis.endpoint=${server.endpoint}`, '--redis.mode=single'];
     if (user !== undefined) flags.push(`--redis.username=${user}`, '--redis.password=secret');
@@ -205,6 +205,9 @@ async function take(fixture: Fixture, one: Step): Promise<void> {
   }
 }
 
+/** `make fuzz` sets no number of runs, but a time. */
+const runs = (count: number) => ({ numRuns: Number.isFinite(fc.readConfigureGlobal().numRuns) ? count : Infinity });
+
 it('those who follow hold what Redis holds, whatever happened', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), async (steps) => {
@@ -215,7 +218,7 @@ it('those who follow hold what Redis holds, whatever happened', async () => {
         await converges(fixture);
       });
     }),
-    { numRuns: 20, interruptAfterTimeLimit: 20_000 },
+    runs(20),
   );
 });
 
@@ -230,7 +233,7 @@ describe('a change is not missed', () => {
       await redis.call('ACL', ['SETUSER', user, 'on', '>secret', '~*', '&*', '+@all', ...(rights ?? '').split(' ')]);
     await withFeed(async (fixture) => {
       await converges(fixture);
-      for (let round = 0; round < 3; round++) {
+      for (let round = 0; round < 2; round++) {
         for (const shard of fixture.shards.keys()) await fixture.change(shard, round);
         await converges(fixture, limitMs);
         await sleep(100);
@@ -250,7 +253,7 @@ describe('a change is not missed', () => {
         await Promise.all(Array.from({ length: 100 }, async (_, n) => await fixture.change(1, n)));
       await redis.config('SET', 'notify-keyspace-events', '');
       release?.();
-      await eventually(() => fixture.order.last[1] === 5_001, { timeoutMs: LIMIT_MS });
+      await eventually(() => fixture.order.last[1] === 5_001, { timeoutMs: 3_000 });
       await converges(fixture);
       expect(fixture.order.resets, 'no gap').toEqual(before);
     });

@@ -60,7 +60,7 @@ type Step =
   | { readonly do: 'set again'; readonly group: number }
   | { readonly do: 'pass'; readonly ms: number };
 
-const group = fc.nat({ max: GROUPS.length - 1 });
+const anyGroup = fc.nat({ max: GROUPS.length - 1 });
 /** 0 = never. */
 const ttl = fc.nat({ max: 6 });
 const pushed: fc.Arbitrary<Pushed> = fc.record({
@@ -81,15 +81,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       do: fc.constant('push' as const),
-      group,
+      group: anyGroup,
       put: fc.boolean(),
       at: fc.nat({ max: 9 }),
       families: fc.array(pushed, { maxLength: 3 }),
     }),
   },
-  fc.record({ do: fc.constant('fail' as const), group, ttl }),
-  fc.record({ do: fc.constant('remove' as const), group }),
-  fc.record({ do: fc.constant('set again' as const), group }),
+  fc.record({ do: fc.constant('fail' as const), group: anyGroup, ttl }),
+  fc.record({ do: fc.constant('remove' as const), group: anyGroup }),
+  fc.record({ do: fc.constant('set again' as const), group: anyGroup }),
   { weight: 2, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 3 }) }) },
 );
 
@@ -330,6 +330,21 @@ class Run {
   }
 }
 
+/** `make fuzz` sets no number of runs, but a time. */
+const runs = (count: number) => ({ numRuns: Number.isFinite(fc.readConfigureGlobal().numRuns) ? count : Infinity });
+
+/** What went wrong once. */
+function pushOf(group: number, name: number, type: MetricType, label: string): Step {
+  const family = { name, type, help: '', own: [[[label, 'h']] as const], value: 0, ttl: 0 };
+  return { do: 'push', group, put: false, at: 0, families: [family] };
+}
+const EXAMPLES: [string[], Step[], number][] = [
+  // A summary becomes a histogram: now its buckets clash, too.
+  [['x', 'x_bucket'], [pushOf(0, 0, 'summary', 'z'), pushOf(0, 1, 'gauge', 'z'), pushOf(0, 0, 'histogram', 'z')], 0],
+  // Two types become one: now these two hold the same series.
+  [['x'], [pushOf(3, 0, 'summary', 'z'), pushOf(0, 0, 'gauge', 'host'), pushOf(3, 0, 'gauge', 'host')], 0],
+];
+
 it('says what a plain rendering of everything alive says, and stays valid', () => {
   fc.assert(
     fc.property(someNames, fc.array(step, { maxLength: 30 }), fc.nat({ max: 3 }), (names, steps, every) => {
@@ -341,6 +356,6 @@ it('says what a plain rendering of everything alive says, and stays valid', () =
       run.check();
       run.checkHandedOut();
     }),
-    { numRuns: 2_000 },
+    { ...runs(2_000), examples: EXAMPLES },
   );
 });

@@ -5,6 +5,9 @@ import { SegmentedText } from '../../shared/state/segmented-text.ts';
 
 // What the snapshot is made of, against the simplest thing that does the same.
 
+/** `make fuzz` sets no number of runs, but a time. */
+const runs = (count: number) => ({ numRuns: Number.isFinite(fc.readConfigureGlobal().numRuns) ? count : Infinity });
+
 describe('SegmentedText is a sorted map', () => {
   const key = fc.oneof(
     fc.nat({ max: 40 }).map((n) => `k${String(n).padStart(2, '0')}`),
@@ -23,7 +26,7 @@ describe('SegmentedText is a sorted map', () => {
 
   it('whatever is set, deleted and read in between', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), fc.array(key, { maxLength: 5 }), (steps, probes) => {
+      fc.property(fc.array(step, { maxLength: 40 }), fc.array(key, { maxLength: 5 }), (steps, probes) => {
         const text = new SegmentedText();
         const model = new Map<string, Buffer>();
         const handedOut: { readonly buffers: readonly Buffer[]; readonly copy: Buffer }[] = [];
@@ -72,6 +75,7 @@ describe('SegmentedText is a sorted map', () => {
         for (const { buffers, copy } of handedOut)
           expect(Buffer.concat(buffers).equals(copy), 'overwritten').toBe(true);
       }),
+      runs(100),
     );
   });
 });
@@ -106,7 +110,7 @@ describe('Deadlines', () => {
         }
         expect(deadlines.due(Infinity).toSorted()).toEqual([...model.keys()].toSorted());
       }),
-      { numRuns: 1_000 },
+      runs(1_000),
     );
   });
 });

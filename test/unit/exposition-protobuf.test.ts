@@ -213,6 +213,13 @@ describe('encode and decode', () => {
       expect.objectContaining({ sampleCount: 5, native: expect.objectContaining({ positiveDeltas: [1, -1] }) }),
     ]);
   });
+  it('a family that is replaced is not looked at', () => {
+    const replaced = bytes('0a 01', 'x', '18 09', '22 02 1a 00');
+    expect(decodeProtobuf(stream(replaced, bytes('0a 01', 'x'))).get('x')?.metrics).toEqual([]);
+  });
+  it('a help that is not UTF-8', () => {
+    expect(decodeProtobuf(stream(bytes('0a 01', 'x', '12 02 ff', 'a'))).get('x')?.help).toBe('\ufffda');
+  });
   it('is a counter when no type is given', () => {
     expect(decodeProtobuf(stream(bytes('0a 01', 'x'))).get('x')?.type).toBe('counter');
   });
@@ -228,7 +235,6 @@ describe('refused', () => {
     ['a name with a newline', stream(bytes('0a 03', 'a\nb')), '1 ("a\\nb"): invalid metric name'],
     ['a name that needs quotes', stream(bytes('0a 03', 'a.b')), '1 ("a.b"): invalid metric name'],
     ['an unknown type', stream(bytes('0a 01', 'x', '18 06')), '1 ("x"): unknown metric type 6'],
-    ['a help that is not UTF-8', stream(bytes('0a 01', 'x', '12 01 ff')), '1 ("x"): a string is not UTF-8'],
     [
       'a bad label name',
       stream(bytes('0a 01', 'x', '22 07', '0a 03 0a 01', '-', '1a 00')),

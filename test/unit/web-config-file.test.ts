@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { configFromFlags } from '../../shared/config/load.ts';
@@ -7,6 +7,7 @@ import { readWebConfig } from '../../shared/http/web-config-file.ts';
 import { WebSettingsSource, type WebSettings } from '../../shared/http/web-settings.ts';
 import { createLogger } from '../../shared/logger.ts';
 import { makeCertificate } from '../support/certificates.ts';
+import { projectFolder } from '../support/project.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
 const HASH = '$2y$10$2UXri9cIDdgeKjBo4Rlpx.U3ZLDV8X1IxKmsfOvhcM5oXQt/mLmXq';
@@ -73,6 +74,16 @@ basic_auth_users:
     });
   });
 
+  test('the one in the documentation', () => {
+    const document = readFileSync(join(projectFolder, 'docs/web-config.md'), 'utf8');
+    const content = /```yaml\n([^]*?)```/.exec(document)?.[1] ?? '';
+    const { file, faults } = readWebConfig(content, '/etc/web.yml');
+    expect(faults).toEqual([]);
+    expect(file.tls).toMatchObject({ certFile: '/etc/server.crt', allowedSans: ['job-runner', '10.0.0.7'] });
+    expect(file).toMatchObject({ http2: true, rateLimit: { intervalMs: 10, burst: 100 } });
+    expect([file.headers.length, file.users.size]).toEqual([5, 1]);
+  });
+
   test.each([
     '',
     '# nothing\n',
@@ -119,7 +130,7 @@ basic_auth_users:
     ],
     [
       'tls_server_config: {client_allowed_sans: []}',
-      'cannot use tls_server_config.client_allowed_sans (f, line 1): expected a list of texts',
+      'cannot use tls_server_config.client_allowed_sans (f, line 1): expected a name',
     ],
     [
       'http_server_config: {http2: false}\ntls_server_config:\n  cipher_suites:\n  - TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA2048',
