@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The `pushgateway` command: reads its settings, runs the roles, and ends them on SIGTERM or SIGINT. */
 import { loadConfig } from '../../shared/config/load.ts';
-import { asError } from '../../shared/errors.ts';
-import { createLogger } from '../../shared/logger.ts';
+import { asError, GatewayError } from '../../shared/errors.ts';
+import { createLogger, type Logger } from '../../shared/logger.ts';
 import { Gateway } from './gateway.ts';
 
 const EXIT_FAILED = 1;
@@ -45,7 +45,7 @@ switch (loaded.kind) {
       await gateway.start();
     } catch (thrown) {
       if (!gateway.isStopping) {
-        logger.error({ err: asError(thrown) }, 'cannot start');
+        logFailure(logger, thrown);
         process.exitCode = EXIT_FAILED;
         await gateway.destroy();
       }
@@ -54,4 +54,13 @@ switch (loaded.kind) {
   }
   default:
     loaded satisfies never;
+}
+
+/** A fault of the user is said without a stack, and several of them a line each. */
+function logFailure(logger: Logger, thrown: unknown): void {
+  if (thrown instanceof GatewayError) {
+    for (const reason of thrown.message.split('\n')) logger.error({ reason }, 'cannot start');
+  } else {
+    logger.error({ err: asError(thrown) }, 'cannot start');
+  }
 }

@@ -73,7 +73,7 @@ describe('at the start', () => {
 });
 
 /** Pushes to be under way while Redis is away, each to a group of its own. */
-function pushes(gateway: Gateway, name: string): Promise<number[]> {
+function pushToMany(gateway: Gateway, name: string): Promise<number[]> {
   const all = Array.from({ length: 20 }, async (_, i) => {
     const options = { headers: { prefer: 'wait=20' } };
     return (await gateway.push(`/metrics/job/${name}${i}`, `${name} ${i}\n`, options)).status;
@@ -95,7 +95,7 @@ describe('while it runs', () => {
       if (how === 'killed') await redis.kill();
       else if (how === 'stopped') await redis.stop();
       else redis.pause();
-      const held = pushes(gateway, how);
+      const held = pushToMany(gateway, how);
       await eventually(async () => sampleValue(await gateway.telemetry(), 'pushgateway_redis_up') === 0, {
         timeoutMs: 10_000,
       });

@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { SECTIONS } from './cases.ts';
+import { stateDifference } from './observe.ts';
+import { answerDifference, RELEASES, whyNot } from './pair.ts';
+import { pairOf } from './run-case.ts';
+
+// As clients do it that know nothing of waiting: 202, and soon after it is seen. What was pushed before counts at once.
+
+const [release = 'latest'] = RELEASES.filter((one) => !whyNot(one)[0]);
+const pair = pairOf(release, { wait: false });
+const cases = SECTIONS.filter(([section]) => section === 'groups' || section === 'consistency').flatMap(([, own]) => own);
+
+test.for(cases)('without waiting: %s', async ([, ...steps], { skip }) => {
+  skip(...whyNot(release));
+  const both = pair();
+  await both.wipe();
+  for (const step of steps) {
+    const [ours, official] = await both.send(step);
+    expect(answerDifference(step, ours, official)).toBeUndefined();
+    if (official.status === 200) expect(ours.status).toBe(202);
+  }
+  let difference: string | undefined = 'not looked at';
+  const isSame = async (): Promise<boolean> => {
+    difference = stateDifference(...(await both.observe()));
+    return difference === undefined;
+  };
+  await eventually(isSame, { timeoutMs: 3_000 }).catch(() => expect.fail(difference));
+});
