@@ -18,11 +18,11 @@ export async function reclaimOwn(context: ConsumeContext, shard: number): Promis
 
 /** Tells the others that what is in hand is not stale. */
 export async function renewInHand({ commands, consumer, inHand, logger }: ConsumeContext): Promise<void> {
-  for (const [shard, entryIds] of inHand) {
-    if (entryIds.size === 0) continue;
-    const ok = await attempt(logger, 'renew pushes in hand', () => consumer.renew(commands, shard, [...entryIds]));
-    if (!ok) return;
-  }
+  const renewals = [...inHand].map(async ([shard, entryIds]) => {
+    if (entryIds.size === 0) return;
+    await attempt(logger, 'renew pushes in hand', () => consumer.renew(commands, shard, [...entryIds]));
+  });
+  await Promise.all(renewals);
 }
 
 /** What has been pending for longer than `idleMs`, whoever has it. */

@@ -72,7 +72,7 @@ export class WorkerService implements Service {
       this.#blocking.push(blocking);
       this.#lanes.push(consumeLane(context, blocking, shards, config.worker.batchSize));
     }
-    this.#lanes.push(this.#reclaim(context));
+    this.#lanes.push(this.#reclaim(context), this.#renew(context));
     this.#housekeeping = new Housekeeping({
       connections,
       keyspace,
@@ -102,12 +102,19 @@ export class WorkerService implements Service {
     await this.#pool.destroy();
   }
 
+  /** Not in the same loop as claiming, which takes as long as what it claims. */
+  async #renew(context: ConsumeContext): Promise<void> {
+    while (!context.signal.aborted) {
+      await sleep(this.#context.config.worker.claimIdleMs / 4, context.signal);
+      await renewInHand(context);
+    }
+  }
+
   async #reclaim(context: ConsumeContext): Promise<void> {
     const { claimIdleMs } = this.#context.config.worker;
     const shards = [...this.#context.keyspace.shards.keys()];
     while (!context.signal.aborted) {
       await sleep(claimIdleMs / 3, context.signal);
-      await renewInHand(context);
       await reclaimStale(context, shards, claimIdleMs);
     }
   }

@@ -37,7 +37,8 @@ export function serveStatus(app: FastifyInstance, config: Config, startedAt: Dat
     build_information: buildInformation(),
   };
   app.get(`${API_PATH}/status`, { config: { handlerName: 'api/v1/status' } }, async (_request, reply) => {
-    return await apiHeaders(reply).send(JSON.stringify({ status: 'success', data }));
+    // As bytes: to the type of a text, fastify would add a charset.
+    return await apiHeaders(reply).send(Buffer.from(JSON.stringify({ status: 'success', data })));
   });
   app.options(`${API_PATH}/*`, { config: { handlerName: 'api/v1/options' } }, async (_request, reply) => {
     return await apiHeaders(reply).code(200).send('');

@@ -34,7 +34,7 @@ export interface ChangeConsumer {
 
 type Entries = [id: string, fields: string[]][];
 
-/** '' = the stream was empty when it was last looked at. */
+/** The last entry seen, or the last ID of a stream that was empty; '' = there was none, and nothing to tell of. */
 type Cursor = string;
 
 export class ChangeFeed {
@@ -52,6 +52,8 @@ export class ChangeFeed {
   #lastCompleteMs = 0;
   readonly #completed = new AbortController();
   readonly #refreshes = new Map<number, Set<string>>();
+  /** Shards to be reset. Not a cursor: whoever is following a shard at the moment will set that. */
+  readonly #reloads = new Set<number>();
 
   constructor(connections: Connections, keyspace: Keyspace, logger: Logger) {
     this.#connections = connections;
@@ -82,8 +84,10 @@ export class ChangeFeed {
 
   /** Resets every shard, soon. */
   reload(): void {
-    this.#cursors.fill(undefined);
-    for (const shard of this.#cursors.keys()) this.#dirty.add(shard);
+    for (const shard of this.#cursors.keys()) {
+      this.#reloads.add(shard);
+      this.#dirty.add(shard);
+    }
     this.#wake.wake();
   }
 
@@ -159,28 +163,26 @@ export class ChangeFeed {
     const groupIds = this.#refreshes.get(shard);
     if (groupIds === undefined) return;
     this.#refreshes.delete(shard);
-    const changes = { groupIds, outcomes: new Map<string, Outcome>() };
-    for (const consumer of this.#consumers) await consumer.changes(client, shard, changes);
+    await this.#tell(client, shard, { groupIds, outcomes: new Map<string, Outcome>() });
   }
 
   async #followStream(client: RedisClient, shard: number): Promise<void> {
     const key = this.#keyspace.shards[shard]?.changes ?? '';
     for (;;) {
       const cursor = this.#cursors[shard];
-      if (cursor === undefined) {
+      if (this.#reloads.delete(shard) || cursor === undefined) {
         await this.#reset(client, shard, key);
         return;
       }
       const entries = (await client.xrange(key, cursor === '' ? '-' : cursor, '+', 'COUNT', PAGE)) as Entries;
-      // From an empty stream we cannot tell whether the first entries were trimmed already.
-      const gap = cursor === '' ? entries.length > 0 : entries[0]?.[0] !== cursor;
-      if (gap) {
+      if (entries[0]?.[0] !== cursor) {
+        if (entries.length === 0 && (await this.#endOfEmpty(client, shard, key)) === cursor) return;
         await this.#reset(client, shard, key);
         return;
       }
-      const fresh = cursor === '' ? entries : entries.slice(1);
+      const fresh = entries.slice(1);
       if (fresh.length === 0) return;
-      await this.#tell(client, shard, fresh);
+      await this.#tell(client, shard, parse(fresh));
       this.#cursors[shard] = (fresh.at(-1) as Entries[number])[0];
       if (entries.length < PAGE) return;
     }
@@ -190,14 +192,28 @@ export class ChangeFeed {
     this.#cursors[shard] = undefined;
     // The end first, then the groups: what changes meanwhile is told again, which does no harm.
     const recent = (await client.xrevrange(key, '+', '-', 'COUNT', PAGE)) as Entries;
+    const end = recent[0]?.[0] ?? (await this.#endOfEmpty(client, shard, key));
     // Whoever waits for one of these pushes need not wait in vain.
     const { outcomes } = parse(recent);
     for (const consumer of this.#consumers) await consumer.reset(client, shard, outcomes);
-    this.#cursors[shard] = recent[0]?.[0] ?? '';
+    this.#cursors[shard] = end;
   }
 
-  async #tell(client: RedisClient, shard: number, entries: Entries): Promise<void> {
-    const changes = parse(entries);
+  /**
+   * Where a stream without entries ends: it still knows the last ID it gave. '' = there is nothing at all in the shard;
+   * undefined = there are groups, but no stream that could say when they change.
+   */
+  async #endOfEmpty(client: RedisClient, shard: number, key: string): Promise<Cursor | undefined> {
+    try {
+      const info = (await client.call('XINFO', 'STREAM', key)) as unknown[];
+      return String(info[info.indexOf('last-generated-id') + 1]);
+    } catch (thrown) {
+      if (!asError(thrown).message.includes('no such key')) throw thrown;
+    }
+    return (await client.exists(this.#keyspace.shards[shard]?.groups ?? '')) === 0 ? '' : undefined;
+  }
+
+  async #tell(client: RedisClient, shard: number, changes: ShardChanges): Promise<void> {
     try {
       for (const consumer of this.#consumers) await consumer.changes(client, shard, changes);
     } catch (thrown) {

@@ -18,11 +18,13 @@ export class Script {
   }
 
   async run(client: RedisClient, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown> {
+    // As a list: so many as a batch may have would not fit on the stack of a call.
+    const list = [keys.length, ...keys, ...args];
     try {
-      return await client.evalsha(this.#sha, keys.length, ...keys, ...args);
+      return await client.call('EVALSHA', [this.#sha, ...list]);
     } catch (thrown) {
       if (!asError(thrown).message.startsWith('NOSCRIPT')) throw thrown;
-      return await client.eval(this.#lua, keys.length, ...keys, ...args);
+      return await client.call('EVAL', [this.#lua, ...list]);
     }
   }
 }

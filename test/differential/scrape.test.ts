@@ -88,7 +88,9 @@ describe.for(['latest', '1.5.1'] as const)('like the official gateway, %s', (rel
     const [a, b] = [JSON.parse(ours.text) as Status, JSON.parse(official.text) as Status];
     expect(a.status).toBe(b.status);
     expect(Object.keys(a.data).toSorted()).toEqual(Object.keys(b.data).toSorted());
-    expect(Object.keys(a.data.build_information)).toEqual(expect.arrayContaining(Object.keys(b.data.build_information)));
+    expect(Object.keys(a.data.build_information)).toEqual(
+      expect.arrayContaining(Object.keys(b.data.build_information)),
+    );
     for (const flag of Object.values(a.data.flags)) expect(flag).toBeTypeOf('string');
     expect(Math.abs(Date.now() - Date.parse(a.data.start_time))).toBeLessThan(120_000);
   });

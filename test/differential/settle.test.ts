@@ -9,7 +9,9 @@ import { pairOf } from './run-case.ts';
 
 const [release = 'latest'] = RELEASES.filter((one) => !whyNot(one)[0]);
 const pair = pairOf(release, { wait: false });
-const cases = SECTIONS.filter(([section]) => section === 'groups' || section === 'consistency').flatMap(([, own]) => own);
+const cases = SECTIONS.filter(([section]) => section === 'groups' || section === 'consistency').flatMap(
+  ([, own]) => own,
+);
 
 test.for(cases)('without waiting: %s', async ([, ...steps], { skip }) => {
   skip(...whyNot(release));

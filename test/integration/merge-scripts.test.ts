@@ -317,6 +317,14 @@ describe('merge', () => {
     expect(lines.every((line) => line.includes('more="1"'))).toBe(true);
   });
 
+  test('a push with more families than a call has room for arguments', async () => {
+    const count = 100_000;
+    await append('PUT', { body: Array.from({ length: count }, (_, i) => `family_${i} 1\n`).join('') });
+    expect(await store.merge(redis, 0, await deliver())).toEqual(['applied']);
+    const [record] = await store.load(redis, 0, [groupId()]);
+    expect(record?.families.size).toBe(count);
+  });
+
   test('goes on while Redis is full: what it acknowledges makes room', async () => {
     await append('PUT', { body: 'a 1\n' });
     const [first] = await deliver();

@@ -192,7 +192,7 @@ describe('listeners', () => {
     await gateway.restart();
     await gateway.process.waitForLine(/msg="ready"/);
     const args = ['-sS', '--unix-socket', join(folder, 's'), 'http://any/-/healthy'];
-    expect((await run('curl', args)).output).toBe('OK\n');
+    expect((await run('curl', args)).output).toBe('OK');
     await gateway.stop();
     expect(existsSync(join(folder, 's'))).toBe(false);
   });

@@ -213,8 +213,6 @@ it('those who follow hold what Redis holds, whatever happened', async () => {
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), async (steps) => {
       await withFeed(async (fixture) => {
         for (const one of steps) await take(fixture, one);
-        // OPEN: while a stream is empty, what happens to its shard shows only with the next change.
-        for (const shard of fixture.shards.keys()) await fixture.change(shard, 0);
         await converges(fixture);
       });
     }),
@@ -296,7 +294,59 @@ describe('a consumer that throws', () => {
   });
 });
 
+describe('while changes is empty', () => {
+  it.for<[what: string, lose: (fixture: Fixture, changes: string) => Promise<unknown>]>([
+    [
+      'what was trimmed at once is not missed',
+      async (fixture, changes) => await Promise.all([fixture.change(1, 1), redis.xtrim(changes, 'MAXLEN', 0)]),
+    ],
+    ['a flush is not missed', async () => await redis.flushall()],
+  ])('%s', async ([, lose]) => {
+    await withFeed(async (fixture) => {
+      const changes = fixture.shards[1]?.changes ?? '';
+      await fixture.change(1, 0);
+      await converges(fixture);
+      await redis.xtrim(changes, 'MAXLEN', 0);
+      const trimmedMs = Date.now();
+      await eventually(() => fixture.feed.lastCompleteMs > trimmedMs);
+      await lose(fixture, changes);
+      await converges(fixture);
+    });
+  });
+});
+
 describe('when asked', () => {
+  it('tells of a group again, also when a consumer throws meanwhile', async () => {
+    await withFeed(async (fixture) => {
+      await fixture.change(2, 0);
+      await converges(fixture);
+      fixture.views[0].held.clear();
+      fixture.views[0].throws = 1;
+      fixture.feed.refresh(2, inShard(2)[0]?.id ?? '');
+      await converges(fixture);
+    });
+  });
+
+  it('loads everything again, also what is being followed at that moment', async () => {
+    await withFeed(async (fixture) => {
+      const { feed, views } = fixture;
+      await fixture.change(1, 0);
+      await converges(fixture);
+      let isTold: (() => void) | undefined;
+      const told = new Promise<void>((resolve) => (isTold = resolve));
+      const slow = async (): Promise<void> => {
+        isTold?.();
+        await sleep(50);
+      };
+      feed.add({ reset: async () => await Promise.resolve(), changes: slow });
+      await fixture.change(1, 1);
+      await told;
+      for (const view of views) view.held.clear();
+      feed.reload();
+      await converges(fixture);
+    });
+  });
+
   it('tells of a group again that did not change', async () => {
     await withFeed(async (fixture) => {
       await fixture.change(2, 0);

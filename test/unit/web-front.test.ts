@@ -150,7 +150,7 @@ test('rate limit', async () => {
 
 describe('the route prefix', () => {
   test.each<[string, string, number, string]>([
-    ['GET', '/pre/fix/-/healthy', 200, 'OK\n'],
+    ['GET', '/pre/fix/-/healthy', 200, 'OK'],
     ['GET', '/pre/fix/telemetry', 200, '# HELP'],
     ['GET', '/pre/fix/', 200, 'page /pre/fix/'],
     ['GET', '/pre/fix/?a=b', 200, 'page /pre/fix/?a=b'],

@@ -35,7 +35,7 @@ describe('addresses', () => {
     expect(web.log()).toContain(`http://[::1]:${b}`);
     expect(await request(`http://127.0.0.1:${a}`, '/-/healthy')).toMatchObject({ status: 200 });
     const overIpv6 = await fetch(`http://[::1]:${b}/-/healthy`, { headers: { connection: 'close' } });
-    expect([overIpv6.status, await overIpv6.text()]).toEqual([200, 'OK\n']);
+    expect([overIpv6.status, await overIpv6.text()]).toEqual([200, 'OK']);
     expect(await getBySocket(`${folder}/s`, '/-/healthy')).toBe(200);
   });
 
@@ -46,7 +46,7 @@ describe('addresses', () => {
     expect(web.url).toBe(`http://localhost:${port}`);
     for (const host of ['127.0.0.1', '[::1]']) {
       const answer = await fetch(`http://${host}:${port}/-/healthy`, { headers: { connection: 'close' } });
-      expect(await answer.text()).toBe('OK\n');
+      expect(await answer.text()).toBe('OK');
     }
   });
 
