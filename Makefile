@@ -20,7 +20,7 @@ help: ## List the targets
 run: tools build ## Start the gateway on PORT with an embedded Redis; its data is in DATA_DIR
 	@echo "push:   make ingest, or curl --data-binary @examples/data.txt $(URL)/ingest"
 	@echo "scrape: make metrics, or $(URL)/metrics"
-	@echo "look:   $(URL)/telemetry   stop: Ctrl-C"
+	@echo "look:   $(URL)/   stop: Ctrl-C"
 	@exec ./pushgateway --port=$(PORT) --redis.embedded --data.dir=$(DATA_DIR) $(ARGS)
 
 build: dist ## Compile, and leave the command ./pushgateway
@@ -60,8 +60,9 @@ faults: node_modules/.package-lock.json ## The tests that kill, stop and starve 
 	@.ci/install-tools redis-server redis-cli
 	npx vitest run --project faults $(ARGS)
 
-fuzz: node_modules/.package-lock.json ## Try every property for FUZZ_SECONDS (60)
-	FUZZ_SECONDS=$(FUZZ_SECONDS) npx vitest run --project property $(ARGS)
+fuzz: node_modules/.package-lock.json ## Try random bodies, and requests against the official gateway, FUZZ_SECONDS (60) each
+	@.ci/install-tools redis-server prometheus-pushgateway?
+	FUZZ_SECONDS=$(FUZZ_SECONDS) npx vitest run --project property --project differential test/property test/differential/random $(ARGS)
 
 bench: node_modules/.package-lock.json ## Run the benchmarks of test/bench
 	npx vitest bench --run --project bench $(ARGS)

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Copies all groups of one Pushgateway (official or this one) to another, through the query API of the first.
 #
-#   examples/copy-groups.sh http://old:9091 http://new:9091
+#   examples/copy-groups.sh http://old:9091 http://user:password@new:9091
 #
-# Needs curl and python3. Push times are those of the copy; native histograms are left out, as the API does not say them whole.
+# Needs python3. A group that is at the target already is replaced. Push times become those of the copy; native histograms are left out, as the
+# API does not say them whole.
 set -eu
 
 if [ $# -ne 2 ]; then
@@ -14,30 +15,58 @@ fi
 exec python3 - "$1" "$2" <<'PYTHON'
 import base64
 import json
+import re
 import sys
+import urllib.error
 import urllib.request
+from urllib.parse import unquote, urlsplit
 
-source, target = (url.rstrip('/') for url in sys.argv[1:3])
 OWN = ('labels', 'last_push_successful', 'push_time_seconds', 'push_failure_time_seconds')
+left_out = 0
+
+
+def ask(url, path, **more):
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition('@')[2]
+    request = urllib.request.Request('%s://%s%s%s' % (parts.scheme, host, parts.path.rstrip('/'), path), **more)
+    if parts.username is not None:
+        login = '%s:%s' % (unquote(parts.username), unquote(parts.password or ''))
+        request.add_header('Authorization', 'Basic ' + base64.b64encode(login.encode()).decode())
+    with urllib.request.urlopen(request) as answer:
+        return answer.read()
 
 
 def escaped(text):
     return text.replace('\\', '\\\\').replace('\n', '\\n')
 
 
+def quoted(text):
+    return '"%s"' % escaped(text).replace('"', '\\"')
+
+
+def is_legacy(name):
+    return re.fullmatch('[a-zA-Z_:][a-zA-Z0-9_:]*', name) is not None
+
+
+def shown(name):
+    return name if is_legacy(name) else quoted(name)
+
+
 def series(name, labels, **more):
-    pairs = ','.join('%s="%s"' % (key, escaped(value).replace('"', '\\"')) for key, value in {**labels, **more}.items())
-    return '%s{%s}' % (name, pairs)
+    pairs = ['%s=%s' % (shown(key), quoted(value)) for key, value in {**labels, **more}.items()]
+    return '%s{%s}' % (name, ','.join(pairs)) if is_legacy(name) else '{%s}' % ','.join([quoted(name)] + pairs)
 
 
 def sample_lines(name, kind, metric):
+    global left_out
     labels = metric['labels']
+    if kind == 'GAUGE_HISTOGRAM' or isinstance(metric.get('buckets'), list):
+        left_out += 1
+        return
     if kind == 'SUMMARY':
         for quantile, value in metric['quantiles'].items():
             yield '%s %s' % (series(name, labels, quantile=quantile), value)
     elif kind == 'HISTOGRAM':
-        if isinstance(metric['buckets'], list):
-            return
         for bound, value in metric['buckets'].items():
             yield '%s %s' % (series(name + '_bucket', labels, le=bound), value)
     else:
@@ -52,31 +81,40 @@ def body(group):
         if name in OWN or not isinstance(family, dict) or 'metrics' not in family:
             continue
         if family.get('help'):
-            yield '# HELP %s %s' % (name, escaped(family['help']))
-        yield '# TYPE %s %s' % (name, family['type'].lower())
+            yield '# HELP %s %s' % (shown(name), escaped(family['help']))
+        yield '# TYPE %s %s' % (shown(name), family['type'].lower())
         for metric in family['metrics']:
             yield from sample_lines(name, family['type'], metric)
 
 
 def path(labels):
     def part(name, value):
+        if not is_legacy(name):
+            name = 'U__' + ''.join(
+                '__' if char == '_' else char if re.match('[a-zA-Z0-9:]', char) else '_%x_' % ord(char) for char in name)
         return '/%s@base64/%s' % (name, base64.urlsafe_b64encode(value.encode()).decode().rstrip('=') or '=')
 
     return part('job', labels['job']) + ''.join(part(key, value) for key, value in labels.items() if key != 'job')
 
 
-with urllib.request.urlopen(source + '/api/v1/metrics') as answer:
-    groups = json.load(answer)['data'] or []
+source, target = sys.argv[1:3]
+groups = json.loads(ask(source, '/api/v1/metrics')).get('data') or []
 failed = 0
 for group in groups:
-    where = path(group['labels'])
-    text = ''.join(line + '\n' for line in body(group))
-    request = urllib.request.Request(target + '/metrics' + where, data=text.encode(), method='PUT')
+    labels = group['labels']
     try:
-        urllib.request.urlopen(request).close()
+        if 'metrics' in labels and 'time_stamp' in labels:
+            raise ValueError('a family called "labels" hides which group it is')
+        text = ''.join(line + '\n' for line in body(group))
+        ask(target, '/metrics' + path(labels), data=text.encode(), method='PUT')
     except urllib.error.HTTPError as error:
         failed += 1
-        print('%s: %s %s' % (group['labels'], error.code, error.read().decode().strip()), file=sys.stderr)
+        print('%s: %s %s' % (labels, error.code, error.read().decode().strip()), file=sys.stderr)
+    except ValueError as error:
+        failed += 1
+        print('%s: %s' % (labels, error), file=sys.stderr)
+if left_out > 0:
+    print('%d histograms left out, which the API does not say whole' % left_out, file=sys.stderr)
 print('%d groups copied, %d refused' % (len(groups) - failed, failed))
 sys.exit(1 if failed else 0)
 PYTHON

@@ -169,7 +169,7 @@ export class Gateway {
     };
     if (this.#ingest !== undefined)
       Object.assign(fields, { push: `${url}${PUSH_PATH}/job/JOB`, ingest: `${url}${paths.ingest}` });
-    if (this.#reader !== undefined) fields['scrape'] = `${url}${paths.metrics}`;
+    if (this.#reader !== undefined) Object.assign(fields, { scrape: `${url}${paths.metrics}`, page: `${url}/` });
     this.#logger.info({ ...fields, telemetry: `${url}${paths.telemetry}` }, 'ready');
   }
 }

@@ -22,14 +22,17 @@ export function requestedTtlMs(url: string, headers: IncomingHttpHeaders): numbe
   return ttlMs;
 }
 
+/** Longer than a request may take anyway. */
+const MAX_WAIT_SECONDS = 600;
+
 /** `Prefer: wait=SECONDS` (RFC 7240); undefined when it is not asked for, or asked for in a way we do not understand. */
 export function preferredWaitMs(headers: IncomingHttpHeaders): number | undefined {
   const { prefer } = headers;
   if (prefer === undefined) return undefined;
   // Several headers are joined with a comma; of a preference that is there twice the first counts.
   for (const preference of String(prefer).split(',')) {
-    const match = /^\s*wait\s*=\s*"?(\d{1,6})"?\s*(?:;.*)?$/i.exec(preference);
-    if (match !== null) return Number(match[1]) * 1000;
+    const match = /^\s*wait\s*=\s*"?(\d+)"?\s*(?:;.*)?$/i.exec(preference);
+    if (match !== null) return Math.min(Number(match[1]), MAX_WAIT_SECONDS) * 1000;
   }
   return undefined;
 }

@@ -10,12 +10,12 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Redis } from 'ioredis';
 import type { Logger } from '../logger.ts';
-import { GatewayError } from '../errors.ts';
+import { asError, GatewayError } from '../errors.ts';
 import { backoff, sleep } from '../lifecycle.ts';
 
 /** sun_path of sockaddr_un, with the final NUL, on the systems that have the shortest. */
@@ -41,7 +41,7 @@ export class EmbeddedServer {
 
   /** Resolves when the server takes commands, which includes reading its append-only file. */
   async start(): Promise<void> {
-    mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+    makeFolder(this.#dir);
     await this.#retireOrphan();
     this.#spawn();
     await this.#waitUntilReady();
@@ -177,6 +177,22 @@ export class EmbeddedServer {
     } finally {
       redis.disconnect();
     }
+  }
+}
+
+/** With its parents. Not by mkdir's own `recursive`, which never ends where a parent lets nothing be made in it (as /proc). */
+function makeFolder(dir: string): void {
+  try {
+    if (existsSync(dir)) {
+      accessSync(dir, constants.W_OK);
+      return;
+    }
+    if (dirname(dir) !== dir && !existsSync(dirname(dir))) makeFolder(dirname(dir));
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
+    const { code, message } = asError(cause) as NodeJS.ErrnoException;
+    throw new GatewayError('config_invalid', `cannot use --data.dir "${dir}": ${code ?? message}`, { cause });
   }
 }
 

@@ -48,7 +48,11 @@ const poisons: readonly Poison[] = [
 ];
 
 const unchecked: readonly Poison[] = [
-  ['a type in conflict', [put(J, '# TYPE a gauge\na 1\n'), put('/job/k', '# TYPE a counter\na 1\n')], /should be a/],
+  [
+    'a type in conflict',
+    [put(J, '# TYPE a gauge\na 1\n'), put('/job/k', '# TYPE a counter\na 1\n')],
+    /is not a|should be a/,
+  ],
   ['x_sum beside summary x', [put(J, '# TYPE x summary\nx_count 1\n'), put('/job/k', 'x_sum 1\n')], /collides/],
   ['a series of two groups', [put(`${J}/x/1`, 'a 1\n'), put(J, 'a{x="1"} 2\n')], /before with the same/],
   ['a series twice', [put(J, 'a 1\na 2\n')], /before with the same/],

@@ -98,22 +98,17 @@ describe('what cannot start: status 1, one line at level error', () => {
     }
   });
 
-  test.for(['all', 'ingest', 'worker', 'reader'] as const)(
-    '%s: the state in Redis has another number of shards',
-    async (role) => {
-      const redis = await startRedis();
-      const gateway = await startGateway({ redis, args: ['--redis.shards=4'] });
-      await gateway.push('/metrics/job/j', 'm 1\n', applied);
-      const line = await failure(
-        await startGateway({ redis, role, args: ['--redis.shards=8'], waitUntilReady: false }),
-      );
-      expect(line).toMatch(/shards=4.*shards=8.*--redis\.shards/);
-      // It has left no trace, and the other one goes on.
-      expect(await redis.cli('KEYS', 'pgw:{7}:*')).toBe('');
-      expect(sampleValue(await gateway.scrape(), 'm')).toBe(1);
-      await startGateway({ redis, role, args: ['--redis.shards=8', '--redis.prefix=other'] });
-    },
-  );
+  test.for(['all', 'reader'] as const)('%s: the state in Redis has another number of shards', async (role) => {
+    const redis = await startRedis();
+    const gateway = await startGateway({ redis, args: ['--redis.shards=4'] });
+    await gateway.push('/metrics/job/j', 'm 1\n', applied);
+    const line = await failure(await startGateway({ redis, role, args: ['--redis.shards=8'], waitUntilReady: false }));
+    expect(line).toMatch(/shards=4.*shards=8.*--redis\.shards/);
+    // It has left no trace, and the other one goes on.
+    expect(await redis.cli('KEYS', 'pgw:{7}:*')).toBe('');
+    expect(sampleValue(await gateway.scrape(), 'm')).toBe(1);
+    await startGateway({ redis, role, args: ['--redis.shards=8', '--redis.prefix=other'] });
+  });
 
   test('another gateway uses the data directory', async () => {
     const first = await startGateway();
