@@ -64,8 +64,8 @@ export function createServer(context: ServerContext): FastifyInstance {
     return await sendText(reply, status, status >= 500 ? 'internal error' : error.message);
   });
 
-  app.get('/-/healthy', async (_request, reply) => await sendOk(reply));
-  app.get('/-/ready', async (_request, reply) => {
+  app.get('/-/healthy', { config: { handlerName: 'healthy' } }, async (_request, reply) => await sendOk(reply));
+  app.get('/-/ready', { config: { handlerName: 'ready' } }, async (_request, reply) => {
     const missing = notReady();
     return missing.length === 0 ? await sendOk(reply) : await sendText(reply, 503, missing.join('; '));
   });

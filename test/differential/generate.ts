@@ -279,7 +279,7 @@ const VERBS = { PUT: put, POST: post, DELETE: del } as const;
 const operation = fc
   .tuple(fc.constantFrom('PUT', 'PUT', 'PUT', 'POST', 'POST', 'DELETE'), path, body, fc.boolean())
   .map(([verb, where, { bytes, headers }, wait]): Operation => {
-    const of = VERBS[verb as keyof typeof VERBS];
+    const of = VERBS[verb];
     return { step: verb === 'DELETE' ? of(where) : of(where, bytes, headers), wait };
   });
 

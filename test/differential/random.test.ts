@@ -3,15 +3,15 @@ import { beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { operations, type Operation } from './generate.ts';
 import { stateDifference } from './observe.ts';
-import { answerDifference, RELEASES, whyNot, type Pair } from './pair.ts';
+import { answerDifference, whyNot, type Pair } from './pair.ts';
 import { pairOf } from './run-case.ts';
 import { describeStep } from './step.ts';
 
 // Random requests to the official gateway and to ours: each is taken or refused by both, and then both show the same. For a few
 // seconds, always the same ones, in `make test`; for FUZZ_SECONDS, each time others, in `make fuzz`. FUZZ_SEED repeats a run.
 
-const [release] = RELEASES.filter((one) => !whyNot(one)[0]);
-const reference = release ?? 'latest';
+/** 1.5.1 differs in too much of what mutations come up with. */
+const reference = 'latest';
 const fuzzSeconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
 const seconds = fuzzSeconds > 0 ? fuzzSeconds : 6;
 const firstSeed = Number(process.env['FUZZ_SEED'] ?? (fuzzSeconds > 0 ? Date.now() % 1e9 : 1));
