@@ -65,11 +65,11 @@ test('the README pushes what it says it pushes, and deletes it', async () => {
   const [push = '', remove = ''] = documents.find(({ path }) => path === 'README.md')?.commands ?? [];
   await sh(push);
   await eventually(async () => {
-    const lines = ['backup_last_success_timestamp_seconds{instance="db-1",job="backup"} 1.7e+09'];
-    expect(await linesOf(gateway, 'backup')).toEqual(lines);
+    const lines = ['report_rows{instance="eu",job="report"} 42'];
+    expect(await linesOf(gateway, 'report')).toEqual(lines);
   });
   await sh(remove);
-  await eventually(async () => expect(await linesOf(gateway, 'backup')).toEqual([]));
+  await eventually(async () => expect(await linesOf(gateway, 'report')).toEqual([]));
 });
 
 async function make(target: string): Promise<Outcome> {
