@@ -34,6 +34,8 @@ async function run(both: Pair, sequence: readonly Operation[]): Promise<void> {
   for (const { step, wait } of sequence) {
     sent++;
     const [ours, official] = await Promise.all([both.sendToOurs(step, wait), both.sendToOfficial(step)]);
+    // On purpose (docs/text-format.md); the official gateway shows such a series twice.
+    if (official.status === 200) fc.pre(!/ has two or more (?:buckets|values) | explicit "le" label/.test(ours.text));
     const difference = answerDifference(step, ours, official);
     if (difference !== undefined) throw new Error(difference);
   }
