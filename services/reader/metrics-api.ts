@@ -69,9 +69,11 @@ export function metricsOf(family: Family): Record<string, unknown>[] {
 export function histogramJson(metric: HistogramMetric): Record<string, unknown> {
   const { labels, buckets, sampleCount, sampleSum, native } = metric;
   const common = { labels: labelsJson(labels), sum: formatFloat(sampleSum) };
-  // A float count above 0 counts; else the whole number beside it.
-  const count = (value: number): string =>
-    (metric.floatCounts === true || !Number.isInteger(value)) && value > 0 ? formatFloat(value) : formatCount(value);
+  // A float count above 0 counts; else the whole number beside it, of which there is none.
+  const count = (value: number): string => {
+    if (metric.floatCounts !== true && Number.isInteger(value)) return formatCount(value);
+    return value > 0 ? formatFloat(value) : '0';
+  };
   if (native !== undefined && native.negativeSpans.length + native.positiveSpans.length > 0) {
     return { ...common, count: count(sampleCount), buckets: nativeBuckets(metric, native) };
   }

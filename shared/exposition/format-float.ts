@@ -18,5 +18,5 @@ export function formatFloat(n: number): string {
 
 /** `fmt.Sprint` of a uint64: all digits, where JavaScript would write zeros for those it does not need. */
 export function formatCount(n: number): string {
-  return Number.isSafeInteger(n) || n >= 2 ** 64 ? String(n) : BigInt(n).toString();
+  return Number.isInteger(n) && n > Number.MAX_SAFE_INTEGER && n < 2 ** 64 ? BigInt(n).toString() : String(n);
 }

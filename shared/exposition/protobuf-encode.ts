@@ -97,10 +97,15 @@ function writeSummary(metric: SummaryMetric): void {
   writeTimestamp(4, metric.created);
 }
 
+/** 2^64 is what a double makes of the largest uint64, and is written as that. */
+function isUint64(count: number): boolean {
+  return Number.isInteger(count) && count >= 0 && count <= 2 ** 64;
+}
+
 function writeHistogram(metric: HistogramMetric): void {
   // All counts are of one kind, as the parsers of the text format have it, too.
   const counts = [metric.sampleCount, ...metric.buckets.map(([, count]) => count)];
-  const isFloat = metric.floatCounts === true || !counts.every((count) => Number.isInteger(count) && count >= 0);
+  const isFloat = metric.floatCounts === true || !counts.every(isUint64);
   if (!isFloat) writer.uint64(1, metric.sampleCount);
   writer.double(2, metric.sampleSum);
   const exemplars = new Map(metric.bucketExemplars);

@@ -352,6 +352,7 @@ const text: readonly Case[] = [
 /** What the parser of 1.5.1 did not know yet. */
 // prettier-ignore
 const textLatest: readonly Case[] = [
+  ['counts that are no numbers', put(J, '# TYPE h histogram\nh_bucket{le="1"} NaN\nh_count NaN\n'), put('/job/k', '# TYPE s summary\ns_count NaN\n'), put('/job/l', '# TYPE h histogram\nh_bucket{le="1"} +Inf\nh_count +Inf\n'), put('/job/m', '# TYPE h histogram\nh_bucket{le="1"} 1e30\nh_count 1e21\n')],
   ['negative counts', put(J, '# TYPE h histogram\nh_count -1\n'), put(J, '# TYPE h histogram\nh_bucket{le="1"} -1\n')],
   ['fractional counts', put(J, '# TYPE h histogram\nh_bucket{le="1"} 0.5\nh_count 1.5\n')],
   ['gaugehistogram', put(J, '# TYPE h gaugehistogram\nh_bucket{le="1"} 1\nh_count 1\n')],

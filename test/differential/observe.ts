@@ -28,6 +28,8 @@ interface ApiFamily {
 const OWN = /^(?:go|process|promhttp|pushgateway|net_conntrack)_/;
 const PUSH_TIME = /^(push_(?:failure_)?time_seconds)(\{.*\})? (\S+)$/s;
 const RECENT_SECONDS = 120;
+/** 2^64 - 1 */
+const WRAPPED = '18446744073709551615';
 
 export async function observe(url: string, agent?: Agent): Promise<Observation> {
   const { pathname } = new URL(url);
@@ -98,7 +100,11 @@ function comparable(group: Group): Group {
     if (typeof value !== 'object' || value === null || !('metrics' in value)) return [name, value];
     const { time_stamp: time, type, help, metrics } = value as ApiFamily;
     const isTime = /^push_(?:failure_)?time_seconds$/.test(name);
-    const shown = metrics.map((metric) => (isTime ? { ...metric, value: shownTime(Number(metric['value'])) } : metric));
+    const shown = metrics.map((metric) => {
+      if (isTime) return { ...metric, value: shownTime(Number(metric['value'])) };
+      // A negative count, wrapped around: no float says it, and it is shown as one on /metrics.
+      return metric['count'] === WRAPPED ? { ...metric, count: '9223372036854775808' } : metric;
+    });
     return [name, { time: shownTime(Date.parse(time) / 1000), type, help, metrics: shown.toSorted(byJson) }];
   });
   return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)));

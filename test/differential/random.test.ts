@@ -44,8 +44,8 @@ async function run(both: Pair, sequence: readonly Operation[]): Promise<void> {
     state = stateDifference(...(await both.observe()));
     return state === undefined;
   };
-  await eventually(isSame, { timeoutMs: SETTLE_MS, intervalMs: 10 }).catch(() => {
-    throw new Error(state);
+  await eventually(isSame, { timeoutMs: SETTLE_MS, intervalMs: 10 }).catch((error: unknown) => {
+    throw new Error(state ?? String(error));
   });
 }
 

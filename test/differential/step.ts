@@ -41,7 +41,7 @@ export const PROTOBUF = {
   'content-type': 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited',
 };
 
-/** What is not ASCII goes out as its UTF-8 bytes; write `\xff` in a Buffer's latin1 where a byte is meant. */
+/** What is not ASCII goes out as its UTF-8 bytes. */
 function bytes(path: string): string {
   return Buffer.from(path, 'utf8').toString('latin1');
 }
