@@ -60,7 +60,7 @@ export class Gateway {
     this.#connections = new Connections(config.redis, logger, endpoints);
     const keyspace = makeKeyspace(config.redis.prefix, config.redis.shards);
     this.#feed = new ChangeFeed(this.#connections, keyspace, logger);
-    const store = new GroupStore(keyspace);
+    const store = new GroupStore(keyspace, (group, err) => logger.warn({ group, err }, 'no gateway wrote this group'));
     const follower = new GroupFollower(store, config.redis.shards);
     this.#feed.add(follower);
     const context = {

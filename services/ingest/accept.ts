@@ -1,34 +1,32 @@
 /**
- * From a request to pushes in the log: read, decode, check, append, and wait if that was asked for.
+ * From a request to pushes in the log: read, prepare, check, append, and wait if that was asked for.
  */
 import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Config } from '../../shared/config/config.ts';
 import { ttlForJob } from '../../shared/config/ttl-rules.ts';
 import { asError, GatewayError } from '../../shared/errors.ts';
-import { checkPush } from '../../shared/exposition/check-push.ts';
-import { decodeBody } from '../../shared/exposition/decode-body.ts';
-import { applyGroupingLabels, sortLabels } from '../../shared/exposition/group-labels.ts';
-import type { Families, Labels } from '../../shared/exposition/model.ts';
-import { makeGroup, shardOf } from '../../shared/grouping/group.ts';
+import type { Labels } from '../../shared/exposition/model.ts';
+import { encodeLabels, makeGroup, shardOf } from '../../shared/grouping/group.ts';
 import { parseGroupingPath } from '../../shared/grouping/parse-path.ts';
 import { checkEncoding, inflate } from '../../shared/http/content-encoding.ts';
 import { BodyError, readBody, type InflightBytes } from '../../shared/http/read-body.ts';
 import type { BacklogMonitor } from '../../shared/redis/backlog-monitor.ts';
 import type { PushLog } from '../../shared/redis/push-log.ts';
-import type { CataloguedPush } from '../../shared/state/catalogue.ts';
-import type { BodyFormat } from '../../shared/exposition/decode-body.ts';
+import type { CataloguedFamily, CataloguedPush } from '../../shared/state/catalogue.ts';
 import { deadlineOf, type GroupVerb, type Push, type Verb } from '../../shared/state/push.ts';
 import { ACCEPTED, APPLIED, type PushAnswer } from './answer.ts';
 import { bodyFormat } from './body-format.ts';
 import type { Consistency } from './consistency.ts';
 import type { Outcomes } from './outcomes.ts';
 import { preferredWaitMs, requestedTtlMs } from './preferences.ts';
-import { splitIntoShards } from './split-into-shards.ts';
+import type { PreparePool } from './prepare-pool.ts';
+import type { PreparedGroup } from './prepare-push.ts';
 import type { IngestTelemetry } from './telemetry.ts';
 
 export interface AcceptContext {
   readonly config: Config;
+  readonly prepare: PreparePool;
   readonly log: PushLog;
   readonly consistency: Consistency;
   readonly outcomes: Outcomes;
@@ -41,8 +39,6 @@ export interface AcceptContext {
 const PROCESS_ID = randomBytes(6).toString('base64url');
 let count = 0;
 export const nextId = (): string => `${PROCESS_ID}.${(count++).toString(36)}`;
-
-const NO_BODY = Buffer.alloc(0);
 
 /** A push and the shard it goes to, with what it does to each of its groups. */
 interface Part {
@@ -58,31 +54,26 @@ export async function acceptGroupPush(
   verb: GroupVerb,
   rawPath: string,
 ): Promise<PushAnswer> {
-  const { config } = context;
+  const { config, prepare } = context;
   const arrivalMs = Date.now();
   const labels = parseGroupingPath(rawPath, { utf8Names: config.push.enableUtf8Names });
   const job = labels.find(([name]) => name === 'job')?.[1] ?? '';
   const ttlMs = requestedTtlMs(request.url, request.headers) ?? ttlForJob(config, job);
   const format = bodyFormat(config, request.headers['content-type']);
-  const groupId = makeGroup('push', labels).id;
-  const shard = shardOf(groupId, config.redis.shards);
-  const pushOf = (as: Verb, body: Buffer): Push => {
-    return { id: nextId(), verb: as, kind: 'push', labels, arrivalMs, ttlMs, format, body };
-  };
-  const part = (body: Buffer, families: Families): Part => {
-    const push = pushOf(verb, body);
-    const { id } = push;
-    const deadlineMs = deadlineOf(push);
+  const part = (as: Verb, families: readonly CataloguedFamily[]): Part => {
+    const groupId = makeGroup('push', labels).id;
+    const group = { groupId, labels, families };
+    const push = pushOf({ verb: as, kind: 'push', arrivalMs, ttlMs }, [group]);
     return {
-      shard,
+      shard: shardOf(groupId, config.redis.shards),
       push,
-      catalogued: [{ id, verb, kind: 'push', labels, groupId, families, deadlineMs }],
+      catalogued: as === verb ? catalogue(push, verb, [group]) : [],
     };
   };
 
   if (verb === 'DELETE') {
     const remove = async (): Promise<PushAnswer> => {
-      const deletion = part(NO_BODY, new Map());
+      const deletion = part(verb, []);
       context.consistency.expect(deletion.catalogued);
       return await append(context, request, arrivalMs, [deletion]);
     };
@@ -98,17 +89,14 @@ export async function acceptGroupPush(
   return await withBody(context, request, async (body) => {
     let parts: readonly Part[];
     try {
-      // Protobuf can contradict itself, so decoding is part of the check.
-      const families = applyGroupingLabels(decodeBounded(config, body, format), labels);
-      parts = [part(body, families)];
-      checkPush(families);
+      const groups = await prepare.prepare(body, { format, grouping: labels, maxSeries: config.push.maxSeriesPerPush });
+      parts = [part(verb, groups[0]?.families ?? [])];
       await admit(context, parts);
     } catch (thrown) {
       if (!isInconsistent(thrown)) throw thrown;
       // Nothing of it is stored but that it failed; who waits sees that, too, in the next scrape.
       if (context.consistency.mayRecordFailure(labels)) {
-        const failure = { shard, push: pushOf('FAIL', NO_BODY), catalogued: [] };
-        await append(context, request, arrivalMs, [failure]).catch(() => undefined);
+        await append(context, request, arrivalMs, [part('FAIL', [])]).catch(() => undefined);
       }
       if (config.push.disableConsistencyCheck)
         return { ...ACCEPTED, outcome: 'inconsistent', reason: asError(thrown).message };
@@ -120,26 +108,43 @@ export async function acceptGroupPush(
 
 /** POST /ingest: every series is stored or renewed on its own. */
 export async function acceptSeries(context: AcceptContext, request: FastifyRequest): Promise<PushAnswer> {
-  const { config } = context;
+  const { config, prepare } = context;
   const arrivalMs = Date.now();
   const asked = requestedTtlMs(request.url, request.headers);
   const format = bodyFormat(config, request.headers['content-type']);
+  const ttlOf = (labels: Labels): number =>
+    asked ?? ttlForJob(config, labels.find(([name]) => name === 'job')?.[1] ?? '');
   return await withBody(context, request, async (body) => {
-    const families = sortLabels(decodeBounded(config, body, format));
-    checkPush(families);
-    const ttlOf = (labels: Labels): number =>
-      asked ?? ttlForJob(config, labels.find(([name]) => name === 'job')?.[1] ?? '');
-    const parts = splitIntoShards(families, config.redis.shards, ttlOf, format).map(
-      ({ shard, ttlMs, groups, body: own }): Part => {
-        const id = nextId();
-        const push: Push = { id, verb: 'POST', kind: 'ingest', labels: [], arrivalMs, ttlMs, format, body: own };
-        const common = { id, verb: 'POST', kind: 'ingest', deadlineMs: deadlineOf(push) } as const;
-        const catalogued = groups.map((group) => ({ ...common, ...group }));
-        return { shard, push, catalogued };
-      },
-    );
+    const maxSeries = config.push.maxSeriesPerPush;
+    const groups = await prepare.prepare(body, { format, grouping: undefined, maxSeries });
+    // Series that share a shard and a TTL travel as one push.
+    const byShard = new Map<string, { shard: number; ttlMs: number; groups: PreparedGroup[] }>();
+    for (const group of groups) {
+      const shard = shardOf(group.groupId, config.redis.shards);
+      const ttlMs = ttlOf(group.labels);
+      const key = `${shard} ${ttlMs}`;
+      const held = byShard.get(key);
+      if (held === undefined) byShard.set(key, { shard, ttlMs, groups: [group] });
+      else held.groups.push(group);
+    }
+    const parts = [...byShard.values()].map(({ shard, ttlMs, groups: own }): Part => {
+      const push = pushOf({ verb: 'POST', kind: 'ingest', arrivalMs, ttlMs }, own);
+      return { shard, push, catalogued: catalogue(push, 'POST', own) };
+    });
     await admit(context, parts);
     return await append(context, request, arrivalMs, parts);
+  });
+}
+
+function pushOf(head: Omit<Push, 'id' | 'groups'>, groups: readonly PreparedGroup[]): Push {
+  return { id: nextId(), ...head, groups: groups.map((group) => ({ ...group, labels: encodeLabels(group.labels) })) };
+}
+
+function catalogue(push: Push, verb: GroupVerb, groups: readonly PreparedGroup[]): CataloguedPush[] {
+  const { id, kind } = push;
+  const deadlineMs = deadlineOf(push);
+  return groups.map(({ groupId, labels, families }) => {
+    return { id, verb, kind, labels, groupId, deadlineMs, families: new Map(families.map((one) => [one.name, one])) };
   });
 }
 
@@ -147,18 +152,7 @@ export async function acceptSeries(context: AcceptContext, request: FastifyReque
 export async function acceptWipe(context: AcceptContext, request: FastifyRequest): Promise<PushAnswer> {
   const arrivalMs = Date.now();
   const parts = Array.from({ length: context.config.redis.shards }, (_, shard): Part => {
-    const id = nextId();
-    const push: Push = {
-      id,
-      verb: 'WIPE',
-      kind: 'push',
-      labels: [],
-      arrivalMs,
-      ttlMs: 0,
-      format: 'text',
-      body: NO_BODY,
-    };
-    return { shard, push, catalogued: [] };
+    return { shard, push: pushOf({ verb: 'WIPE', kind: 'push', arrivalMs, ttlMs: 0 }, []), catalogued: [] };
   });
   context.consistency.clear();
   try {
@@ -249,17 +243,4 @@ async function append(
   // Clients of the official gateway take nothing but 202 for what they delete.
   const removes = parts.some(({ push: { verb } }) => verb === 'DELETE' || verb === 'WIPE');
   return removes ? { ...APPLIED, status: ACCEPTED.status } : APPLIED;
-}
-
-/** Throws what decodeBody throws, and BodyError for more series than a push may have. */
-function decodeBounded({ push: { maxSeriesPerPush } }: Config, body: Buffer, format: BodyFormat): Families {
-  const families = decodeBody(body, format);
-  if (maxSeriesPerPush === 0) return families;
-  let series = 0;
-  for (const { metrics } of families.values()) series += metrics.length;
-  if (series <= maxSeriesPerPush) return families;
-  throw new BodyError(
-    'too_large',
-    `the push has ${series} series, more than the ${maxSeriesPerPush} allowed (--push.max-series-per-push)`,
-  );
 }

@@ -3,9 +3,8 @@
  * push's series is that group's family looked at in Redis.
  */
 import { GatewayError } from '../../shared/errors.ts';
+import { labelSetsOf } from '../../shared/exposition/label-sets.ts';
 import type { Labels } from '../../shared/exposition/model.ts';
-import { parseText } from '../../shared/exposition/parse-text.ts';
-import { renderHeader } from '../../shared/exposition/render-text.ts';
 import { encodeLabels, shardOf } from '../../shared/grouping/group.ts';
 import { ready, type RedisClient } from '../../shared/redis/connections.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
@@ -123,9 +122,7 @@ export class Consistency {
         );
       });
     if (held === undefined) return;
-    const text = renderHeader(family, '', held.type) + held.text.toString();
-    const stored = parseText(text, { utf8Names: true }).get(family);
-    const labelSets = new Set(stored?.metrics.map(({ labels }) => encodeLabels(labels)));
+    const labelSets = new Set(labelSetsOf(family, held.type, held.text.toString()).map(encodeLabels));
     for (const labels of series) {
       if (labelSets.has(encodeLabels(labels))) {
         throw new GatewayError(

@@ -14,7 +14,7 @@ import type { DeadLetter, DeadLetters } from '../../shared/redis/dead-letters.ts
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
-const SHOWN_BODY_BYTES = 4_096;
+const SHOWN_BODY_CHARS = 4_096;
 const PATH = `${API_PATH}/dead-letters`;
 
 export interface DeadLettersContext {
@@ -80,12 +80,12 @@ function bad(error: string): Answer {
   return { status: 400, errorType: 'bad_data', error };
 }
 
-function summary({ id, buriedMs, reason, deliveries, push, body }: DeadLetter): Record<string, unknown> {
-  return { id, buried: new Date(buriedMs).toISOString(), reason, deliveries, push, body_bytes: body.length };
+function summary({ id, buriedMs, reason, attempts, push }: DeadLetter): Record<string, unknown> {
+  return { id, buried: new Date(buriedMs).toISOString(), reason, attempts, push };
 }
 
 function shownBody({ body }: DeadLetter): string {
-  return body.subarray(0, SHOWN_BODY_BYTES).toString();
+  return body.slice(0, SHOWN_BODY_CHARS);
 }
 
 function idOf(request: FastifyRequest): string {

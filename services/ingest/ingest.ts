@@ -26,6 +26,7 @@ import { answerForError, type PushAnswer } from './answer.ts';
 import { Consistency } from './consistency.ts';
 import { serveDeadLetters } from './dead-letters-api.ts';
 import { Outcomes } from './outcomes.ts';
+import { PreparePool } from './prepare-pool.ts';
 import { IngestTelemetry } from './telemetry.ts';
 
 const RETRY_AFTER_SECONDS = '1';
@@ -49,6 +50,7 @@ export class IngestService implements Service {
   readonly #log: PushLog;
   readonly #deadLetters: DeadLetters;
   readonly #consistency: Consistency;
+  readonly #prepare: PreparePool;
   readonly #accept: AcceptContext;
   readonly #telemetry: IngestTelemetry;
   #client: RedisClient | undefined;
@@ -69,7 +71,8 @@ export class IngestService implements Service {
     const inflight = new InflightBytes(config.push.maxInflightBytes);
     this.#telemetry = new IngestTelemetry(registry, inflight);
     const [log, consistency, telemetry] = [this.#log, this.#consistency, this.#telemetry];
-    this.#accept = { config, log, consistency, outcomes, backlog, inflight, telemetry };
+    const prepare = (this.#prepare = new PreparePool(config.ingest.threads));
+    this.#accept = { config, prepare, log, consistency, outcomes, backlog, inflight, telemetry };
   }
 
   get isReady(): boolean {
@@ -124,7 +127,7 @@ export class IngestService implements Service {
     this.#ready = false;
     this.#log.destroy();
     this.#accept.outcomes.destroy();
-    return await Promise.resolve();
+    await this.#prepare.destroy();
   }
 
   /** A path that ends before the job is no route to the official gateway's router, and it takes the one without the slash for meant. */

@@ -2,8 +2,7 @@
  * The fleet's chores, each done once however many workers there are: BullMQ's schedulers make one job a period, and one worker
  * gets it.
  *
- *     sweep          groups past their deadline, and tombstones, leave the index
- *     consumers      consumers that have been idle for long, with nothing pending, are deleted
+ *     sweep          groups past their deadline leave the index
  *     dead-letters   those older than the retention are dropped
  */
 import { Queue, Worker, type ConnectionOptions } from 'bullmq';
@@ -13,8 +12,7 @@ import { sleep } from '../../shared/lifecycle.ts';
 import type { Connections, RedisClient } from '../../shared/redis/connections.ts';
 import type { GroupStore } from '../../shared/redis/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
-import type { PushConsumer } from '../../shared/redis/push-consumer.ts';
-import { attempt } from './consume.ts';
+import { attempt } from './merge-lane.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
 
 const QUEUE = 'housekeeping';
@@ -22,17 +20,14 @@ const SWEEP_BATCH = 500;
 const CLOSE_TIMEOUT_MS = 1_000;
 /** A Redis that lost its state lost the schedulers too. */
 const CHECK_SCHEDULERS_MS = 10_000;
-/** A consumer that is gone for that long does not come back; one that does is created anew. */
-const CONSUMER_IDLE_MS = 15 * 60_000;
 
-const EVERY_MS = { sweep: 5_000, consumers: 60_000, 'dead-letters': 60_000 } as const;
+const EVERY_MS = { sweep: 5_000, 'dead-letters': 60_000 } as const;
 type Chore = keyof typeof EVERY_MS;
 
 export interface HousekeepingContext {
   readonly connections: Connections;
   readonly keyspace: Keyspace;
   readonly store: GroupStore;
-  readonly consumer: PushConsumer;
   readonly commands: RedisClient;
   readonly telemetry: WorkerTelemetry;
   readonly logger: Logger;
@@ -114,9 +109,6 @@ export class Housekeeping {
         case 'sweep':
           await this.#sweep(shard);
           break;
-        case 'consumers':
-          await this.#dropIdleConsumers(shard);
-          break;
         case 'dead-letters':
           await this.#dropOldDeadLetters(shard);
           break;
@@ -132,14 +124,6 @@ export class Housekeeping {
     let forgotten;
     do forgotten = await store.sweep(commands, shard, SWEEP_BATCH);
     while (forgotten === SWEEP_BATCH);
-  }
-
-  async #dropIdleConsumers(shard: number): Promise<void> {
-    const { consumer, commands, logger } = this.#context;
-    for (const name of await consumer.idleConsumers(commands, shard, CONSUMER_IDLE_MS)) {
-      if (await consumer.dropConsumer(commands, shard, name, CONSUMER_IDLE_MS))
-        logger.info({ shard, name }, 'consumer deleted');
-    }
   }
 
   async #dropOldDeadLetters(shard: number): Promise<void> {

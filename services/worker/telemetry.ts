@@ -1,10 +1,9 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
-import type { MergeOutcome } from '../../shared/redis/group-store.ts';
+import type { Outcome } from '../../shared/state/push.ts';
 
 export class WorkerTelemetry {
   readonly #settled: Counter<'outcome'>;
   readonly #latency: Histogram;
-  readonly #reclaimed: Counter;
   readonly #chores: Counter<'chore'>;
 
   constructor(registry: Registry) {
@@ -21,11 +20,6 @@ export class WorkerTelemetry {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
       registers,
     });
-    this.#reclaimed = new Counter({
-      name: 'pushgateway_pushes_reclaimed_total',
-      help: 'Pushes taken over from a worker that did not finish them.',
-      registers,
-    });
     this.#chores = new Counter({
       name: 'pushgateway_housekeeping_runs_total',
       help: 'Housekeeping jobs done by this worker.',
@@ -36,14 +30,9 @@ export class WorkerTelemetry {
       this.#settled.inc({ outcome }, 0);
   }
 
-  settled(outcome: MergeOutcome, latencySeconds: number): void {
-    if (outcome === 'gone') return;
+  settled(outcome: Outcome, latencySeconds: number): void {
     this.#settled.inc({ outcome });
     if (outcome !== 'dead-lettered') this.#latency.observe(Math.max(0, latencySeconds));
-  }
-
-  reclaimed(): void {
-    this.#reclaimed.inc();
   }
 
   chore(chore: string): void {

@@ -122,12 +122,10 @@ export interface Config {
   };
   /** First match wins; none → redis.expirationMs. See ttlForJob. */
   readonly ttlRules: readonly TtlRule[];
+  readonly ingest: { readonly threads: number };
   readonly worker: {
-    readonly threads: number;
     readonly batchSize: number;
-    readonly claimIdleMs: number;
-    readonly maxDeliveries: number;
-    readonly consumerName: string;
+    readonly maxAttempts: number;
   };
   readonly deadLetter: {
     /** 0 = kept until dropped by hand. */

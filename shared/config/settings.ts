@@ -26,7 +26,6 @@ import { ignoredSetting, type Setting, setting } from './setting.ts';
 const many = Number.MAX_SAFE_INTEGER;
 /** Becomes part of key names and of notification patterns: no braces, blanks or wildcards. */
 const keyPrefix = shaped(/^[\w.:-]{1,64}$/, '1 to 64 letters, digits, or any of _ . : -');
-const consumerName = shaped(/^[\w.:@-]{0,128}$/, 'at most 128 letters, digits, or any of _ . : @ -');
 
 const predecessor: readonly Setting[] = [
   setting('config.file', 'configFile', text, { yaml: null, help: 'Configuration file path (YAML).' }),
@@ -202,26 +201,18 @@ const web: readonly Setting[] = [
 ];
 
 const operation: readonly Setting[] = [
-  setting('worker.threads', 'worker.threads', integer(1, 1024), {
+  setting('ingest.threads', 'ingest.threads', integer(1, 1024), {
     default: ({ cores }) => String(Math.max(1, cores - 1)),
     defaultNote: 'cores - 1, at least 1',
-    help: 'Threads that parse pushes.',
+    help: 'Threads that read large pushes.',
   }),
   setting('worker.batch-size', 'worker.batchSize', integer(1, 10_000), {
     default: '256',
-    help: 'Most pushes read from the log at once.',
+    help: 'Most pushes merged at once.',
   }),
-  setting('worker.claim-idle', 'worker.claimIdleMs', positiveDuration, {
-    default: '15s',
-    help: 'Take over pushes that another worker has held for so long.',
-  }),
-  setting('worker.max-deliveries', 'worker.maxDeliveries', integer(1, 1000), {
+  setting('worker.max-attempts', 'worker.maxAttempts', integer(1, 1000), {
     default: '5',
     help: 'Attempts at a push before it goes to the dead letters.',
-  }),
-  setting('worker.consumer-name', 'worker.consumerName', consumerName, {
-    defaultNote: 'host name and port',
-    help: 'Name of this worker in the log; must be unique, and the same after a restart.',
   }),
   setting('dead-letter.retention', 'deadLetter.retentionMs', duration, {
     default: '168h',

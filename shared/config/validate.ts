@@ -33,7 +33,7 @@ export function validate(read: Read, host: Host, readFile: (path: string) => str
   fillPassword(draft, read.given, readFile, faults);
   fillTopology(draft);
   fillDurability(draft, read.given);
-  fillAddresses(draft, host);
+  fillAddresses(draft);
   const { faults: conflicts, warnings } = checkTogether(draft, read.given);
   faults.push(...conflicts);
   if (faults.length > 0) return { config: undefined, faults };
@@ -114,17 +114,14 @@ function fillDurability({ push, redis }: Draft, given: GivenSettings): void {
   if (redis.waitReplicas > 0 && !given.has('push.durability')) push.durability = 'replica';
 }
 
-function fillAddresses(draft: Draft, host: Host): void {
-  const { web, worker } = draft;
+function fillAddresses(draft: Draft): void {
+  const { web } = draft;
   if (web.listen.length === 0) web.listen = [{ kind: 'tcp', host: '', port: draft.port }];
   const path =
     web.externalUrl.startsWith('/') || web.externalUrl === '' ? web.externalUrl : new URL(web.externalUrl).pathname;
   web.externalPrefix = path.replace(/\/+$/, '');
   if (web.routePrefix === '') web.routePrefix = web.externalPrefix;
   else if (web.routePrefix === '/') web.routePrefix = '';
-  // The port tells two workers of one host apart, and does not change with a restart.
-  const port = web.listen.find((address) => address.kind === 'tcp')?.port;
-  worker.consumerName ||= port === undefined ? host.hostname : `${host.hostname}-${port}`;
 }
 
 function orUndefined<T>(read: () => T): T | undefined {

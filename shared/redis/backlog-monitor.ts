@@ -11,22 +11,19 @@ import { GatewayError } from '../errors.ts';
 import { sleep } from '../lifecycle.ts';
 import { CONNECT_TIMEOUT_MS, ready, type Connections, type RedisClient } from './connections.ts';
 import type { Keyspace } from './keys.ts';
-import { CONSUMER_GROUP } from './push-consumer.ts';
 import { Script } from './scripts.ts';
 
 const LOOK_MS = 1_000;
 
 export interface Backlog {
-  /** Pushes in the log, delivered or not. */
+  /** Pushes in the log. */
   readonly length: number;
-  /** Pushes delivered to a worker and not settled. */
-  readonly pending: number;
   /** Age of the oldest push in the log, s. */
   readonly oldestSeconds: number;
   readonly deadLetters: number;
 }
 
-const NOTHING: Backlog = { length: 0, pending: 0, oldestSeconds: 0, deadLetters: 0 };
+const NOTHING: Backlog = { length: 0, oldestSeconds: 0, deadLetters: 0 };
 /** Of the high-water mark. */
 const LOW_WATER = 0.8;
 
@@ -66,11 +63,6 @@ export class BacklogMonitor {
       Number(this.#up),
     );
     gauge('pushgateway_stream_length', 'Pushes in the log that are not settled yet.', () => this.#backlog.length);
-    gauge(
-      'pushgateway_stream_pending',
-      'Pushes that a worker was given and has not settled.',
-      () => this.#backlog.pending,
-    );
     gauge(
       'pushgateway_stream_oldest_pending_seconds',
       'Age of the oldest push in the log.',
@@ -135,22 +127,15 @@ export class BacklogMonitor {
 
   async #look(client: RedisClient): Promise<Backlog> {
     const looks = this.#keyspace.shards.map(async ({ pushes, dead }) => {
-      const reply = (await this.#script.run(client, [pushes, dead], [CONSUMER_GROUP])) as [
-        number,
-        number,
-        string,
-        number,
-      ];
-      const [length, pending, oldestId, deadLetters] = reply;
-      return { length, pending, oldestMs: oldestId === '' ? Infinity : Number(oldestId.split('-')[0]), deadLetters };
+      const reply = (await this.#script.run(client, [pushes, dead], [])) as [number, string, number];
+      const [length, oldestId, deadLetters] = reply;
+      return { length, oldestMs: oldestId === '' ? Infinity : Number(oldestId.split('-')[0]), deadLetters };
     });
     const shards = await Promise.all(looks);
-    const sum = (of: 'length' | 'pending' | 'deadLetters'): number =>
-      shards.reduce((total, shard) => total + shard[of], 0);
+    const sum = (of: 'length' | 'deadLetters'): number => shards.reduce((total, shard) => total + shard[of], 0);
     const oldestMs = Math.min(...shards.map((shard) => shard.oldestMs));
     return {
       length: sum('length'),
-      pending: sum('pending'),
       oldestSeconds: oldestMs === Infinity ? 0 : Math.max(0, Date.now() - oldestMs) / 1000,
       deadLetters: sum('deadLetters'),
     };

@@ -231,7 +231,7 @@ function parse(entries: Entries): { groupIds: Set<string>; outcomes: Map<string,
     for (const push of (fields[1] ?? '').split(' ')) {
       const colon = push.lastIndexOf(':');
       const outcome = outcomeOf(push.slice(colon + 1));
-      if (colon > 0 && outcome !== 'gone') outcomes.set(push.slice(0, colon), outcome);
+      if (colon > 0 && outcome !== undefined) outcomes.set(push.slice(0, colon), outcome);
     }
     for (const id of (fields[3] ?? '').split(' ')) if (id !== '') groupIds.add(id);
   }

@@ -4,6 +4,7 @@
  */
 import type { RedisClient } from './connections.ts';
 import type { Keyspace, ShardKeys } from './keys.ts';
+import { describeBody } from './push-record.ts';
 import { Script } from './scripts.ts';
 
 export interface DeadLetter {
@@ -11,13 +12,15 @@ export interface DeadLetter {
   /** When it was put aside, ms since the epoch. */
   readonly buriedMs: number;
   readonly reason: string;
-  readonly deliveries: number;
+  /** How often its merge was tried. */
+  readonly attempts: number;
   /** The rest of the entry as it was in the log, without the body: whatever it is, it may be broken. */
   readonly push: Readonly<Record<string, string>>;
-  readonly body: Buffer;
+  /** What it brings to which groups, for people to read. */
+  readonly body: string;
 }
 
-const OWN_FIELDS = new Set(['reason', 'deliveries', 'body']);
+const OWN_FIELDS = new Set(['reason', 'attempts', 'body']);
 
 export class DeadLetters {
   readonly #keyspace: Keyspace;
@@ -76,8 +79,8 @@ function decode(shard: number, entryId: string, fields: readonly Buffer[]): Dead
     id: `${shard}:${entryId}`,
     buriedMs: Number(entryId.split('-')[0]),
     reason: String(entry.get('reason') ?? ''),
-    deliveries: Number(entry.get('deliveries') ?? 0),
+    attempts: Number(entry.get('attempts') ?? 0),
     push: Object.fromEntries(push) as Record<string, string>,
-    body: entry.get('body') ?? Buffer.alloc(0),
+    body: describeBody(entry.get('body') ?? Buffer.alloc(0)),
   };
 }

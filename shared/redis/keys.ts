@@ -3,14 +3,12 @@
  * script can act on them atomically.
  */
 export interface ShardKeys {
-  /** Stream: the write-ahead log. Trimmed only by acknowledgement. */
+  /** Stream: the write-ahead log. A push leaves it when it is merged, and in no other way. */
   readonly pushes: string;
   /** Sorted set: group ID → deadline in ms, `+inf` when it never expires. */
   readonly groups: string;
   /** Stream: which groups changed and what became of each push, kept for `CHANGES_RETENTION_MS`. */
   readonly changes: string;
-  /** String: the stamp of the newest wipe; older pushes to any group of the shard are superseded. */
-  readonly wiped: string;
   /** Stream: pushes that could not be applied. */
   readonly dead: string;
   /** Hash: one group. `group('')` is what all of their keys begin with. */
@@ -32,7 +30,6 @@ export function makeKeyspace(prefix: string, shardCount: number): Keyspace {
       pushes: `${base}:pushes`,
       groups: `${base}:groups`,
       changes: `${base}:changes`,
-      wiped: `${base}:wiped`,
       dead: `${base}:dead`,
       group: (id) => `${base}:group:${id}`,
     };

@@ -6,7 +6,7 @@ import { GatewayError } from '../errors.ts';
 import type { RedisClient } from './connections.ts';
 import type { Keyspace } from './keys.ts';
 
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** Throws `config_invalid` when the state in Redis was laid out differently. */
 export async function claimLayout(client: RedisClient, keyspace: Keyspace): Promise<void> {

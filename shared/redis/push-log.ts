@@ -17,7 +17,7 @@ import type { Push } from '../state/push.ts';
 import type { Connections, RedisClient } from './connections.ts';
 import type { Barrier } from './durability.ts';
 import type { Keyspace } from './keys.ts';
-import { encodePush } from './push-record.ts';
+import { encodePush, type PushEntry } from './push-record.ts';
 import { classify } from './retry.ts';
 
 const FLUSH_MAX_PUSHES = 512;
@@ -28,13 +28,12 @@ const SINCE_MARGIN_MS = 60_000;
 
 interface Waiting {
   readonly shard: number;
-  readonly push: Push;
+  readonly entry: PushEntry;
   readonly deadlineMs: number;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
   sent: boolean;
   settled: boolean;
-  since: string;
 }
 
 export class PushLog {
@@ -76,7 +75,8 @@ export class PushLog {
   append(shard: number, push: Push, timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const deadlineMs = performance.now() + timeoutMs;
-      const waiting = { shard, push, deadlineMs, resolve, reject, sent: false, settled: false, since: '' };
+      const entry = encodePush(push);
+      const waiting = { shard, entry, deadlineMs, resolve, reject, sent: false, settled: false };
       if (this.#abort.signal.aborted) reject(shuttingDown());
       else if (this.#laneOf === undefined) this.#early.push(waiting);
       else this.#laneOf[shard]?.add(waiting);
@@ -156,7 +156,7 @@ class Lane {
     const pipeline = this.#client.pipeline();
     for (const waiting of batch) {
       const keys = this.#keyspace.shards[waiting.shard];
-      if (keys !== undefined) pipeline.xadd(keys.pushes, '*', ...encodePush(waiting.push, waiting.since));
+      if (keys !== undefined) pipeline.xadd(keys.pushes, '*', ...waiting.entry.fields);
       waiting.sent = true;
     }
     const [barrier, ...barrierArgs] = this.#barrier?.command ?? [];
@@ -180,7 +180,7 @@ class Lane {
   #failed(waiting: Waiting, error: Error): boolean {
     switch (classify(error)) {
       case 'unknown':
-        waiting.since = this.#since(waiting.shard);
+        waiting.entry.mark(this.#since(waiting.shard));
         return !waiting.settled;
       case 'refused':
         return !waiting.settled;
@@ -202,7 +202,7 @@ class Lane {
     let bytes = 0;
     let count = 0;
     while (count < this.#queue.length && count < FLUSH_MAX_PUSHES && bytes < FLUSH_MAX_BYTES) {
-      bytes += this.#queue[count]?.push.body.length ?? 0;
+      bytes += this.#queue[count]?.entry.bytes ?? 0;
       count++;
     }
     return this.#queue.splice(0, count);

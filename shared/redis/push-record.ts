@@ -1,89 +1,87 @@
 /**
  * A push as an entry of the log. Always the same fields in the same order: Redis then stores their names once a node.
+ *
+ *     v       version of this form
+ *     id      of the push
+ *     since   '' or, when it is sent again, the stream ID from which a first attempt may have been applied
+ *     verb    PUT | POST | DELETE | FAIL | WIPE
+ *     kind    push | ingest
+ *     at      arrival, ms since the epoch
+ *     ttl     ms, 0 = never expires
+ *     body    lengths LF strings: the lengths in bytes, separated by spaces, then the strings one behind the other:
+ *             for each group its ID, its labels, its number of families, then for each the name and the content
+ *             (state/family-record.ts)
+ *
+ * merge.lua reads it.
  */
-import { decodeLabels, encodeLabels, type GroupKind } from '../grouping/group.ts';
-import type { BodyFormat } from '../exposition/decode-body.ts';
-import { quote } from '../exposition/quote.ts';
-import type { Push, Verb } from '../state/push.ts';
+import { renderHeader } from '../exposition/render-text.ts';
+import { decodeLabels } from '../grouping/group.ts';
+import { decodeFamilyRecord, encodeFamilyContent } from '../state/family-record.ts';
+import type { Push } from '../state/push.ts';
 
-const VERSION = '1';
+const VERSION = '2';
 
-/** `since`: '' or, when it is sent again, the stream ID from which a first attempt may have been applied (merge.lua). */
-export function encodePush(push: Push, since: string): (string | number | Buffer)[] {
-  return [
-    'v',
-    VERSION,
-    'id',
-    push.id,
-    'verb',
-    push.verb,
-    'kind',
-    push.kind,
-    'labels',
-    encodeLabels(push.labels),
-    'at',
-    push.arrivalMs,
-    'ttl',
-    push.ttlMs,
-    'format',
-    push.format,
-    'since',
-    since,
-    'body',
-    push.body,
+export interface PushEntry {
+  /** Names and values, alternating. */
+  readonly fields: readonly (string | number | Buffer)[];
+  /** About its size in memory. */
+  readonly bytes: number;
+  /** It is sent again; a first attempt may have been applied since this stream ID. */
+  mark(since: string): void;
+}
+
+export function encodePush(push: Push): PushEntry {
+  const { id, verb, kind, arrivalMs, ttlMs } = push;
+  const body = encodeBody(push);
+  // prettier-ignore
+  const fields = [
+    'v', VERSION, 'id', id, 'since', '', 'verb', verb, 'kind', kind,
+    'at', Math.floor(arrivalMs), 'ttl', Math.ceil(ttlMs), 'body', body,
   ];
-}
-
-export interface LoggedPush extends Push {
-  readonly since: string;
-}
-
-const VERBS: readonly Verb[] = ['PUT', 'POST', 'DELETE', 'FAIL', 'WIPE'];
-const KINDS: readonly GroupKind[] = ['push', 'ingest'];
-const FORMATS: readonly BodyFormat[] = ['text', 'text-utf8', 'protobuf', 'protobuf-utf8'];
-/** Two of them are still a time that Redis can take. */
-const MAX_MS = Number.MAX_SAFE_INTEGER / 2;
-
-/**
- * Throws when the entry was not written by a gateway, or by one that is newer than this. Checks all that the merge script relies on:
- * a script that fails has acknowledged its whole batch already.
- */
-export function decodePush(fields: readonly Buffer[]): LoggedPush {
-  const entry = new Map<string, Buffer>();
-  for (let i = 0; i + 1 < fields.length; i += 2)
-    entry.set((fields[i] as Buffer).toString('latin1'), fields[i + 1] as Buffer);
-  const text = (name: string): string => {
-    const value = entry.get(name);
-    if (value === undefined) throw new Error(`cannot decode push: it has no field "${name}"`);
-    return value.toString();
-  };
-  const matching = (name: string, pattern: RegExp): string => {
-    const value = text(name);
-    if (!pattern.test(value)) throw new Error(`cannot decode push: field "${name}" is ${quote(value)}`);
-    return value;
-  };
-  const oneOf = <T extends string>(name: string, values: readonly T[]): T => {
-    const value = text(name);
-    const found = values.find((candidate) => candidate === value);
-    if (found === undefined) throw new Error(`cannot decode push: field "${name}" is ${quote(value)}`);
-    return found;
-  };
-  const ms = (name: string): number => {
-    const value = Number(matching(name, /^\d+(\.\d+)?$/));
-    if (value > MAX_MS) throw new Error(`cannot decode push: field "${name}" is ${value}`);
-    return value;
-  };
-  const version = text('v');
-  if (version !== VERSION) throw new Error(`cannot decode push: version ${quote(version)} is not ${VERSION}`);
   return {
-    id: matching('id', /^\S{1,100}$/),
-    verb: oneOf('verb', VERBS),
-    kind: oneOf('kind', KINDS),
-    labels: decodeLabels(text('labels')),
-    arrivalMs: ms('at'),
-    ttlMs: ms('ttl'),
-    format: oneOf('format', FORMATS),
-    since: matching('since', /^$|^\d{1,15}-\d{1,15}$/),
-    body: entry.get('body') ?? Buffer.alloc(0),
+    fields,
+    bytes: body.length,
+    mark: (since) => {
+      fields[fields.indexOf('since') + 1] = since;
+    },
   };
+}
+
+function encodeBody({ groups }: Push): string | Buffer {
+  const strings: (string | Buffer)[] = [];
+  for (const { groupId, labels, families } of groups) {
+    strings.push(groupId, labels, String(families.length));
+    for (const { name, content } of families) strings.push(name, encodeFamilyContent(content));
+  }
+  const lengths = strings.map((one) => (typeof one === 'string' ? Buffer.byteLength(one) : one.length)).join(' ');
+  if (strings.every((one) => typeof one === 'string')) return `${lengths}\n${strings.join('')}`;
+  return Buffer.concat([lengths + '\n', ...strings].map((one) => (typeof one === 'string' ? Buffer.from(one) : one)));
+}
+
+/** A body for people to read: each group in a comment, then its families as text. What cannot be read is shown as it is. */
+export function describeBody(body: Buffer): string {
+  try {
+    const strings = stringsOf(body);
+    let text = '';
+    for (let at = 0; at < strings.length;) {
+      const labels = decodeLabels(String(strings[at + 1]));
+      text += `# {${labels.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(', ')}}\n`;
+      const families = Number(strings[at + 2]);
+      at += 3;
+      for (let i = 0; i < families; i++, at += 2) {
+        const record = decodeFamilyRecord(Buffer.concat([Buffer.from('0 0 0 '), strings[at + 1] as Buffer]));
+        text += renderHeader(String(strings[at]), record.help, record.type) + record.text.toString();
+      }
+    }
+    return text;
+  } catch {
+    return body.toString();
+  }
+}
+
+function stringsOf(body: Buffer): Buffer[] {
+  const lf = body.indexOf(10);
+  let at = lf + 1;
+  const lengths = body.toString('latin1', 0, lf).split(' ');
+  return lengths.filter((length) => length !== '').map((length) => body.subarray(at, (at += Number(length))));
 }

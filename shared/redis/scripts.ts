@@ -12,7 +12,7 @@ export class Script {
   readonly #lua: string;
   readonly #sha: string;
 
-  constructor(file: 'merge' | 'sweep' | 'bury' | 'drop-consumer' | 'backlog' | 'replay') {
+  constructor(file: 'merge' | 'sweep' | 'bury' | 'backlog' | 'replay') {
     this.#lua = readFileSync(new URL(`./scripts/${file}.lua`, import.meta.url), 'utf8');
     this.#sha = createHash('sha1').update(this.#lua).digest('hex');
   }

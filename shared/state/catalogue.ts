@@ -8,10 +8,11 @@
  * requests through one node are checked in their order; until such a push is settled, the feed does not overrule it.
  */
 import { mergeLabels } from '../exposition/group-labels.ts';
-import type { Families, Labels, MetricType } from '../exposition/model.ts';
+import { labelSetsOf } from '../exposition/label-sets.ts';
+import type { Labels, MetricType } from '../exposition/model.ts';
 import { GatewayError } from '../errors.ts';
 import { makeGroup, type GroupKind } from '../grouping/group.ts';
-import type { GroupVerb } from './push.ts';
+import type { GroupVerb, NamedFamily } from './push.ts';
 import { Deadlines } from './deadlines.ts';
 import type { GroupRecord } from './group-record.ts';
 import { addTo, namesKey, Shapes, type Shape } from './shapes.ts';
@@ -32,8 +33,13 @@ export interface CataloguedPush {
   readonly kind: GroupKind;
   readonly labels: Labels;
   readonly groupId: string;
-  readonly families: Families;
+  readonly families: ReadonlyMap<string, CataloguedFamily>;
   readonly deadlineMs: number;
+}
+
+export interface CataloguedFamily extends NamedFamily {
+  /** Of all its series; read from the content where they are not given. */
+  readonly labelSets?: readonly Labels[];
 }
 
 /** Another group that may hold a series the push brings too; only its content can tell. */
@@ -97,8 +103,9 @@ export class Catalogue {
       const deadlines = new Map(
         held === undefined ? [] : [...families.keys()].map((name) => [name, deadlineIn(held, name)]),
       );
-      for (const { name, type, metrics } of push.families.values()) {
-        if (metrics.length === 0) {
+      for (const { name, content } of push.families.values()) {
+        const { type, samples } = content;
+        if (samples === 0) {
           families.delete(name);
           continue;
         }
@@ -155,10 +162,11 @@ export class Catalogue {
     if (push.kind === 'push') this.#checkTwin(push);
     const suspects: Suspect[] = [];
     for (const family of push.families.values()) {
-      if (family.metrics.length === 0) continue;
-      this.#checkType(push, family.name, family.type);
-      this.#checkSuffixes(push, family.name, family.type);
-      suspects.push(...this.#suspects(push, family.name));
+      const { name, content } = family;
+      if (content.samples === 0) continue;
+      this.#checkType(push, name, content.type);
+      this.#checkSuffixes(push, name, content.type);
+      suspects.push(...this.#suspects(push, family));
     }
     return suspects;
   }
@@ -243,13 +251,13 @@ export class Catalogue {
    * Two groups can hold the same series only if their grouping label names differ. For other names in use, which group that
    * would be follows from the series itself.
    */
-  #suspects(push: CataloguedPush, name: string): Suspect[] {
+  #suspects(push: CataloguedPush, { name, content, labelSets }: CataloguedFamily): Suspect[] {
     const ownNames = namesKey(push.kind, push.labels);
     const others = new Map<string, Shape>();
     for (const shape of this.#shapes.holding(name)) if (shape.namesKey !== ownNames) others.set(shape.namesKey, shape);
     if (others.size === 0) return [];
     const found = new Map<string, { labels: Labels; series: Labels[] }>();
-    for (const { labels } of push.families.get(name)?.metrics ?? []) {
+    for (const labels of labelSets ?? labelSetsOf(name, content.type, content.text)) {
       const values = new Map(labels);
       for (const shape of others.values()) {
         const grouping: [string, string][] = [];

@@ -1,8 +1,10 @@
 /**
- * A family of one group as it is stored: ready to be served, rendered once by the worker.
+ * A family of one group: rendered once, by the ingest that took the push, and then only copied.
  *
- *     record  = stamp SP deadline SP arrival SP type SP samples SP help-bytes SP text-bytes LF help text exact
- *     stamp      of the push that wrote it (state/stamp.ts); the merge script compares it
+ *     content = type SP samples SP help-bytes SP text-bytes LF help text exact      as it is in the log
+ *     record  = stamp SP deadline SP arrival SP content                             as it is in the group's hash
+ *
+ *     stamp      of the push that wrote it (state/stamp.ts)
  *     deadline   ms since the epoch, 0 = never; the merge script reads it
  *     arrival    of that push, ms since the epoch
  *     samples    how many sample lines `text` has
@@ -13,22 +15,6 @@
 import type { MetricType } from '../exposition/model.ts';
 import type { Stamp } from './stamp.ts';
 
-interface Written {
-  readonly stamp: Stamp;
-  /** 0 = never. */
-  readonly deadlineMs: number;
-  readonly arrivalMs: number;
-}
-
-export interface FamilyRecord extends Written {
-  readonly type: MetricType;
-  readonly samples: number;
-  readonly help: string;
-  /** May share memory with what it was decoded from, as `exact`. */
-  readonly text: Buffer;
-  readonly exact: Buffer;
-}
-
 export interface FamilyContent {
   readonly type: MetricType;
   readonly samples: number;
@@ -37,12 +23,23 @@ export interface FamilyContent {
   readonly exact?: Uint8Array;
 }
 
-export function encodeFamilyRecord(written: Written, family: FamilyContent): string | Uint8Array {
-  const { stamp, deadlineMs, arrivalMs } = written;
-  const { type, samples, help, text, exact } = family;
-  const lengths = `${Buffer.byteLength(help)} ${Buffer.byteLength(text)}`;
-  const record = `${stamp} ${deadlineMs} ${arrivalMs} ${type} ${samples} ${lengths}\n${help}${text}`;
-  return exact === undefined ? record : Buffer.concat([Buffer.from(record), exact]);
+export interface FamilyRecord {
+  readonly stamp: Stamp;
+  /** 0 = never. */
+  readonly deadlineMs: number;
+  readonly arrivalMs: number;
+  readonly type: MetricType;
+  readonly samples: number;
+  readonly help: string;
+  /** May share memory with what it was decoded from, as `exact`. */
+  readonly text: Buffer;
+  readonly exact: Buffer;
+}
+
+/** A string where that can be, for it is cheaper to send. */
+export function encodeFamilyContent({ type, samples, help, text, exact }: FamilyContent): string | Buffer {
+  const content = `${type} ${samples} ${Buffer.byteLength(help)} ${Buffer.byteLength(text)}\n${help}${text}`;
+  return exact === undefined ? content : Buffer.concat([Buffer.from(content), exact]);
 }
 
 const LF = 10;

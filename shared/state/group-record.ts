@@ -1,22 +1,14 @@
 /**
- * A group as it is stored: a hash with one field per family (`f:NAME`) and these beside them:
+ * A group as it is stored: a hash with one field per family (`f:NAME`) and these beside them, which only merge.lua writes:
  *
- *     kind         push | ingest
- *     labels       grouping labels, JSON
- *     until        latest deadline in the group, ms, 0 = never
- *     pushed       arrival of the newest push that was merged, ms; below 0 = it expired, the group lives by a failure alone
- *     failed       arrival of the newest push that was refused, ms
- *     top          stamp of the newest push that was merged
+ *     labels   push | ingest, SP, grouping labels as JSON
+ *     meta     top SP pushed SP failed SP until SP soon
  *
- * and for the merge script only:
- *
- *     floor        stamp of the newest PUT or DELETE; families below it are gone
- *     forgot       failures up to this stamp are gone: that of a DELETE, or of a failure that the group outlived
- *     failedStamp  stamp of the newest push that was refused, and failedUntil its deadline
- *     pushedUntil  deadline of the newest push if it has no families: theirs is the same
- *     soon         no family expires before this, ms, 0 = never
- *
- * A hash without `labels` is a tombstone: it only holds floors.
+ *     top      stamp of the newest push that was merged; `-` = none yet, only refused ones
+ *     pushed   arrival of that push, ms, 0 = none
+ *     failed   arrival of the newest push that was refused, ms, 0 = none
+ *     until    latest deadline in the group, ms, 0 = never
+ *     soon     no family expires before this, ms, 0 = never
  */
 import type { Labels } from '../exposition/model.ts';
 import { decodeLabels, type GroupKind } from '../grouping/group.ts';
@@ -38,30 +30,36 @@ export interface GroupRecord {
   readonly families: ReadonlyMap<string, FamilyRecord>;
 }
 
-/** `fields` is a HGETALL reply: name, value, name, value … Returns undefined for no group or a tombstone. */
+const FAMILY = 'f:';
+
+/** `fields` is a HGETALL reply: name, value, name, value … Undefined for no group. Throws for what no gateway wrote. */
 export function decodeGroupRecord(id: string, fields: readonly Buffer[]): GroupRecord | undefined {
-  const meta = new Map<string, string>();
+  if (fields.length === 0) return undefined;
+  let labels = '';
+  let meta = '';
   const families = new Map<string, FamilyRecord>();
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = (fields[i] as Buffer).toString();
     const value = fields[i + 1] as Buffer;
-    if (name.startsWith('f:')) families.set(name.slice(2), decodeFamilyRecord(value));
-    else meta.set(name, value.toString());
+    if (name.startsWith(FAMILY)) families.set(name.slice(FAMILY.length), decodeFamilyRecord(value));
+    else if (name === 'labels') labels = value.toString();
+    else if (name === 'meta') meta = value.toString();
   }
-  const labels = meta.get('labels');
-  if (labels === undefined) return undefined;
+  const space = labels.indexOf(' ');
+  const [top, pushed, failed, until] = meta.split(' ');
+  if (space === -1 || until === undefined) throw new Error(`cannot decode group ${id}: it has no labels or meta`);
   return {
     id,
-    kind: meta.get('kind') === 'ingest' ? 'ingest' : 'push',
-    labels: decodeLabels(labels),
-    top: meta.get('top') ?? '',
-    pushedMs: Math.max(0, Number(meta.get('pushed') ?? 0)),
-    failedMs: Number(meta.get('failed') ?? 0),
-    untilMs: Number(meta.get('until') ?? 0),
+    kind: labels.startsWith('ingest') ? 'ingest' : 'push',
+    labels: decodeLabels(labels.slice(space + 1)),
+    top: top === undefined || top === '-' ? '' : top,
+    pushedMs: Number(pushed),
+    failedMs: Number(failed),
+    untilMs: Number(until),
     families,
   };
 }
 
 export function familyField(name: string): string {
-  return `f:${name}`;
+  return FAMILY + name;
 }

@@ -1,9 +1,8 @@
 /**
- * A push as it travels: accepted by ingest, written to the log, read by a worker. Plain data.
+ * A push as it travels: checked and rendered by ingest, kept in the log, applied by a worker. Plain data.
  */
-import type { BodyFormat } from '../exposition/decode-body.ts';
-import type { Labels } from '../exposition/model.ts';
 import type { GroupKind } from '../grouping/group.ts';
+import type { FamilyContent } from './family-record.ts';
 
 /**
  * FAIL records that a push was refused: it sets the group's push_failure_time_seconds and nothing else.
@@ -16,23 +15,33 @@ export interface Push {
   /** Unique; recognises a push that was appended twice because the first append had no reply. */
   readonly id: string;
   readonly verb: Verb;
-  /** For `ingest` the groups follow from the body: each label set is one; no labels are added, there are no push times. */
   readonly kind: GroupKind;
-  /** Grouping labels sorted by name; empty for kind ingest. */
-  readonly labels: Labels;
   /** When ingest received it, ms since the epoch: TTLs count from here. */
   readonly arrivalMs: number;
   /** 0 = never expires. */
   readonly ttlMs: number;
-  readonly format: BodyFormat;
-  readonly body: Buffer;
+  /** One for kind push, as many as there are label sets for kind ingest, none for WIPE. */
+  readonly groups: readonly GroupContent[];
+}
+
+/** What a push brings to one group. */
+export interface GroupContent {
+  readonly groupId: string;
+  /** Encoded (grouping/labels.ts), sorted by name. */
+  readonly labels: string;
+  readonly families: readonly NamedFamily[];
+}
+
+export interface NamedFamily {
+  readonly name: string;
+  readonly content: FamilyContent;
 }
 
 /** What became of a push, as the change feed tells it. */
 export type Outcome =
   /** Merged into its group. */
   | 'applied'
-  /** Newer pushes had already replaced all of it. */
+  /** A newer push had already replaced all of it. */
   | 'superseded'
   /** Appended twice; the other one was merged. */
   | 'duplicate'

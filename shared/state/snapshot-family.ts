@@ -1,9 +1,8 @@
 /**
  * One family of the snapshot: which groups hold it, as what, and which of them contradict each other.
  */
+import { labelSetsOf } from '../exposition/label-sets.ts';
 import type { Labels, MetricType } from '../exposition/model.ts';
-import { parseText } from '../exposition/parse-text.ts';
-import { renderHeader } from '../exposition/render-text.ts';
 import { encodeLabels, type GroupKind } from '../grouping/group.ts';
 import type { FamilyRecord } from './family-record.ts';
 import type { GroupRecord } from './group-record.ts';
@@ -159,9 +158,7 @@ export class FamilyEntry {
     if (this.#labelNames.size < 2) return rivals;
     const text = textOf(holding).toString();
     const own = labelNamesOf(holding).key;
-    const header = renderHeader(this.name, '', holding.record.type);
-    const family = parseText(header + text, { utf8Names: true }).get(this.name);
-    for (const { labels } of family?.metrics ?? []) {
+    for (const labels of labelSetsOf(this.name, holding.record.type, text)) {
       const values = new Map(labels);
       for (const [key, other] of this.#labelNames) {
         if (key === own || !other.names.every((name) => values.has(name))) continue;

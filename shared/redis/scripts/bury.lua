@@ -1,27 +1,22 @@
--- Moves one push from the log to the dead letters: it was delivered too often, or cannot be applied.
+-- Moves the oldest push of a shard from the log to the dead letters: the merge of it failed as a whole, again and again.
 --
 -- KEYS[1] pushes   KEYS[2] dead   KEYS[3] changes
--- ARGV[1] consumer group   ARGV[2] stream ID   ARGV[3] reason   ARGV[4] deliveries
--- ARGV[5] oldest change to keep: a stream ID for MINID
--- Returns 1, or 0 when the push was not ours any more.
+-- ARGV[1] reason   ARGV[2] attempts
+-- Returns its stream ID, or '' when there is none.
 
-if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
-local found = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])
-redis.call('XDEL', KEYS[1], ARGV[2])
-if not found[1] then return 0 end
+local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+if not oldest then return '' end
+redis.call('XDEL', KEYS[1], oldest[1])
 
-local fields = found[1][2]
--- Our pushes have a dozen fields. Whoever wrote one with thousands finds the first of them: `unpack` fails near 8000.
-local n = math.min(#fields, 4000)
-for i = n + 1, #fields do fields[i] = nil end
-fields[n + 1], fields[n + 2] = 'entry', ARGV[2]
-fields[n + 3], fields[n + 4] = 'reason', ARGV[3]
-fields[n + 5], fields[n + 6] = 'deliveries', ARGV[4]
+local fields = { 'entry', oldest[1], 'reason', ARGV[1], 'attempts', ARGV[2] }
+-- Our pushes have a few fields. Whoever wrote one with thousands finds the first of them: `unpack` fails near 8000.
+for i = 1, math.min(#oldest[2], 4000) do fields[6 + i] = oldest[2][i] end
 redis.call('XADD', KEYS[2], '*', unpack(fields))
 
-for i = 1, n, 2 do
-  if fields[i] == 'id' then
-    redis.call('XADD', KEYS[3], 'MINID', '~', ARGV[5], '*', 'pushes', fields[i + 1] .. ':x', 'groups', '')
+for i = 1, #oldest[2], 2 do
+  if oldest[2][i] == 'id' then
+    redis.call('XADD', KEYS[3], '*', 'pushes', oldest[2][i + 1] .. ':x', 'groups', '')
+    break
   end
 end
-return 1
+return oldest[1]

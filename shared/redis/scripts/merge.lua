@@ -1,45 +1,37 @@
--- Applies a batch of pushes of one shard: acknowledges them, merges each into its group, records what changed.
+-- Takes the oldest pushes of one shard from the log, applies them in their order, and tells what changed: all at once.
 --
--- A group is a last-writer-wins map; its fields are described in state/group-record.ts. A family carries the stamp of the
--- push that wrote it; the group's floor is the stamp of the newest PUT or DELETE: families below it are gone. So order and repetition do no harm: two workers, a redelivery
--- and a claim end in the same state. A push whose acknowledgement is not ours (another worker was first) is skipped.
+-- Whoever calls this is the worker; two of them take turns, for Redis runs one script at a time. So nothing is ever half
+-- taken, a worker that dies or freezes holds nothing, and each group sees its pushes in the order of the log.
 --
--- XACK comes first: once a script has written, Redis lets it write on when memory is full. It has no way back either, so a
--- push whose merge fails (somebody put another type of key in a group's place) goes to the dead letters.
+-- A push is removed from the log before it is applied: once a script has written, Redis lets it write on when memory is full.
+-- It has no way back either, so a push that cannot be applied (somebody put another type of key in its group's place) goes
+-- to the dead letters.
 --
--- Nothing is physically forgotten (expiry, tombstone) while a push is still pending in the log that is older than the
--- newest one the group has seen: it could bring back what a newer one had removed. `oldest` decides that.
+-- KEYS[1] pushes   KEYS[2] groups (index)   KEYS[3] changes   KEYS[4] dead
+-- The groups' hashes share the hash tag of these; which ones are needed only the log knows.
+-- ARGV[1] what a group's key is before its ID   ARGV[2] most pushes to take   ARGV[3] most bytes of them (at least one push)
+-- ARGV[4] ms for which changes are kept
 --
--- One thing does depend on the order: a group that has expired starts a new life without its old failure, and whether it has
--- expired is judged by what was merged until then.
+-- An entry of the log is described in redis/push-record.ts, a group in state/group-record.ts.
 --
--- KEYS[1] pushes   KEYS[2] groups (index)   KEYS[3] changes   KEYS[4] wiped   KEYS[5] dead   KEYS[6..] the groups' hashes
--- ARGV[1] consumer group
--- ARGV[2] oldest change to keep: a stream ID for MINID
--- ARGV[3] what a group's key is before its ID, for WIPE
--- ARGV[4] number of pushes, then for each push:
---           stream ID, stamp, push ID, since ('' or, for a push that was sent again because its first append had no
---           reply, the stream ID from which the first may be in the log), number of operations, then for each:
---             index into KEYS, group ID, verb (PUT POST DELETE FAIL WIPE), kind, labels, deadline in ms (0: never),
---             arrival in ms, number of families, then for each: name, value (starts with the stamp)
---
--- Returns for each push one letter: a applied, s superseded, d duplicate of one that was applied before, or will be,
--- n not ours any more.
+-- Returns { pushes left in the log, reasons of those that went to the dead letters, then for each push taken: what became of
+-- it (a applied, s superseded by a newer one taken with it, d duplicate of one applied before, x dead letters) and the
+-- ms of its stream ID, as `a1700000000000` }.
 
-local STAMP = 25
-local pushes, index, changes, wiped_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
--- The floor of the whole shard: the stamp of the newest WIPE.
-local wiped = redis.call('GET', wiped_key) or ''
+local pushes, index, changes, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local group_key, keep_changes_ms = ARGV[1], tonumber(ARGV[4])
+local VERSION = '2'
+local FIELDS = { 'id', 'since', 'verb', 'kind', 'at', 'ttl', 'body' }
+local PATTERNS = { id = '^%S+$', verb = '^%u+$', kind = '^%l+$', at = '^%d+$', ttl = '^%d+$' }
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Stamp of the oldest push that is not applied yet, in the log or in this batch; nil = none.
-local oldest
-
-local function hset(key, fields)
-  for from = 1, #fields, 1000 do
-    redis.call('HSET', key, unpack(fields, from, math.min(from + 999, #fields)))
+-- Before anything is written: what follows must not fail half way.
+for key, wanted in pairs({ [pushes] = 'stream', [index] = 'zset', [changes] = 'stream', [dead] = 'stream' }) do
+  local found = redis.call('TYPE', key).ok
+  if found ~= wanted and found ~= 'none' then
+    return redis.error_reply('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. wanted .. ': is the prefix shared with others?')
   end
 end
 
@@ -60,36 +52,50 @@ local function sooner(a, b)
   return math.min(a, b)
 end
 
--- The newer of two stamps, where '' is none.
-local function newer(a, b)
-  return a > b and a or b
-end
-
 local function text(ms)
   return string.format('%.0f', ms)
 end
 
--- Sets the key's expiry and its place in the index. While older pushes are pending the hash stays, past its deadline,
--- until the sweep finds that nothing older is left.
-local function keep_until(key, id, deadline, safe)
+local function hset(key, fields)
+  for from = 1, #fields, 1000 do
+    redis.call('HSET', key, unpack(fields, from, math.min(from + 999, #fields)))
+  end
+end
+
+local function read(key)
+  local meta = redis.call('HGET', key, 'meta')
+  if not meta then return nil end
+  local top, pushed, failed, until_ms, soon = string.match(meta, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+  return { top = top, pushed = pushed, failed = failed, until_ms = tonumber(until_ms), soon = tonumber(soon) }
+end
+
+local function meta(group)
+  return table.concat({ group.top, group.pushed, group.failed, text(group.until_ms), text(group.soon) }, ' ')
+end
+
+local function forget(key, id)
+  redis.call('DEL', key)
+  redis.call('ZREM', index, id)
+end
+
+local function keep_until(key, id, deadline)
   if deadline == 0 then
     redis.call('PERSIST', key)
     redis.call('ZADD', index, '+inf', id)
   else
-    if safe then redis.call('PEXPIREAT', key, text(deadline)) else redis.call('PERSIST', key) end
+    redis.call('PEXPIREAT', key, text(deadline))
     redis.call('ZADD', index, text(deadline), id)
   end
 end
 
--- The latest and the earliest deadline of the families in a group, nil where there is none. Where that is safe, those that
--- expired are removed.
-local function measure(key, safe)
+-- Removes the families that expired; returns the latest and the earliest deadline of the others, nil when there are none.
+local function measure(key)
   local last, first
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, 2) == 'f:' then
       local deadline = tonumber(string.match(all[i + 1], '^%S+ (%d+)'))
-      if safe and is_past(deadline) then
+      if is_past(deadline) then
         redis.call('HDEL', key, all[i])
       else
         last = last and later(last, deadline) or deadline
@@ -100,191 +106,152 @@ local function measure(key, safe)
   return last, first
 end
 
--- Removes the families older than a PUT or DELETE that newer pushes have overtaken.
-local function drop_older(key, stamp)
-  local all = redis.call('HGETALL', key)
-  for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) == 'f:' and string.sub(all[i + 1], 1, STAMP) < stamp then
-      redis.call('HDEL', key, all[i])
-    end
-  end
-end
-
--- Brings a group's end in line with what it holds: it lives as long as its newest push and the longest of its families.
--- A failure keeps it only when these had expired before; then its push time is gone too, marked by its sign, for an older
--- push with a longer TTL may still be pending and show that the group had lived on.
-local function settle(op, group)
-  local last, first = measure(op.key, group.safe)
-  if group.pushed_until then last = last and later(last, group.pushed_until) or group.pushed_until end
-  local fails_only = group.failed_stamp > group.top and (not last or is_past(last))
-  if fails_only then last = group.failed_until end
-  if group.pushed then
-    local shown = math.abs(group.pushed)
-    redis.call('HSET', op.key, 'pushed', text(fails_only and -shown or shown))
-  end
-  redis.call('HSET', op.key, 'until', text(last or now), 'soon', text(first or 0))
-  keep_until(op.key, op.id, last or now, group.safe)
-end
-
-local function apply_failure(op, stamp, group)
-  group.failed_stamp, group.failed_until = stamp, op.deadline
-  hset(op.key, { 'kind', op.kind, 'labels', op.labels, 'failed', op.arrival, 'failedStamp', stamp,
-    'failedUntil', text(op.deadline) })
-  settle(op, group)
-end
-
-local function apply_delete(op, stamp, group)
-  local key = op.key
-  if group.top > stamp or group.failed_stamp > stamp then
-    drop_older(key, stamp)
-    if group.failed_stamp < stamp then
-      redis.call('HDEL', key, 'failed', 'failedStamp', 'failedUntil')
-    elseif group.top < stamp then
-      redis.call('HDEL', key, 'top', 'pushed', 'pushedUntil')
-      group.top, group.pushed, group.pushed_until = '', nil, nil
-    end
-    redis.call('HSET', key, 'floor', newer(group.floor, stamp), 'forgot', newer(group.forgot, stamp))
-    settle(op, group)
-    return
-  end
-  redis.call('DEL', key)
-  if group.safe or stamp <= wiped then
-    redis.call('ZREM', index, op.id)
-  else
-    -- A tombstone. Its place in the index, already past, leaves it to the sweep.
-    redis.call('HSET', key, 'floor', stamp, 'forgot', stamp)
-    redis.call('ZADD', index, text(now), op.id)
-  end
-end
-
--- A PUT or POST that is the newest push of its group.
-local function apply_newest(op, stamp, group)
-  local key, fields, n = op.key, op.fields, #op.fields
-  local has_families = n > 0
-  local function set(name, value)
-    fields[n + 1], fields[n + 2] = name, value
-    n = n + 2
-  end
-  local was_alive = group.live_until and not is_past(group.live_until)
-  -- The push times live as long as their group: a new life starts without them.
-  local keeps_failure = group.failed and (was_alive or group.failed_stamp > stamp)
-  if group.failed and not keeps_failure then
-    redis.call('HDEL', key, 'failed', 'failedStamp', 'failedUntil')
-    group.forgot, group.failed_stamp = newer(group.forgot, group.failed_stamp), ''
-  end
-
-  local live_until, soon = op.deadline, op.deadline
-  local is_exact = group.failed_stamp < stamp
-  if op.verb == 'PUT' then
-    redis.call('DEL', key)
-    set('floor', stamp)
-    if keeps_failure then
-      set('failed', group.failed)
-      set('failedStamp', group.failed_stamp)
-      set('failedUntil', text(group.failed_until))
-    end
-  else
-    -- While every push has the same TTL its deadline is the group's latest; only a shorter one makes us look.
-    soon = has_families and sooner(group.soon, op.deadline) or group.soon
-    if group.live_until and later(group.live_until, op.deadline) ~= op.deadline then is_exact = false end
-    if group.safe and is_past(soon) then is_exact = false end
-    if group.pushed_until and has_families then redis.call('HDEL', key, 'pushedUntil') end
-  end
-  group.top, group.pushed, group.pushed_until = stamp, tonumber(op.arrival), nil
-  if not has_families then
-    group.pushed_until = op.deadline
-    set('pushedUntil', text(op.deadline))
-  end
-  set('kind', op.kind)
-  set('labels', op.labels)
-  set('top', stamp)
-  set('pushed', op.arrival)
-  set('until', text(live_until))
-  set('soon', text(soon))
-  if group.forgot ~= '' and not group.safe then set('forgot', group.forgot) end
-  hset(key, fields)
-  if is_exact then keep_until(key, op.id, live_until, group.safe) else settle(op, group) end
-end
-
--- A PUT or POST that newer pushes have overtaken: what is newer stays. Returns whether it changed anything.
-local function apply_overtaken(op, stamp, group)
-  local key = op.key
-  local raises_floor = op.verb == 'PUT'
-  if raises_floor then
-    drop_older(key, stamp)
-    redis.call('HSET', key, 'floor', stamp)
-  end
-  local fresh = {}
-  for i = 1, #op.fields, 2 do
-    local held = redis.call('HGET', key, op.fields[i])
-    if not held or string.sub(held, 1, STAMP) < stamp then
-      fresh[#fresh + 1] = op.fields[i]
-      fresh[#fresh + 1] = op.fields[i + 1]
-    end
-  end
-  if #fresh == 0 and not raises_floor then return false end
-  hset(key, fresh)
-  settle(op, group)
-  return true
-end
-
-local function read(key)
-  local meta = redis.call('HMGET', key, 'top', 'pushed', 'pushedUntil', 'floor', 'forgot', 'failed', 'failedStamp',
-    'failedUntil', 'until', 'soon')
-  return {
-    top = meta[1] or '', pushed = tonumber(meta[2]), pushed_until = tonumber(meta[3]), floor = meta[4] or '',
-    forgot = meta[5] or '', failed = meta[6], failed_stamp = meta[7] or '', failed_until = tonumber(meta[8]),
-    live_until = tonumber(meta[9]), soon = tonumber(meta[10]) or 0,
+-- PUT or POST on one group: `fields` are its families.
+local function apply_content(push, id, labels, fields)
+  local key, n = group_key .. id, #fields
+  local held = read(key)
+  local group = {
+    top = push.stamp, pushed = push.at, failed = held and held.failed or '0',
+    until_ms = push.deadline, soon = n > 0 and push.deadline or 0,
   }
-end
-
-local function merge(op, stamp)
-  local group = read(op.key)
-  -- A PUT replaces families, but does not take a failure back.
-  local is_late = stamp <= group.floor
-  if op.verb == 'FAIL' then is_late = stamp <= newer(group.forgot, group.failed_stamp) end
-  if op.verb == 'DELETE' then is_late = is_late and stamp <= group.forgot end
-  if is_late then return 's' end
-
-  group.safe = not oldest
-    or (oldest > stamp and oldest > group.top and oldest > group.floor and oldest > group.failed_stamp)
-  if op.verb == 'FAIL' then
-    apply_failure(op, stamp, group)
-  elseif op.verb == 'DELETE' then
-    apply_delete(op, stamp, group)
-  elseif stamp > group.top then
-    apply_newest(op, stamp, group)
-  elseif not apply_overtaken(op, stamp, group) then
-    return 's'
+  local is_exact = not is_past(push.deadline)
+  if held and push.verb == 'PUT' then
+    redis.call('DEL', key)
+  elseif held then
+    group.soon = n > 0 and sooner(held.soon, group.soon) or held.soon
+    -- While every push has the same TTL its deadline is the group's latest; only a shorter one makes us look.
+    if later(held.until_ms, push.deadline) ~= push.deadline or is_past(group.soon) then is_exact = false end
   end
-  return 'a'
+  fields[n + 1], fields[n + 2] = 'labels', labels
+  fields[n + 3], fields[n + 4] = 'meta', meta(group)
+  hset(key, fields)
+  if not is_exact then
+    local last, first = measure(key)
+    group.until_ms = last and later(last, push.deadline) or push.deadline
+    group.soon = first or 0
+    if is_past(group.until_ms) then return forget(key, id) end
+    redis.call('HSET', key, 'meta', meta(group))
+  end
+  keep_until(key, id, group.until_ms)
 end
 
--- Deletes every group, whatever older pushes are still to come: the shard's floor keeps them out. Returns their IDs.
-local function wipe(stamp)
-  wiped = stamp
-  redis.call('SET', wiped_key, stamp)
+-- A failure keeps alive only a group that has nothing else.
+local function apply_failure(push, id, labels)
+  local key = group_key .. id
+  local held = read(key)
+  local group = held or { top = '-', pushed = '0', until_ms = push.deadline, soon = 0 }
+  group.failed = push.at
+  if group.top == '-' then group.until_ms = later(group.until_ms, push.deadline) end
+  if is_past(group.until_ms) then return forget(key, id) end
+  redis.call('HSET', key, 'labels', labels, 'meta', meta(group))
+  if group.top == '-' then keep_until(key, id, group.until_ms) end
+end
+
+-- Deletes every group; returns their IDs.
+local function wipe()
   local ids = redis.call('ZRANGE', index, 0, -1)
-  for _, id in ipairs(ids) do merge({ key = ARGV[3] .. id, id = id, verb = 'DELETE' }, stamp) end
+  for _, id in ipairs(ids) do redis.call('DEL', group_key .. id) end
+  redis.call('DEL', index)
   return ids
 end
 
--- Whether a push that was sent again is in the log twice, and the first is still to come: then it is the one that counts.
--- It was delivered before this one, so it is pending.
-local function is_pending_before(push)
-  local from = push.since
-  while true do
-    local page = redis.call('XPENDING', pushes, ARGV[1], from, push.entry, 100)
-    for _, entry in ipairs(page) do
-      local found = redis.call('XRANGE', pushes, entry[1], entry[1])[1]
-      local fields = found and found[2] or {}
-      for i = 1, #fields, 2 do
-        if fields[i] == 'id' and fields[i + 1] == push.id then return true end
-      end
-    end
-    if #page < 100 then return false end
-    from = '(' .. page[100][1]
+-- The strings that a body is made of: their lengths in the first line, then one behind the other.
+local function strings(body)
+  local list, n = {}, 0
+  local lf = string.find(body, '\n', 1, true)
+  local at = lf + 1
+  for length in string.gmatch(string.sub(body, 1, lf - 1), '%d+') do
+    n = n + 1
+    list[n] = string.sub(body, at, at + length - 1)
+    at = at + length
   end
+  if at ~= #body + 1 then error('its body is not as long as it says', 0) end
+  return list
+end
+
+local changed, is_changed = {}, {}
+local function note_change(id)
+  if is_changed[id] then return end
+  is_changed[id] = true
+  changed[#changed + 1] = id
+end
+
+local function apply(push)
+  if push.verb == 'WIPE' then
+    for _, id in ipairs(wipe()) do note_change(id) end
+    return
+  end
+  local list = strings(push.body)
+  local at = 1
+  -- `stamp deadline arrival ` is what a family's record begins with.
+  local written = table.concat({ push.stamp, text(push.deadline), push.at, '' }, ' ')
+  while list[at] do
+    local id, labels, families = list[at], push.kind .. ' ' .. list[at + 1], tonumber(list[at + 2])
+    at = at + 3
+    local fields = {}
+    for i = 1, 2 * families, 2 do
+      fields[i], fields[i + 1] = 'f:' .. list[at], written .. list[at + 1]
+      at = at + 2
+    end
+    -- Also when it fails half way.
+    note_change(id)
+    if push.verb == 'DELETE' then
+      forget(group_key .. id, id)
+    elseif push.verb == 'FAIL' then
+      apply_failure(push, id, labels)
+    elseif push.verb == 'PUT' or push.verb == 'POST' then
+      apply_content(push, id, labels, fields)
+    else
+      error('cannot apply verb "' .. push.verb .. '"', 0)
+    end
+  end
+end
+
+-- Sets `fault` in those that no gateway wrote, or one that is newer than this.
+local function decode(entry)
+  local push = { entry = entry[1], fields = entry[2] }
+  for i = 1, #entry[2], 2 do push[entry[2][i]] = entry[2][i + 1] end
+  local ms, sequence = string.match(entry[1], '^(%d+)%-(%d+)$')
+  push.ms = tonumber(ms)
+  push.stamp = string.format('%014.0f-%010.0f', ms, sequence)
+  if push.v ~= VERSION then push.fault = 'cannot decode push: version "' .. tostring(push.v) .. '" is not ' .. VERSION end
+  for _, name in ipairs(FIELDS) do
+    if not push[name] then push.fault = push.fault or 'cannot decode push: it has no field "' .. name .. '"' end
+  end
+  if push.fault then return push end
+  for name, pattern in pairs(PATTERNS) do
+    if not string.match(push[name], pattern) then
+      push.fault = 'cannot decode push: field "' .. name .. '" is "' .. string.sub(push[name], 1, 100) .. '"'
+      return push
+    end
+  end
+  local at, ttl = tonumber(push.at), tonumber(push.ttl)
+  push.deadline = ttl == 0 and 0 or math.ceil(at + ttl)
+  if push.kind == 'push' then
+    -- The group is the first string of the body.
+    local length, start = string.match(push.body, '^(%d+)[^\n]*\n()')
+    push.group = length and string.sub(push.body, start, start + length - 1)
+  end
+  return push
+end
+
+-- The oldest pushes, as many as the limits allow.
+local function take(most, most_bytes)
+  local batch, bytes, from, count = {}, 0, '-', 1
+  while #batch < most and bytes < most_bytes do
+    local page = redis.call('XRANGE', pushes, from, '+', 'COUNT', count)
+    for _, entry in ipairs(page) do
+      local push = decode(entry)
+      batch[#batch + 1] = push
+      bytes = bytes + 100 + #(push.body or '')
+    end
+    if #page < count then break end
+    from = '(' .. page[count][1]
+    -- As many as may fit, by what they were like so far.
+    local fit = math.ceil((most_bytes - bytes) / (bytes / #batch))
+    count = math.max(1, math.min(most - #batch, fit, 4 * #batch))
+  end
+  return batch
 end
 
 -- Push IDs that the changes since `since` name.
@@ -296,102 +263,79 @@ local function applied_since(since)
   return seen
 end
 
-local at = 4
-local function take()
-  at = at + 1
-  return ARGV[at]
-end
-
-local batch = {}
-local oldest_since
-for i = 1, tonumber(ARGV[4]) do
-  local push = { at = i, entry = take(), stamp = take(), id = take(), since = take(), ops = {} }
-  for o = 1, tonumber(take()) do
-    local op = {
-      key = KEYS[tonumber(take())], id = take(), verb = take(), kind = take(), labels = take(),
-      deadline = tonumber(take()), arrival = take(), fields = {},
-    }
-    for f = 1, 2 * tonumber(take()) do op.fields[f] = take() end
-    push.ops[o] = op
-  end
-  batch[i] = push
-  if redis.call('XACK', pushes, ARGV[1], push.entry) == 1 then
-    push.ours = true
-    if push.since ~= '' and (not oldest_since or push.since < oldest_since) then oldest_since = push.since end
-  end
-end
-
-local pending = redis.call('XPENDING', pushes, ARGV[1])
-local oldest_pending
-if pending[1] > 0 then
-  local ms, sequence = string.match(pending[2], '(%d+)%-(%d+)')
-  oldest_pending = string.format('%014d-%010d', ms, sequence)
-end
-
--- In the order of the log: the oldest that is left is the next one then.
-table.sort(batch, function(a, b) return a.stamp < b.stamp end)
-
-local changed, is_changed = {}, {}
-local function note_change(id)
-  if is_changed[id] then return end
-  is_changed[id] = true
-  changed[#changed + 1] = id
-end
-
--- Returns the outcome.
-local function apply(push)
-  local outcome = 's'
-  for _, op in ipairs(push.ops) do
-    -- Also when it fails half way.
-    note_change(op.id)
-    if push.stamp > wiped then
-      if op.verb == 'WIPE' then
-        for _, id in ipairs(wipe(push.stamp)) do note_change(id) end
-        outcome = 'a'
-      elseif merge(op, push.stamp) == 'a' then
-        outcome = 'a'
-      end
+-- What a newer push of the batch replaces need not be applied: nobody would see it. A failure outlives all but a DELETE.
+local function find_superseded(batch)
+  local replaced, deleted, wiped = {}, {}, false
+  for i = #batch, 1, -1 do
+    local push = batch[i]
+    if not push.fault and not push.is_duplicate then
+      local id = push.group
+      local is_content = push.verb == 'PUT' or push.verb == 'POST'
+      if wiped or (id and (deleted[id] or (is_content and replaced[id]))) then push.is_superseded = true end
+      if push.verb == 'WIPE' then wiped = true end
+      if id and push.verb == 'PUT' then replaced[id] = true end
+      if id and push.verb == 'DELETE' then deleted[id] = true end
     end
   end
-  return outcome
 end
 
--- Returns the outcome.
 local function bury(push, reason)
-  local entry = redis.call('XRANGE', pushes, push.entry, push.entry)[1]
-  if entry then
-    local fields = entry[2]
-    local n = #fields
-    fields[n + 1], fields[n + 2] = 'entry', push.entry
-    fields[n + 3], fields[n + 4] = 'reason', reason
-    fields[n + 5], fields[n + 6] = 'deliveries', '1'
-    redis.call('XADD', KEYS[5], '*', unpack(fields))
-  end
-  return 'x'
+  local fields = { 'entry', push.entry, 'reason', reason, 'attempts', '1' }
+  -- Our pushes have a few fields. Whoever wrote one with thousands finds the first of them: `unpack` fails near 8000.
+  for i = 1, math.min(#push.fields, 4000) do fields[6 + i] = push.fields[i] end
+  redis.call('XADD', dead, '*', unpack(fields))
 end
 
-local seen = oldest_since and applied_since(oldest_since) or {}
-local outcomes, told = {}, {}
+local batch = take(tonumber(ARGV[2]), tonumber(ARGV[3]))
+if #batch == 0 then return { 0, {} } end
+
+local oldest_since
+local entries = {}
 for i, push in ipairs(batch) do
-  local outcome = 'n'
-  if push.ours then
-    oldest = batch[i + 1] and batch[i + 1].stamp
-    if not oldest or (oldest_pending and oldest_pending < oldest) then oldest = oldest_pending end
-    if push.since ~= '' and (seen[push.id] or is_pending_before(push)) then
-      outcome = 'd'
-    else
-      local ok, result = pcall(apply, push)
-      outcome = ok and result or bury(push, type(result) == 'table' and result.err or tostring(result))
-      seen[push.id] = true
-    end
-    redis.call('XDEL', pushes, push.entry)
-    -- A push whose first append is still to come is not settled yet.
-    if outcome ~= 'd' or seen[push.id] then told[#told + 1] = push.id .. ':' .. outcome end
+  entries[i] = push.entry
+  if push.since and push.since ~= '' and (not oldest_since or push.since < oldest_since) then oldest_since = push.since end
+end
+local seen = oldest_since and applied_since(oldest_since) or {}
+for _, push in ipairs(batch) do
+  if push.id then
+    push.is_duplicate = push.since ~= '' and seen[push.id]
+    seen[push.id] = true
   end
-  outcomes[push.at] = outcome
+end
+find_superseded(batch)
+
+for from = 1, #entries, 1000 do
+  redis.call('XDEL', pushes, unpack(entries, from, math.min(from + 999, #entries)))
+end
+local reply, reasons, told = { 0, {} }, {}, {}
+for i, push in ipairs(batch) do
+  local outcome = 'a'
+  local fault = push.fault
+  if fault then
+    outcome = 'x'
+  elseif push.is_duplicate then
+    outcome = 'd'
+  elseif push.is_superseded then
+    outcome = 's'
+    if push.group then note_change(push.group) end
+  else
+    local ok, result = pcall(apply, push)
+    if not ok then
+      outcome, fault = 'x', type(result) == 'table' and result.err or tostring(result)
+    end
+  end
+  if outcome == 'x' then
+    bury(push, fault)
+    reasons[#reasons + 1] = push.entry .. ' ' .. fault
+  end
+  told[i] = tostring(push.id or push.entry) .. ':' .. outcome
+  reply[2 + i] = outcome .. text(push.ms)
 end
 
-if #told > 0 then
-  redis.call('XADD', changes, 'MINID', '~', ARGV[2], '*', 'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '))
-end
-return table.concat(outcomes)
+-- A push may be in the log twice, apart by no more than a push waits for Redis: the first is to be recognised when the second
+-- comes, however long that takes. So changes are kept by the age of the log, not by the clock alone.
+local oldest_change = math.min(now, batch[#batch].ms) - keep_changes_ms
+redis.call('XADD', changes, 'MINID', '~', text(oldest_change) .. '-0', '*',
+  'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '))
+reply[1], reply[2] = redis.call('XLEN', pushes), reasons
+return reply

@@ -6,7 +6,7 @@
 local found = redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1])[1]
 if not found then return 0 end
 local replaced = { at = ARGV[2], id = ARGV[3], since = '' }
-local left_out = { entry = true, reason = true, deliveries = true }
+local left_out = { entry = true, reason = true, attempts = true }
 local fields = {}
 for i = 1, #found[2], 2 do
   local name = found[2][i]

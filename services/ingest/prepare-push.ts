@@ -1,0 +1,77 @@
+/**
+ * From the body of a push to what it brings to each of its groups: decoded, labelled, checked against itself, and rendered
+ * as it will be served. Pure; large bodies are prepared in a thread (prepare-thread.ts).
+ */
+import { checkPush } from '../../shared/exposition/check-push.ts';
+import { decodeBody, type BodyFormat } from '../../shared/exposition/decode-body.ts';
+import { textSaysAll } from '../../shared/exposition/exact.ts';
+import { applyGroupingLabels, sortLabels } from '../../shared/exposition/group-labels.ts';
+import type { Families, Family, Labels } from '../../shared/exposition/model.ts';
+import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
+import { renderSamples } from '../../shared/exposition/render-text.ts';
+import { splitByLabelSet } from '../../shared/exposition/split-series.ts';
+import { makeGroup } from '../../shared/grouping/group.ts';
+import { BodyError } from '../../shared/http/read-body.ts';
+import type { CataloguedFamily } from '../../shared/state/catalogue.ts';
+
+export interface PrepareOptions {
+  readonly format: BodyFormat;
+  /** Labels of the group that the push is for; undefined for `POST /ingest`, where each label set is a group. */
+  readonly grouping: Labels | undefined;
+  /** 0 = no limit. */
+  readonly maxSeries: number;
+}
+
+export interface PreparedGroup {
+  readonly groupId: string;
+  readonly labels: Labels;
+  /** Without their label sets when they come from a thread. */
+  readonly families: readonly CataloguedFamily[];
+}
+
+/**
+ * Throws GatewayError `exposition_invalid` for what cannot be read, `push_inconsistent` for what contradicts itself, and BodyError
+ * for more series than a push may have.
+ */
+export function preparePush(body: Uint8Array, { format, grouping, maxSeries }: PrepareOptions): PreparedGroup[] {
+  const families = decodeBody(body, format);
+  if (maxSeries > 0) boundSeries(families, maxSeries);
+  if (grouping === undefined) {
+    checkPush(sortLabels(families));
+    return [...splitByLabelSet(families).values()].map(({ labels, families: own }) => {
+      return { groupId: makeGroup('ingest', labels).id, labels, families: render(own) };
+    });
+  }
+  checkPush(applyGroupingLabels(families, grouping));
+  return [{ groupId: makeGroup('push', grouping).id, labels: grouping, families: render(families) }];
+}
+
+function boundSeries(families: Families, maxSeries: number): void {
+  let series = 0;
+  for (const { metrics } of families.values()) series += metrics.length;
+  if (series <= maxSeries) return;
+  throw new BodyError(
+    'too_large',
+    `the push has ${series} series, more than the ${maxSeries} allowed (--push.max-series-per-push)`,
+  );
+}
+
+function render(families: Families): CataloguedFamily[] {
+  const prepared: CataloguedFamily[] = [];
+  for (const family of families.values()) prepared.push(renderFamily(family));
+  return prepared;
+}
+
+function renderFamily(family: Family): CataloguedFamily {
+  const { name, type, help, metrics } = family;
+  const text = renderSamples(family);
+  const shown = { type, help, samples: countLines(text), text };
+  const content = textSaysAll(family) ? shown : { ...shown, exact: encodeFamily(family) };
+  return { name, content, labelSets: metrics.map(({ labels }) => labels) };
+}
+
+function countLines(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) count++;
+  return count;
+}

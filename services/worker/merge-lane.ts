@@ -1,0 +1,123 @@
+/**
+ * One lane of a worker: waits until a log has pushes, and has merge.lua take and apply them until there are none left.
+ *
+ *     waiting ──pushes──▶ merging, shard by shard ──none left──▶ waiting
+ *                            │ Redis is away           ──▶ again, for as long as it takes
+ *                            └ the script fails        ──▶ again with one push; too often ──▶ that push to the dead letters
+ */
+import { asError } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/logger.ts';
+import { backoff, sleep } from '../../shared/lifecycle.ts';
+import { CONNECT_TIMEOUT_MS, ready, type RedisClient } from '../../shared/redis/connections.ts';
+import type { GroupStore } from '../../shared/redis/group-store.ts';
+import type { PushWaiter } from '../../shared/redis/push-waiter.ts';
+import { classify } from '../../shared/redis/retry.ts';
+import type { WorkerTelemetry } from './telemetry.ts';
+
+/** Of pushes in one call of the script: it bounds how long that keeps Redis from others. */
+const MERGE_BYTES = 256 * 1024;
+/** Between two rounds: under load, what arrives meanwhile is merged together. Alone, a push finds its lane waiting. */
+const ROUND_MS = 4;
+
+export interface LaneContext {
+  readonly commands: RedisClient;
+  readonly store: GroupStore;
+  readonly telemetry: WorkerTelemetry;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly batchSize: number;
+  readonly maxAttempts: number;
+}
+
+/** Runs until the signal is aborted, and what is under way then has ended. Never rejects. */
+export async function mergeLane(context: LaneContext, waiter: PushWaiter, blocking: RedisClient): Promise<void> {
+  const { logger, signal } = context;
+  const pause = backoff({ minMs: 20, maxMs: 1_000 });
+  const attempts = new Map<number, number>();
+  let complained = '';
+  await ready(blocking, CONNECT_TIMEOUT_MS, signal);
+  while (!signal.aborted) {
+    const startedMs = performance.now();
+    try {
+      const shards = await waiter.wait(blocking);
+      if (signal.aborted) return;
+      const settled = await Promise.allSettled(shards.map((shard) => mergeAll(context, shard, attempts)));
+      const failed = settled.find((result) => result.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      pause.reset();
+      complained = '';
+      const leftMs = ROUND_MS - (performance.now() - startedMs);
+      if (shards.length > 0 && leftMs > 0) await sleep(leftMs, signal);
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const { message } = asError(thrown);
+      if (message !== complained) logger.warn({ reason: message }, 'cannot merge pushes; they stay in the log');
+      complained = message;
+      await sleep(pause.next(), signal);
+    }
+  }
+}
+
+/** Until none is left. Throws what Redis answered; then some may be left. */
+async function mergeAll(context: LaneContext, shard: number, attempts: Map<number, number>): Promise<void> {
+  const { commands, store, batchSize, signal } = context;
+  let left;
+  do {
+    const failed = attempts.get(shard) ?? 0;
+    try {
+      // Alone, the one that makes the script fail is found.
+      const result = await store.merge(commands, shard, { pushes: failed > 0 ? 1 : batchSize, bytes: MERGE_BYTES });
+      attempts.delete(shard);
+      left = result.left;
+      report(context, shard, result.settled, result.reasons);
+    } catch (thrown) {
+      await judge(context, shard, attempts, asError(thrown));
+      throw thrown;
+    }
+  } while (left > 0 && !signal.aborted);
+}
+
+/** A failure of the script itself counts as the push's; that of Redis does not, nor that of keys which others wrote. */
+async function judge(
+  { commands, store, telemetry, logger, maxAttempts }: LaneContext,
+  shard: number,
+  attempts: Map<number, number>,
+  error: Error,
+): Promise<void> {
+  if (classify(error) !== 'broken' || !error.message.includes('script')) return;
+  const failed = (attempts.get(shard) ?? 0) + 1;
+  attempts.set(shard, failed);
+  if (failed < maxAttempts) return;
+  const reason = `its merge failed ${failed} times: ${error.message}`;
+  const entry = await store.bury(commands, shard, reason, failed);
+  attempts.delete(shard);
+  if (entry === '') return;
+  telemetry.settled('dead-lettered', 0);
+  logger.error({ shard, entry, reason }, 'push moved to the dead letters');
+}
+
+function report(
+  { telemetry, logger }: LaneContext,
+  shard: number,
+  settled: Awaited<ReturnType<GroupStore['merge']>>['settled'],
+  reasons: readonly string[],
+): void {
+  const now = Date.now();
+  for (const { outcome, appendedMs } of settled) telemetry.settled(outcome, (now - appendedMs) / 1000);
+  for (const one of reasons) {
+    const space = one.indexOf(' ');
+    const fields = { shard, entry: one.slice(0, space), reason: one.slice(space + 1) };
+    logger.error(fields, 'push moved to the dead letters');
+  }
+}
+
+/** For what only makes sense while Redis is there: reports other faults, returns whether it worked. */
+export async function attempt(logger: Logger, what: string, run: () => Promise<void>): Promise<boolean> {
+  try {
+    await run();
+    return true;
+  } catch (thrown) {
+    if (classify(thrown) === 'broken') logger.warn({ err: asError(thrown) }, `cannot ${what}`);
+    return false;
+  }
+}
