@@ -56,18 +56,18 @@ export async function acceptGroupPush(
 ): Promise<PushAnswer> {
   const { config, prepare } = context;
   const arrivalMs = Date.now();
-  const labels = parseGroupingPath(rawPath, { utf8Names: config.push.enableUtf8Names });
+  const group = makeGroup('push', parseGroupingPath(rawPath, { utf8Names: config.push.enableUtf8Names }));
+  const { id: groupId, labels } = group;
   const job = labels.find(([name]) => name === 'job')?.[1] ?? '';
   const ttlMs = requestedTtlMs(request.url, request.headers) ?? ttlForJob(config, job);
   const format = bodyFormat(config, request.headers['content-type']);
   const part = (as: Verb, families: readonly CataloguedFamily[]): Part => {
-    const groupId = makeGroup('push', labels).id;
-    const group = { groupId, labels, families };
-    const push = pushOf({ verb: as, kind: 'push', arrivalMs, ttlMs }, [group]);
+    const content = [{ groupId, labels, families }];
+    const push = pushOf({ verb: as, kind: 'push', arrivalMs, ttlMs }, content);
     return {
       shard: shardOf(groupId, config.redis.shards),
       push,
-      catalogued: as === verb ? catalogue(push, verb, [group]) : [],
+      catalogued: as === verb ? catalogue(push, verb, content) : [],
     };
   };
 
@@ -89,7 +89,7 @@ export async function acceptGroupPush(
   return await withBody(context, request, async (body) => {
     let parts: readonly Part[];
     try {
-      const groups = await prepare.prepare(body, { format, grouping: labels, maxSeries: config.push.maxSeriesPerPush });
+      const groups = await prepare.prepare(body, { format, group, maxSeries: config.push.maxSeriesPerPush });
       parts = [part(verb, groups[0]?.families ?? [])];
       await admit(context, parts);
     } catch (thrown) {
@@ -116,7 +116,7 @@ export async function acceptSeries(context: AcceptContext, request: FastifyReque
     asked ?? ttlForJob(config, labels.find(([name]) => name === 'job')?.[1] ?? '');
   return await withBody(context, request, async (body) => {
     const maxSeries = config.push.maxSeriesPerPush;
-    const groups = await prepare.prepare(body, { format, grouping: undefined, maxSeries });
+    const groups = await prepare.prepare(body, { format, group: undefined, maxSeries });
     // Series that share a shard and a TTL travel as one push.
     const byShard = new Map<string, { shard: number; ttlMs: number; groups: PreparedGroup[] }>();
     for (const group of groups) {

@@ -10,14 +10,14 @@ import type { Families, Family, Labels } from '../../shared/exposition/model.ts'
 import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
 import { renderSamples } from '../../shared/exposition/render-text.ts';
 import { splitByLabelSet } from '../../shared/exposition/split-series.ts';
-import { makeGroup } from '../../shared/grouping/group.ts';
+import { makeGroup, type Group } from '../../shared/grouping/group.ts';
 import { BodyError } from '../../shared/http/read-body.ts';
 import type { CataloguedFamily } from '../../shared/state/catalogue.ts';
 
 export interface PrepareOptions {
   readonly format: BodyFormat;
-  /** Labels of the group that the push is for; undefined for `POST /ingest`, where each label set is a group. */
-  readonly grouping: Labels | undefined;
+  /** The group that the push is for; undefined for `POST /ingest`, where each label set is a group. */
+  readonly group: Group | undefined;
   /** 0 = no limit. */
   readonly maxSeries: number;
 }
@@ -33,17 +33,17 @@ export interface PreparedGroup {
  * Throws GatewayError `exposition_invalid` for what cannot be read, `push_inconsistent` for what contradicts itself, and BodyError
  * for more series than a push may have.
  */
-export function preparePush(body: Uint8Array, { format, grouping, maxSeries }: PrepareOptions): PreparedGroup[] {
+export function preparePush(body: Uint8Array, { format, group, maxSeries }: PrepareOptions): PreparedGroup[] {
   const families = decodeBody(body, format);
   if (maxSeries > 0) boundSeries(families, maxSeries);
-  if (grouping === undefined) {
+  if (group === undefined) {
     checkPush(sortLabels(families));
     return [...splitByLabelSet(families).values()].map(({ labels, families: own }) => {
       return { groupId: makeGroup('ingest', labels).id, labels, families: render(own) };
     });
   }
-  checkPush(applyGroupingLabels(families, grouping));
-  return [{ groupId: makeGroup('push', grouping).id, labels: grouping, families: render(families) }];
+  checkPush(applyGroupingLabels(families, group.labels));
+  return [{ groupId: group.id, labels: group.labels, families: render(families) }];
 }
 
 function boundSeries(families: Families, maxSeries: number): void {

@@ -43,6 +43,12 @@ export function renderSamples(family: Family): string {
   return out;
 }
 
+/** `{a="b",c="d"}`, as it stands behind a metric's name; '' for no labels. */
+export function renderLabels(labels: Labels): string {
+  const series = new Series('x');
+  return (series.open(labels) + series.close()).slice(1);
+}
+
 /** The series a summary or a histogram is written as. */
 class Parts {
   readonly bound: Series;

@@ -2,6 +2,7 @@
  * Reads a request's body into memory, bounded twice: each body, and all bodies together that are under way.
  */
 import type { IncomingMessage } from 'node:http';
+import { asError } from '../errors.ts';
 
 /** Bytes that requests hold at this moment. */
 export class InflightBytes {
@@ -57,21 +58,39 @@ export async function readBody(request: IncomingMessage, maxBytes: number, infli
     take(announced);
     const chunks: Buffer[] = [];
     let length = 0;
-    // Not destroyed when we stop early: the answer that says why has to go out on the same connection.
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > maxBytes) throw tooLarge(maxBytes);
-      if (length > taken) take(length - taken);
-      chunks.push(chunk);
-    }
+    await new Promise<void>((resolve, reject) => {
+      // Not destroyed when we stop early: the answer that says why has to go out on the same connection.
+      const settle = (error?: Error): void => {
+        request.off('data', onData).off('end', settle).off('error', onCut).off('close', onCut);
+        if (error === undefined) resolve();
+        else {
+          request.pause();
+          reject(error);
+        }
+      };
+      const onCut = (): void => settle(new BodyError('aborted', 'the body was cut short'));
+      const onData = (chunk: Buffer): void => {
+        try {
+          length += chunk.length;
+          if (length > maxBytes) throw tooLarge(maxBytes);
+          if (length > taken) take(length - taken);
+          chunks.push(chunk);
+        } catch (thrown) {
+          settle(asError(thrown));
+        }
+      };
+      // What happens to the rest is nobody's concern, but an error without a listener would be the process's.
+      request.on('error', () => undefined);
+      if (request.destroyed) onCut();
+      else request.on('data', onData).once('end', settle).once('error', onCut).once('close', onCut);
+    });
     // HTTP/2 calls an aborted request complete.
     if (!request.complete || request.aborted) throw new BodyError('aborted', 'the body was cut short');
     const [only] = chunks;
     return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
   } catch (thrown) {
     inflight.give(taken);
-    if (thrown instanceof BodyError) throw thrown;
-    throw new BodyError('aborted', 'the body was cut short');
+    throw thrown;
   }
 }
 

@@ -20,6 +20,8 @@ import { Notifications } from './notifications.ts';
 
 export const POLL_MS = 1_000;
 const PAGE = 1_000;
+/** Longest rest between two rounds while there is more to follow. */
+const REST_MAX_MS = 200;
 
 export interface ShardChanges {
   readonly groupIds: ReadonlySet<string>;
@@ -131,13 +133,18 @@ export class ChangeFeed {
           nextPoll = now + POLL_MS;
         }
         const poll = this.#dirty.size === this.#cursors.length;
+        const startedMs = performance.now();
         await this.#followDirty(client);
+        const tookMs = performance.now() - startedMs;
         if (poll) {
           this.#lastCompleteMs = Date.now();
           this.#completed.abort();
         }
         pause.reset();
         if (this.#dirty.size === 0) await this.#wake.wait(Math.max(0, nextPoll - performance.now()), signal);
+        // The busier, the more is followed at once: at most half of the time goes into it, and a group that changes often is
+        // fetched once a round.
+        else await sleep(Math.min(tookMs, REST_MAX_MS), signal);
       } catch (thrown) {
         if (signal.aborted) return;
         nextPoll = 0;

@@ -75,6 +75,11 @@ export class Catalogue {
       this.#remove(id);
       return;
     }
+    const held = this.#groups.get(id);
+    if (held !== undefined && this.#isRenewed(held, record, nowMs)) {
+      this.#renew(id, held, record.untilMs);
+      return;
+    }
     const families = new Map<string, MetricType>();
     const deadlines = new Map<string, number>();
     for (const [name, family] of record.families) {
@@ -98,7 +103,12 @@ export class Catalogue {
         this.#remove(id);
         continue;
       }
-      const held = verb === 'POST' ? this.#groups.get(id) : undefined;
+      const before = this.#groups.get(id);
+      if (verb === 'PUT' && before !== undefined && hasFamilies(before.shape, push.families)) {
+        this.#renew(id, before, deadlineMs);
+        continue;
+      }
+      const held = verb === 'POST' ? before : undefined;
       const families = new Map(held?.shape.families);
       const deadlines = new Map(
         held === undefined ? [] : [...families.keys()].map((name) => [name, deadlineIn(held, name)]),
@@ -280,6 +290,21 @@ export class Catalogue {
     }));
   }
 
+  /** What most pushes come to: the same families as before, with one new deadline for all. */
+  #renew(id: string, entry: Entry, deadlineMs: number): void {
+    entry.deadlines = deadlineMs;
+    entry.untilMs = deadlineMs;
+    if (deadlineMs !== 0) this.#deadlines.schedule(id, deadlineMs);
+  }
+
+  #isRenewed({ shape }: Entry, { families, untilMs }: GroupRecord, nowMs: number): boolean {
+    if (families.size !== shape.families.size || isPast(untilMs, nowMs)) return false;
+    for (const [name, { type, samples, deadlineMs }] of families) {
+      if (samples === 0 || deadlineMs !== untilMs || shape.families.get(name) !== type) return false;
+    }
+    return true;
+  }
+
   #put(
     id: string,
     kind: GroupKind,
@@ -309,6 +334,14 @@ export class Catalogue {
     this.#groups.delete(id);
     this.#shapes.leave(id, held.shape);
   }
+}
+
+function hasFamilies(shape: Shape, families: CataloguedPush['families']): boolean {
+  if (families.size !== shape.families.size) return false;
+  for (const { name, content } of families.values()) {
+    if (content.samples === 0 || shape.families.get(name) !== content.type) return false;
+  }
+  return true;
 }
 
 const COMPOUND: ReadonlySet<MetricType> = new Set(['summary', 'histogram', 'gauge_histogram']);

@@ -26,6 +26,8 @@ export interface SnapshotGroup {
   /** Orders its chunks within a family. */
   readonly order: string;
   readonly labels: Labels;
+  /** The labels of its push times, rendered; undefined until they are needed. */
+  timeLabels: string | undefined;
   readonly holdings: Map<string, Holding>;
   record: Pick<GroupRecord, 'kind' | 'top' | 'pushedMs' | 'failedMs' | 'untilMs'>;
 }

@@ -14,7 +14,8 @@
  */
 import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME } from '../exposition/group-labels.ts';
 import type { Labels } from '../exposition/model.ts';
-import { renderHeader, renderSamples } from '../exposition/render-text.ts';
+import { formatFloat } from '../exposition/format-float.ts';
+import { renderHeader, renderLabels } from '../exposition/render-text.ts';
 import type { GroupKind } from '../grouping/group.ts';
 import { Deadlines } from './deadlines.ts';
 import type { FamilyRecord } from './family-record.ts';
@@ -164,7 +165,7 @@ export class Snapshot {
 
   #add(id: string, record: GroupRecord): SnapshotGroup {
     const { kind, labels } = record;
-    const group: SnapshotGroup = { id, order: groupOrder(kind, labels), labels, holdings: new Map(), record };
+    const group: SnapshotGroup = { id, order: groupOrder(kind, labels), labels, timeLabels: undefined, holdings: new Map(), record };
     this.#groups.set(id, group);
     this.#membership++;
     return group;
@@ -186,8 +187,8 @@ export class Snapshot {
   #setPushTime(group: SnapshotGroup, name: string, help: string, ms: number): void {
     // The time says whether anything changed.
     if (group.holdings.get(name)?.record.arrivalMs === ms) return;
-    const metrics = [{ labels: mergeLabels([], group.labels), value: ms / 1000 }];
-    const text = Buffer.from(renderSamples({ name, help, type: 'gauge', metrics }));
+    group.timeLabels ??= renderLabels(mergeLabels([], group.labels));
+    const text = Buffer.from(`${name}${group.timeLabels} ${formatFloat(ms / 1000)}\n`);
     // Older than any stamp: what was sent to /ingest under this name gives way. Its end is the group's.
     this.#hold(group, name, {
       stamp: '',
