@@ -24,7 +24,7 @@ import { GroupFollower } from '../../shared/redis/group-follower.ts';
 import { GroupStore } from '../../shared/redis/group-store.ts';
 import { settleBarrier } from '../../shared/redis/durability.ts';
 import { EmbeddedServer } from '../../shared/redis/embedded-server.ts';
-import { makeKeyspace } from '../../shared/redis/keys.ts';
+import { Keyspace } from '../../shared/redis/keys.ts';
 import { claimLayout } from '../../shared/redis/layout.ts';
 import { retrying } from '../../shared/redis/retry.ts';
 import { IngestService } from '../ingest/ingest.ts';
@@ -37,6 +37,7 @@ export class Gateway {
   readonly #abort = new AbortController();
   readonly #embedded: EmbeddedServer | undefined;
   readonly #connections: Connections;
+  readonly #keyspace: Keyspace;
   readonly #feed: ChangeFeed;
   readonly #backlog: BacklogMonitor;
   readonly #ingest: IngestService | undefined;
@@ -58,10 +59,11 @@ export class Gateway {
     if (config.redis.embedded) this.#embedded = new EmbeddedServer(config.dataDir, logger);
     const endpoints = this.#embedded && [{ kind: 'unix' as const, path: this.#embedded.socketPath }];
     this.#connections = new Connections(config.redis, logger, endpoints);
-    const keyspace = makeKeyspace(config.redis.prefix, config.redis.shards);
+    const keyspace = new Keyspace(config.redis.prefix);
+    this.#keyspace = keyspace;
     this.#feed = new ChangeFeed(this.#connections, keyspace, logger);
     const store = new GroupStore(keyspace, (group, err) => logger.warn({ group, err }, 'no gateway wrote this group'));
-    const follower = new GroupFollower(store, config.redis.shards);
+    const follower = new GroupFollower(store, keyspace);
     this.#feed.add(follower);
     const context = {
       config,
@@ -112,8 +114,8 @@ export class Gateway {
     await this.#embedded?.start();
     const topology = await this.#connections.detect(signal);
     const client = this.#connections.open('commands', 'layout');
-    const keyspace = makeKeyspace(this.#config.redis.prefix, this.#config.redis.shards);
-    await retrying(() => claimLayout(client, keyspace), signal);
+    const { shards } = this.#config.redis;
+    this.#keyspace.fix(await retrying(() => claimLayout(client, this.#keyspace, shards, topology), signal));
     const barrier = this.#ingest && (await retrying(() => settleBarrier(client, this.#config), signal));
     this.#connections.close(client);
     // Either nothing was started when destroy() was called, or everything was.

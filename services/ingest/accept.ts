@@ -7,11 +7,12 @@ import type { Config } from '../../shared/config/config.ts';
 import { ttlForJob } from '../../shared/config/ttl-rules.ts';
 import { asError, GatewayError } from '../../shared/errors.ts';
 import type { Labels } from '../../shared/exposition/model.ts';
-import { encodeLabels, makeGroup, shardOf } from '../../shared/grouping/group.ts';
+import { encodeLabels, makeGroup } from '../../shared/grouping/group.ts';
 import { parseGroupingPath } from '../../shared/grouping/parse-path.ts';
 import { checkEncoding, inflate } from '../../shared/http/content-encoding.ts';
 import { BodyError, readBody, type InflightBytes } from '../../shared/http/read-body.ts';
 import type { BacklogMonitor } from '../../shared/redis/backlog-monitor.ts';
+import type { Keyspace } from '../../shared/redis/keys.ts';
 import type { PushLog } from '../../shared/redis/push-log.ts';
 import type { CataloguedFamily, CataloguedPush } from '../../shared/state/catalogue.ts';
 import { deadlineOf, type GroupVerb, type Push, type Verb } from '../../shared/state/push.ts';
@@ -26,6 +27,7 @@ import type { IngestTelemetry } from './telemetry.ts';
 
 export interface AcceptContext {
   readonly config: Config;
+  readonly keyspace: Keyspace;
   readonly prepare: PreparePool;
   readonly log: PushLog;
   readonly consistency: Consistency;
@@ -40,7 +42,7 @@ const PROCESS_ID = randomBytes(6).toString('base64url');
 let count = 0;
 export const nextId = (): string => `${PROCESS_ID}.${(count++).toString(36)}`;
 
-/** A push and the shard it goes to, with what it does to each of its groups. */
+/** A push that goes to one shard, with what it does to each of its groups. */
 interface Part {
   readonly shard: number;
   readonly push: Push;
@@ -65,14 +67,20 @@ export async function acceptGroupPush(
     const content = [{ groupId, labels, families }];
     const push = pushOf({ verb: as, kind: 'push', arrivalMs, ttlMs }, content);
     return {
-      shard: shardOf(groupId, config.redis.shards),
+      shard: context.keyspace.shardOf(groupId),
       push,
       catalogued: as === verb ? catalogue(push, verb, content) : [],
     };
   };
 
+  const recordFailure = async (): Promise<void> => {
+    await whenLaidOut(context);
+    if (context.consistency.mayRecordFailure(labels)) await append(context, request, arrivalMs, [part('FAIL', [])]);
+  };
+
   if (verb === 'DELETE') {
     const remove = async (): Promise<PushAnswer> => {
+      await whenLaidOut(context);
       const deletion = part(verb, []);
       context.consistency.expect(deletion.catalogued);
       return await append(context, request, arrivalMs, [deletion]);
@@ -90,14 +98,13 @@ export async function acceptGroupPush(
     let parts: readonly Part[];
     try {
       const groups = await prepare.prepare(body, { format, group, maxSeries: config.push.maxSeriesPerPush });
+      await whenLaidOut(context);
       parts = [part(verb, groups[0]?.families ?? [])];
       await admit(context, parts);
     } catch (thrown) {
       if (!isInconsistent(thrown)) throw thrown;
       // Nothing of it is stored but that it failed; who waits sees that, too, in the next scrape.
-      if (context.consistency.mayRecordFailure(labels)) {
-        await append(context, request, arrivalMs, [part('FAIL', [])]).catch(() => undefined);
-      }
+      await recordFailure().catch(() => undefined);
       if (config.push.disableConsistencyCheck)
         return { ...ACCEPTED, outcome: 'inconsistent', reason: asError(thrown).message };
       throw thrown;
@@ -117,10 +124,11 @@ export async function acceptSeries(context: AcceptContext, request: FastifyReque
   return await withBody(context, request, async (body) => {
     const maxSeries = config.push.maxSeriesPerPush;
     const groups = await prepare.prepare(body, { format, group: undefined, maxSeries });
+    await whenLaidOut(context);
     // Series that share a shard and a TTL travel as one push.
     const byShard = new Map<string, { shard: number; ttlMs: number; groups: PreparedGroup[] }>();
     for (const group of groups) {
-      const shard = shardOf(group.groupId, config.redis.shards);
+      const shard = context.keyspace.shardOf(group.groupId);
       const ttlMs = ttlOf(group.labels);
       const key = `${shard} ${ttlMs}`;
       const held = byShard.get(key);
@@ -151,7 +159,8 @@ function catalogue(push: Push, verb: GroupVerb, groups: readonly PreparedGroup[]
 /** Deletes all groups, in every shard from this point of its log on. */
 export async function acceptWipe(context: AcceptContext, request: FastifyRequest): Promise<PushAnswer> {
   const arrivalMs = Date.now();
-  const parts = Array.from({ length: context.config.redis.shards }, (_, shard): Part => {
+  await whenLaidOut(context);
+  const parts = context.keyspace.shards.map((_, shard): Part => {
     return { shard, push: pushOf({ verb: 'WIPE', kind: 'push', arrivalMs, ttlMs: 0 }, []), catalogued: [] };
   });
   context.consistency.clear();
@@ -161,6 +170,14 @@ export async function acceptWipe(context: AcceptContext, request: FastifyRequest
     context.consistency.reload();
     throw thrown;
   }
+}
+
+/** Which shard a push goes to is known when Redis has answered for the first time. Throws `redis_unavailable`. */
+async function whenLaidOut({ config, keyspace, log }: AcceptContext): Promise<void> {
+  if (keyspace.shards.length > 0 || (await keyspace.whenFixed(config.push.timeoutMs, log.signal))) return;
+  throw log.signal.aborted
+    ? new GatewayError('shutting_down', 'the gateway is shutting down')
+    : new GatewayError('redis_unavailable', 'Redis did not take the push in time; nothing was stored');
 }
 
 /** Checks against what other groups hold. Throws `push_inconsistent`; later checks reckon with what passed. */

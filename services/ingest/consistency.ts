@@ -5,11 +5,12 @@
 import { GatewayError } from '../../shared/errors.ts';
 import { labelSetsOf } from '../../shared/exposition/label-sets.ts';
 import type { Labels } from '../../shared/exposition/model.ts';
-import { encodeLabels, shardOf } from '../../shared/grouping/group.ts';
+import { encodeLabels } from '../../shared/grouping/group.ts';
 import { ready, type RedisClient } from '../../shared/redis/connections.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { GroupFollower } from '../../shared/redis/group-follower.ts';
 import type { GroupStore } from '../../shared/redis/group-store.ts';
+import type { Keyspace } from '../../shared/redis/keys.ts';
 import { Catalogue, show, type CataloguedPush, type Suspect } from '../../shared/state/catalogue.ts';
 import type { Outcome } from '../../shared/state/push.ts';
 
@@ -17,7 +18,7 @@ export interface ConsistencyContext {
   readonly feed: ChangeFeed;
   readonly follower: GroupFollower;
   readonly store: GroupStore;
-  readonly shardCount: number;
+  readonly keyspace: Keyspace;
   /** How long a check may wait for Redis. */
   readonly timeoutMs: number;
 }
@@ -32,7 +33,7 @@ export class Consistency {
     context.follower.add({
       ids: () => this.#catalogue.ids(),
       set: (id, record, nowMs) => this.#catalogue.set(id, record, nowMs),
-      forget: (shard) => this.#catalogue.forget((id) => shardOf(id, context.shardCount) === shard),
+      forget: (shard) => this.#catalogue.forget((id) => context.keyspace.shardOf(id) === shard),
       settle: (outcomes) => this.#settle(outcomes),
     });
   }
@@ -101,26 +102,24 @@ export class Consistency {
   }
 
   #refresh(groupIds: readonly string[]): void {
-    for (const id of groupIds) this.#context.feed.refresh(shardOf(id, this.#context.shardCount), id);
+    for (const id of groupIds) this.#context.feed.refresh(this.#context.keyspace.shardOf(id), id);
   }
 
   async #compare({ groupId, groupLabels, family, series }: Suspect): Promise<void> {
-    const { store, shardCount } = this.#context;
+    const { store, keyspace } = this.#context;
     await this.#catalogue.whenSettled(groupId);
     const client = this.#client;
     if (client === undefined) return;
     await ready(client, this.#context.timeoutMs, AbortSignal.timeout(this.#context.timeoutMs));
-    const held = await store
-      .loadFamily(client, shardOf(groupId, shardCount), groupId, family)
-      .catch((cause: unknown) => {
-        throw new GatewayError(
-          'redis_unavailable',
-          'the push could not be checked against what is stored; nothing was stored',
-          {
-            cause,
-          },
-        );
-      });
+    const held = await store.loadFamily(client, keyspace.shardOf(groupId), groupId, family).catch((cause: unknown) => {
+      throw new GatewayError(
+        'redis_unavailable',
+        'the push could not be checked against what is stored; nothing was stored',
+        {
+          cause,
+        },
+      );
+    });
     if (held === undefined) return;
     const labelSets = new Set(labelSetsOf(family, held.type, held.text.toString()).map(encodeLabels));
     for (const labels of series) {

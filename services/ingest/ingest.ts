@@ -63,16 +63,15 @@ export class IngestService implements Service {
     this.#connections = connections;
     this.#log = new PushLog(connections, keyspace);
     this.#deadLetters = new DeadLetters(keyspace);
-    const { shards: shardCount } = config.redis;
     const { timeoutMs } = config.push;
-    this.#consistency = new Consistency({ feed, follower, store, shardCount, timeoutMs });
+    this.#consistency = new Consistency({ feed, follower, store, keyspace, timeoutMs });
     const outcomes = new Outcomes();
     feed.add(outcomes);
     const inflight = new InflightBytes(config.push.maxInflightBytes);
     this.#telemetry = new IngestTelemetry(registry, inflight);
     const [log, consistency, telemetry] = [this.#log, this.#consistency, this.#telemetry];
     const prepare = (this.#prepare = new PreparePool(config.ingest.threads));
-    this.#accept = { config, prepare, log, consistency, outcomes, backlog, inflight, telemetry };
+    this.#accept = { config, keyspace, prepare, log, consistency, outcomes, backlog, inflight, telemetry };
   }
 
   get isReady(): boolean {

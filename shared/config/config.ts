@@ -97,6 +97,7 @@ export interface Config {
     /** Default TTL of what is pushed; 0 = never expires. */
     readonly expirationMs: number;
     readonly prefix: string;
+    /** 0 = as they were laid out, or by the topology. */
     readonly shards: number;
     /** For durability `replica`: how many of them must have a push. */
     readonly waitReplicas: number;

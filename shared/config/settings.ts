@@ -115,9 +115,10 @@ const redis: readonly Setting[] = [
     help: 'Accepted and ignored: a connection is replaced when it fails.',
   }),
   setting('redis.prefix', 'redis.prefix', keyPrefix, { default: 'pgw', help: 'First part of every Redis key.' }),
-  setting('redis.shards', 'redis.shards', integer(1, 1024), {
-    default: '16',
-    help: 'Number of shards; fixed at first use of a prefix.',
+  setting('redis.shards', 'redis.shards', integer(0, 1024), {
+    default: '0',
+    defaultNote: '0: 16 on a Cluster, else 1',
+    help: 'Number of shards; fixed at first use of a prefix. 0 = what was fixed then.',
   }),
   setting('redis.wait-replicas', 'redis.waitReplicas', integer(0, 16), {
     default: '0',

@@ -46,7 +46,7 @@ export class ChangeFeed {
   readonly #consumers: ChangeConsumer[] = [];
   readonly #abort = new AbortController();
   readonly #wake = new Wake();
-  readonly #cursors: (Cursor | undefined)[];
+  #cursors: (Cursor | undefined)[] = [];
   readonly #dirty = new Set<number>();
   #client: RedisClient | undefined;
   #notifications: Notifications | undefined;
@@ -61,7 +61,6 @@ export class ChangeFeed {
     this.#connections = connections;
     this.#keyspace = keyspace;
     this.#logger = logger;
-    this.#cursors = keyspace.shards.map(() => undefined);
   }
 
   /** Consumers are told in the order in which they were added; a later one may rely on an earlier one having seen it. */
@@ -103,6 +102,7 @@ export class ChangeFeed {
   }
 
   start(): void {
+    this.#cursors = this.#keyspace.shards.map(() => undefined);
     this.#client = this.#connections.open('commands', 'changes');
     this.#notifications = new Notifications(this.#connections, this.#keyspace, this.#logger, (shard) => {
       this.#dirty.add(shard);

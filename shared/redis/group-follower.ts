@@ -2,12 +2,12 @@
  * Brings groups from Redis to those who keep a view of all of them (a reader's snapshot, an ingest node's catalogue), each
  * group fetched once: all of a shard after a reset, then what changed.
  */
-import { shardOf } from '../grouping/group.ts';
 import type { GroupRecord } from '../state/group-record.ts';
 import type { Outcome } from '../state/push.ts';
 import type { ChangeConsumer, ShardChanges } from './change-feed.ts';
 import type { RedisClient } from './connections.ts';
 import type { GroupStore } from './group-store.ts';
+import type { Keyspace } from './keys.ts';
 
 /** Groups fetched in one pipeline. */
 const LOAD_BATCH = 256;
@@ -30,13 +30,13 @@ export interface FollowerEvents {
 
 export class GroupFollower implements ChangeConsumer {
   readonly #store: GroupStore;
-  readonly #shardCount: number;
+  readonly #keyspace: Keyspace;
   readonly #sinks: GroupSink[] = [];
   readonly #events: FollowerEvents[] = [];
 
-  constructor(store: GroupStore, shardCount: number) {
+  constructor(store: GroupStore, keyspace: Keyspace) {
     this.#store = store;
-    this.#shardCount = shardCount;
+    this.#keyspace = keyspace;
   }
 
   add(sink: GroupSink, events?: FollowerEvents): void {
@@ -49,8 +49,7 @@ export class GroupFollower implements ChangeConsumer {
     const startedMs = performance.now();
     for (const sink of this.#sinks) sink.forget?.(shard);
     const ids = new Set(await this.#store.list(client, shard));
-    for (const sink of this.#sinks)
-      for (const id of sink.ids()) if (shardOf(id, this.#shardCount) === shard) ids.add(id);
+    for (const sink of this.#sinks) for (const id of sink.ids()) if (this.#keyspace.shardOf(id) === shard) ids.add(id);
     await this.#load(client, shard, [...ids]);
     for (const { onLoaded } of this.#events) onLoaded((performance.now() - startedMs) / 1000);
   }

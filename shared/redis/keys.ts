@@ -2,6 +2,9 @@
  * Key names, in one place. All keys of one shard carry its number as the hash tag, so they share a Cluster slot and one
  * script can act on them atomically.
  */
+import { shardOf } from '../grouping/group.ts';
+import { sleep } from '../lifecycle.ts';
+
 export interface ShardKeys {
   /** Stream: the write-ahead log. A push leaves it when it is merged, and in no other way. */
   readonly pushes: string;
@@ -15,24 +18,54 @@ export interface ShardKeys {
   group(id: string): string;
 }
 
-export interface Keyspace {
-  readonly shards: readonly ShardKeys[];
+export class Keyspace {
   /** String: the layout that was fixed at first use. */
   readonly layout: string;
   /** Prefix of the housekeeping queue. */
   readonly jobs: string;
+  readonly #prefix: string;
+  readonly #fixed = new AbortController();
+  #shards: readonly ShardKeys[] = [];
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+    this.layout = `${prefix}:layout`;
+    this.jobs = `{${prefix}:jobs}`;
+  }
+
+  /** None until Redis has said how many there are (layout.ts). */
+  get shards(): readonly ShardKeys[] {
+    return this.#shards;
+  }
+
+  /** The shard that holds the group; there must be shards. */
+  shardOf(groupId: string): number {
+    return shardOf(groupId, this.#shards.length);
+  }
+
+  fix(shardCount: number): void {
+    this.#shards = Array.from({ length: shardCount }, (_, shard): ShardKeys => {
+      const base = `${this.#prefix}:{${shard}}`;
+      return {
+        pushes: `${base}:pushes`,
+        groups: `${base}:groups`,
+        changes: `${base}:changes`,
+        dead: `${base}:dead`,
+        group: (id) => `${base}:group:${id}`,
+      };
+    });
+    this.#fixed.abort();
+  }
+
+  /** Resolves with whether there are shards, at the latest after `timeoutMs`. */
+  async whenFixed(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+    if (this.#shards.length === 0) await sleep(timeoutMs, AbortSignal.any([this.#fixed.signal, signal]));
+    return this.#shards.length > 0;
+  }
 }
 
 export function makeKeyspace(prefix: string, shardCount: number): Keyspace {
-  const shards = Array.from({ length: shardCount }, (_, shard): ShardKeys => {
-    const base = `${prefix}:{${shard}}`;
-    return {
-      pushes: `${base}:pushes`,
-      groups: `${base}:groups`,
-      changes: `${base}:changes`,
-      dead: `${base}:dead`,
-      group: (id) => `${base}:group:${id}`,
-    };
-  });
-  return { shards, layout: `${prefix}:layout`, jobs: `{${prefix}:jobs}` };
+  const keyspace = new Keyspace(prefix);
+  keyspace.fix(shardCount);
+  return keyspace;
 }

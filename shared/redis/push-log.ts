@@ -66,6 +66,11 @@ export class PushLog {
     this.#early = [];
   }
 
+  /** Aborted when it is destroyed. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
   /** Whether an append would reach Redis now, as far as the connection knows. */
   get isConnected(): boolean {
     return this.#client?.status === 'ready';

@@ -165,7 +165,14 @@ export class Snapshot {
 
   #add(id: string, record: GroupRecord): SnapshotGroup {
     const { kind, labels } = record;
-    const group: SnapshotGroup = { id, order: groupOrder(kind, labels), labels, timeLabels: undefined, holdings: new Map(), record };
+    const group: SnapshotGroup = {
+      id,
+      order: groupOrder(kind, labels),
+      labels,
+      timeLabels: undefined,
+      holdings: new Map(),
+      record,
+    };
     this.#groups.set(id, group);
     this.#membership++;
     return group;
