@@ -14,16 +14,18 @@ import { renderHeader, renderSamples } from '../../shared/exposition/render-text
 import type { Snapshot } from '../../shared/state/snapshot.ts';
 import { familyOf } from './family-of.ts';
 import type { ScrapeFormat } from './negotiate.ts';
+import { isInPart, type Part } from './scrape-part.ts';
 
 /** `own` are the gateway's own families, if they are to be shown; they come last. */
 export function* renderScrape(
   snapshot: Snapshot,
   format: ScrapeFormat,
   escaping: EscapingScheme,
+  part: Part,
   own: readonly Family[],
 ): Generator<Buffer> {
   const seen = new Set<string>();
-  for (const parts of [...shownFamilies(snapshot), ...own.map((family) => [family])]) {
+  for (const parts of [...shownFamilies(snapshot, part), ...own.map((family) => [family])]) {
     const [first, ...others] = parts.map((family) => escapeFamilyNames(family, escaping));
     // Two names can be the same when they are escaped, and a family can be there only once.
     if (first === undefined || seen.has(first.name)) continue;
@@ -51,10 +53,10 @@ export function renderFamily(parts: readonly [Family, ...Family[]], format: Scra
 }
 
 /** What the groups hold of each family that is shown, in the order of the exposition. */
-function* shownFamilies(snapshot: Snapshot): Generator<Family[]> {
+function* shownFamilies(snapshot: Snapshot, part: Part): Generator<Family[]> {
   for (const { name, entry } of snapshot.families()) {
     yield [...entry.holdings()]
-      .filter(({ hidden }) => hidden === undefined)
+      .filter(({ group, hidden }) => hidden === undefined && isInPart(group.id, part))
       .toSorted((a, b) => (a.group.order < b.group.order ? -1 : 1))
       .map((holding) => familyOf(snapshot, name, holding));
   }

@@ -1,8 +1,14 @@
-/** GET /metrics: hands out the snapshot's ready buffers, in the format and compression that the scraper prefers. */
+/**
+ * GET /metrics: hands out the snapshot's ready buffers, in the format and compression that the scraper prefers; with
+ * `?shard=i/n` the i-th (from 0) of n parts, which n scrapers share.
+ */
+import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
+import type { EscapingScheme } from '../../shared/exposition/escape-names.ts';
+import { sendText } from '../../shared/http/send-text.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
 import {
@@ -11,9 +17,12 @@ import {
   negotiateEscaping,
   negotiateFormat,
   type ScrapeEncoding,
+  type ScrapeFormat,
 } from './negotiate.ts';
 import { ownFamilies } from './own-families.ts';
 import { renderFamily, renderScrape } from './render-scrape.ts';
+import { parsePart, type Part } from './scrape-part.ts';
+import { spliceGzip, splicedLength } from './spliced-gzip.ts';
 import type { ReaderTelemetry } from './telemetry.ts';
 
 /** zstd came with Node 22.15. */
@@ -30,46 +39,89 @@ export interface ScrapeContext {
   readonly utf8Names: boolean;
 }
 
+interface Asked {
+  readonly format: ScrapeFormat;
+  readonly escaping: EscapingScheme;
+  readonly encoding: ScrapeEncoding;
+  readonly part: Part;
+}
+
+/** Tells the versions of this process' snapshot from those of others. */
+const SNAPSHOT_ID = randomBytes(6).toString('base64url');
+
 export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void {
-  const { path, snapshot, feed, telemetry, own, openMetrics, utf8Names } = context;
+  const { path, snapshot, feed, telemetry, own } = context;
   app.get(path, async (request, reply) => {
     const end = telemetry.startScrape();
     reply.raw.once('close', () => end(reply.raw.statusCode));
     if (!feed.isComplete) {
       // An empty exposition would tell Prometheus that everything is gone.
-      return await reply
-        .code(503)
-        .header('Retry-After', '1')
-        .type('text/plain')
-        .send('the snapshot is not loaded yet\n');
+      return await sendText(reply.header('Retry-After', '1'), 503, 'the snapshot is not loaded yet');
     }
+    const part = parsePart((request.query as { shard?: unknown }).shard);
+    if (part === undefined)
+      return await sendText(reply, 400, 'shard must be i/n with 0 <= i < n <= 1024, as shard=0/3');
     snapshot.expire(Date.now());
-    const { accept } = request.headers;
-    const format = negotiateFormat(accept, openMetrics);
-    const escaping = utf8Names ? negotiateEscaping(accept) : 'allow-utf-8';
-    const encoding = negotiateEncoding(request.headers['accept-encoding']?.toString(), ENCODINGS);
-    const ownShown = own === undefined ? [] : await ownFamilies(own, snapshot);
-    // Taken at once: what changes while it is sent is for the next scrape.
-    const buffers =
-      format === 'text' && escaping === 'allow-utf-8'
-        ? [...snapshot.text(), ...ownShown.map((family) => renderFamily([family], format))]
-        : [...renderScrape(snapshot, format, escaping, ownShown)];
-    const body = Readable.from(buffers, { objectMode: false });
-    reply.type(CONTENT_TYPES[format]).header('Vary', 'Accept, Accept-Encoding');
-    if (encoding === 'identity') {
-      return await reply
-        .header(
-          'Content-Length',
-          buffers.reduce((sum, { length }) => sum + length, 0),
-        )
-        .send(body);
+    const asked = negotiate(request, context, part);
+    reply.type(CONTENT_TYPES[asked.format]).header('Vary', 'Accept, Accept-Encoding');
+    if (own === undefined) {
+      const tag = entityTag(snapshot, asked);
+      reply.header('ETag', tag);
+      if (request.headers['if-none-match'] === tag) return await reply.code(304).send();
     }
-    return await reply.header('Content-Encoding', encoding).send(body.pipe(compressor(encoding)));
+    // Taken at once: what changes while it is sent is for the next scrape.
+    return await send(reply, await buffersOf(context, asked), asked.encoding);
   });
 }
 
-function compressor(encoding: 'gzip' | 'zstd'): NodeJS.ReadWriteStream {
-  const { createZstdCompress } = zlib as { createZstdCompress?: () => NodeJS.ReadWriteStream };
-  if (encoding === 'zstd' && createZstdCompress !== undefined) return createZstdCompress();
-  return zlib.createGzip({ level: zlib.constants.Z_BEST_SPEED });
+function negotiate({ headers }: FastifyRequest, { openMetrics, utf8Names }: ScrapeContext, part: Part): Asked {
+  return {
+    format: negotiateFormat(headers.accept, openMetrics),
+    escaping: utf8Names ? negotiateEscaping(headers.accept) : 'allow-utf-8',
+    encoding: negotiateEncoding(headers['accept-encoding']?.toString(), ENCODINGS),
+    part,
+  };
+}
+
+function entityTag({ version }: Snapshot, { format, escaping, encoding, part: { i, n } }: Asked): string {
+  return `"${[SNAPSHOT_ID, version, format, escaping, encoding, i, n].join('.')}"`;
+}
+
+async function buffersOf(
+  { snapshot, own }: ScrapeContext,
+  { format, escaping, part }: Asked,
+): Promise<readonly Buffer[]> {
+  const { i, n } = part;
+  // The gateway's own are no group's: one part has them.
+  const ownShown = own === undefined || i !== 0 ? [] : await ownFamilies(own, snapshot);
+  if (format !== 'text' || escaping !== 'allow-utf-8')
+    return [...renderScrape(snapshot, format, escaping, part, ownShown)];
+  const pushed = n === 1 ? snapshot.text() : await snapshot.part(i, n, Date.now());
+  return [...pushed, ...ownShown.map((family) => renderFamily([family], format))];
+}
+
+async function send(reply: FastifyReply, buffers: readonly Buffer[], encoding: ScrapeEncoding): Promise<FastifyReply> {
+  switch (encoding) {
+    case 'identity': {
+      const length = buffers.reduce((sum, one) => sum + one.length, 0);
+      return await reply.header('Content-Length', length).send(Readable.from(buffers, { objectMode: false }));
+    }
+    case 'gzip': {
+      const length = splicedLength(buffers);
+      if (length !== undefined) reply.header('Content-Length', length);
+      const body = Readable.from(spliceGzip(buffers), { objectMode: false });
+      return await reply.header('Content-Encoding', encoding).send(body);
+    }
+    case 'zstd': {
+      const body = Readable.from(buffers, { objectMode: false }).pipe(zstdCompressor());
+      return await reply.header('Content-Encoding', encoding).send(body);
+    }
+    default:
+      encoding satisfies never;
+      return await reply.send();
+  }
+}
+
+function zstdCompressor(): NodeJS.ReadWriteStream {
+  return (zlib as unknown as { createZstdCompress: () => NodeJS.ReadWriteStream }).createZstdCompress();
 }

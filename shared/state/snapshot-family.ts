@@ -43,7 +43,6 @@ const WITH_BUCKETS: readonly MetricType[] = ['histogram', 'gauge_histogram'];
 
 export class FamilyEntry {
   readonly name: string;
-  header = '';
   /** By the groups' order. */
   readonly #holders = new Map<string, Holding>();
   readonly #types = new Map<MetricType, number>();

@@ -15,13 +15,14 @@
 import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME } from '../exposition/group-labels.ts';
 import type { Labels } from '../exposition/model.ts';
 import { formatFloat } from '../exposition/format-float.ts';
-import { renderHeader, renderLabels } from '../exposition/render-text.ts';
+import { renderLabels } from '../exposition/render-text.ts';
 import type { GroupKind } from '../grouping/group.ts';
 import { Deadlines } from './deadlines.ts';
+import { DividedText, type ShownText } from './divided-text.ts';
+import { ExpositionText, type HeaderOf } from './exposition-text.ts';
 import type { FamilyRecord } from './family-record.ts';
 import type { GroupRecord } from './group-record.ts';
 import { FamilyEntry, groupOrder, type Holding, type KeptOut, type SnapshotGroup } from './snapshot-family.ts';
-import { SegmentedText } from './segmented-text.ts';
 
 export type { SnapshotGroup } from './snapshot-family.ts';
 
@@ -49,14 +50,14 @@ const NOTHING = Buffer.alloc(0);
 export class Snapshot {
   readonly #groups = new Map<string, SnapshotGroup>();
   readonly #families = new Map<string, FamilyEntry>();
-  readonly #text = new SegmentedText();
+  readonly #text = new ExpositionText();
+  readonly #divided = new DividedText();
   readonly #deadlines = new Deadlines();
   readonly #keptOut = new Set<Holding>();
-  /** Families whose header may not be right any more. Finding out joins texts, so it waits until somebody reads. */
-  readonly #staleHeaders = new Set<string>();
   #series = 0;
   #bytes = 0;
   #membership = 0;
+  #version = 0;
 
   /** Replaces what is known of a group; undefined = it does not exist. */
   set(id: string, record: GroupRecord | undefined, nowMs: number): void {
@@ -85,6 +86,7 @@ export class Snapshot {
 
   /** Forgets what has expired; to be called before anything is read. */
   expire(nowMs: number): void {
+    this.#divided.expire(nowMs);
     for (const id of this.#deadlines.due(nowMs)) {
       const group = this.#groups.get(id);
       if (group === undefined) continue;
@@ -120,6 +122,11 @@ export class Snapshot {
     return this.#membership;
   }
 
+  /** Changes whenever the exposition does. */
+  get version(): number {
+    return this.#version;
+  }
+
   hasFamily(name: string): boolean {
     return this.#families.has(name);
   }
@@ -131,13 +138,17 @@ export class Snapshot {
 
   /** The sample lines of one family in one group, also while it is kept out of the exposition. */
   textOf(name: string, holding: Holding): Buffer {
-    return holding.hidden ?? this.#text.get(chunkKey(name, holding.group.order)) ?? NOTHING;
+    return holding.hidden ?? this.#text.get(name, holding.group.order) ?? NOTHING;
   }
 
   /** The exposition. The buffers stay as they are, whatever happens to the snapshot later. */
   text(): readonly Buffer[] {
-    this.#renderHeaders();
-    return this.#text.buffers();
+    return this.#text.buffers(this.#headerOf);
+  }
+
+  /** Part `i` of `n` of the exposition, for scrapers that share it; see divided-text.ts. */
+  async part(i: number, n: number, nowMs: number): Promise<readonly Buffer[]> {
+    return await this.#divided.buffers(i, n, nowMs, () => this.#shownTexts(), this.#headerOf);
   }
 
   get stats(): SnapshotStats {
@@ -228,7 +239,7 @@ export class Snapshot {
     entry.set(holding);
     this.#series += holding.record.samples;
     this.#bytes += holding.bytes;
-    this.#text.set(chunkKey(name, group.order), Buffer.from(text));
+    this.#show(name, group, Buffer.from(text));
     this.#settle(name, entry, holding, before);
     if (entry.isCompound !== isCompound || entry.hasBuckets !== hasBuckets) this.#settleSuffixes(name);
   }
@@ -240,7 +251,7 @@ export class Snapshot {
     const entry = this.#family(name);
     const { isCompound, hasBuckets } = entry;
     entry.delete(holding);
-    this.#text.delete(chunkKey(name, holding.group.order));
+    this.#hide(name, holding.group);
     this.#settle(name, entry, undefined, holding);
     if (entry.isCompound !== isCompound || entry.hasBuckets !== hasBuckets) this.#settleSuffixes(name);
   }
@@ -261,47 +272,51 @@ export class Snapshot {
     return entry;
   }
 
+  #show(name: string, group: SnapshotGroup, text: Buffer): void {
+    this.#version++;
+    this.#text.set(name, group.order, text);
+    this.#divided.set(name, group.order, group.id, text);
+  }
+
+  #hide(name: string, group: SnapshotGroup): void {
+    this.#version++;
+    this.#text.delete(name, group.order);
+    this.#divided.delete(name, group.order, group.id);
+  }
+
+  readonly #headerOf: HeaderOf = (name, order) => this.#families.get(name)?.get(order)?.record;
+
+  /** What is shown, group by group, as it is at that moment. */
+  *#shownTexts(): Generator<ShownText[]> {
+    for (const group of this.#groups.values()) {
+      const { id: groupId, order } = group;
+      yield [...group.holdings].flatMap(([family, holding]) => {
+        return holding.hidden === undefined ? [{ family, order, groupId, text: this.textOf(family, holding) }] : [];
+      });
+    }
+  }
+
   /** After a change to who holds a family: decides anew what the change can have made a difference to. */
   #settle(name: string, entry: FamilyEntry, now: Holding | undefined, before: Holding | undefined): void {
     if (entry.size === 0) {
       this.#families.delete(name);
-      this.#text.delete(headerKey(name));
       return;
     }
     const touched = entry.touchedBy(now, before, (holding) => this.textOf(name, holding));
     for (const holding of touched) this.#decide(name, entry, holding);
-    this.#staleHeaders.add(name);
-  }
-
-  /** A header says what the first group says that is shown. */
-  #renderHeaders(): void {
-    const changed: { readonly name: string; readonly header: string }[] = [];
-    for (const name of this.#staleHeaders) {
-      const entry = this.#families.get(name);
-      if (entry === undefined) continue;
-      const first = this.#text.next(headerKey(name));
-      const shown = first?.startsWith(headerKey(name)) === true ? entry.get(first.slice(name.length + 1)) : undefined;
-      const header = shown === undefined ? '' : renderHeader(name, shown.record.help, shown.record.type);
-      if (header === entry.header) continue;
-      entry.header = header;
-      changed.push({ name, header });
-    }
-    this.#staleHeaders.clear();
-    for (const { name, header } of changed) this.#text.set(headerKey(name), Buffer.from(header));
   }
 
   #decide(name: string, entry: FamilyEntry, holding: Holding): void {
     const reason = this.#clashes(name) ? 'clash' : entry.reasonAgainst(holding, (other) => this.textOf(name, other));
     holding.reason = reason;
-    const key = chunkKey(name, holding.group.order);
     if (reason === undefined) {
       if (holding.hidden === undefined) return;
-      this.#text.set(key, holding.hidden);
+      this.#show(name, holding.group, holding.hidden);
       holding.hidden = undefined;
       this.#keptOut.delete(holding);
     } else if (holding.hidden === undefined) {
-      holding.hidden = Buffer.from(this.#text.get(key) ?? NOTHING);
-      this.#text.delete(key);
+      holding.hidden = Buffer.from(this.#text.get(name, holding.group.order) ?? NOTHING);
+      this.#hide(name, holding.group);
       this.#keptOut.add(holding);
     }
   }
@@ -336,13 +351,4 @@ function isPushTime(name: string): boolean {
 
 function isPast(deadlineMs: number, nowMs: number): boolean {
   return deadlineMs !== 0 && deadlineMs <= nowMs;
-}
-
-/** Below every chunk of its family, above every chunk of the families before it: a name holds no NUL. */
-function headerKey(family: string): string {
-  return `${family}\0`;
-}
-
-function chunkKey(family: string, order: string): string {
-  return `${family}\0${order}`;
 }

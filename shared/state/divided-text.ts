@@ -1,0 +1,85 @@
+/**
+ * The exposition divided among several scrapers: part i of n has the groups whose ID falls to i. The parts are disjoint, and
+ * together they are all. They are made when somebody first asks for a division, kept up to date from then on, and dropped
+ * when nobody has asked for long.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { shardOf } from '../grouping/group.ts';
+import { ExpositionText, type HeaderOf } from './exposition-text.ts';
+
+/** Divisions kept at a time: each holds all texts once more. */
+const MAX_DIVISIONS = 2;
+const UNUSED_MS = 10 * 60_000;
+/** Making the parts gives way to other work after so long. */
+const SLICE_MS = 10;
+
+/** What is shown of a group. */
+export interface ShownText {
+  readonly family: string;
+  readonly order: string;
+  readonly groupId: string;
+  readonly text: Buffer;
+}
+
+interface Division {
+  readonly parts: readonly ExpositionText[];
+  readonly made: Promise<void>;
+  usedMs: number;
+}
+
+export class DividedText {
+  readonly #divisions = new Map<number, Division>();
+
+  set(family: string, order: string, groupId: string, text: Buffer): void {
+    for (const [n, { parts }] of this.#divisions) parts[shardOf(groupId, n)]?.set(family, order, text);
+  }
+
+  delete(family: string, order: string, groupId: string): void {
+    for (const [n, { parts }] of this.#divisions) parts[shardOf(groupId, n)]?.delete(family, order);
+  }
+
+  /** Drops divisions that nobody asked for any more. */
+  expire(nowMs: number): void {
+    for (const [n, { usedMs }] of this.#divisions) if (nowMs - usedMs > UNUSED_MS) this.#divisions.delete(n);
+  }
+
+  /** Part `i` of `n`. `shown` is asked for all groups when the division is new; what changes meanwhile comes by `set` and `delete`. */
+  async buffers(
+    i: number,
+    n: number,
+    nowMs: number,
+    shown: () => Iterable<Iterable<ShownText>>,
+    headerOf: HeaderOf,
+  ): Promise<readonly Buffer[]> {
+    let division = this.#divisions.get(n);
+    if (division === undefined) {
+      this.#makeRoom();
+      const parts = Array.from({ length: n }, () => new ExpositionText());
+      division = { parts, made: this.#make(parts, shown()), usedMs: nowMs };
+      this.#divisions.set(n, division);
+    }
+    division.usedMs = nowMs;
+    await division.made;
+    return division.parts[i]?.buffers(headerOf) ?? [];
+  }
+
+  #makeRoom(): void {
+    while (this.#divisions.size >= MAX_DIVISIONS) {
+      const [oldest] = [...this.#divisions].toSorted(([, a], [, b]) => a.usedMs - b.usedMs);
+      if (oldest === undefined) return;
+      this.#divisions.delete(oldest[0]);
+    }
+  }
+
+  async #make(parts: readonly ExpositionText[], groups: Iterable<Iterable<ShownText>>): Promise<void> {
+    let sliceEnds = performance.now() + SLICE_MS;
+    for (const group of groups) {
+      for (const { family, order, groupId, text } of group) {
+        parts[shardOf(groupId, parts.length)]?.set(family, order, text);
+      }
+      if (performance.now() < sliceEnds) continue;
+      await nextTurn();
+      sliceEnds = performance.now() + SLICE_MS;
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Families as text, ready to send: for each a header, then its sample lines, group by group. Pure.
+ */
+import { renderHeader } from '../exposition/render-text.ts';
+import type { MetricType } from '../exposition/model.ts';
+import { SegmentedText } from './segmented-text.ts';
+
+/** What a group says of a family; undefined when it has none that is shown. */
+export type HeaderOf = (
+  family: string,
+  order: string,
+) => { readonly help: string; readonly type: MetricType } | undefined;
+
+export class ExpositionText {
+  readonly #text = new SegmentedText();
+  /** By family, as they are in the text. */
+  readonly #headers = new Map<string, string>();
+  /** Families whose header may not be right any more. Finding out joins texts, so it waits until somebody reads. */
+  readonly #stale = new Set<string>();
+
+  /** `order` is the group's place within the family. The text must not change until the next read. */
+  set(family: string, order: string, text: Buffer): void {
+    this.#text.set(chunkKey(family, order), text);
+    this.#stale.add(family);
+  }
+
+  delete(family: string, order: string): void {
+    this.#text.delete(chunkKey(family, order));
+    this.#stale.add(family);
+  }
+
+  get(family: string, order: string): Buffer | undefined {
+    return this.#text.get(chunkKey(family, order));
+  }
+
+  /** All of it. The buffers stay as they are, whatever changes later; a part that did not change is the same buffer again. */
+  buffers(headerOf: HeaderOf): readonly Buffer[] {
+    this.#renderHeaders(headerOf);
+    return this.#text.buffers();
+  }
+
+  /** A header says what the first group says. */
+  #renderHeaders(headerOf: HeaderOf): void {
+    const changed: { readonly family: string; readonly header: string | undefined }[] = [];
+    for (const family of this.#stale) {
+      const first = this.#text.next(headerKey(family));
+      const order = first?.startsWith(headerKey(family)) === true ? first.slice(family.length + 1) : undefined;
+      const said = order === undefined ? undefined : headerOf(family, order);
+      const header = said && renderHeader(family, said.help, said.type);
+      if (header !== this.#headers.get(family)) changed.push({ family, header });
+    }
+    this.#stale.clear();
+    for (const { family, header } of changed) {
+      if (header === undefined) {
+        this.#headers.delete(family);
+        this.#text.delete(headerKey(family));
+      } else {
+        this.#headers.set(family, header);
+        this.#text.set(headerKey(family), Buffer.from(header));
+      }
+    }
+  }
+}
+
+/** Below every chunk of its family, above every chunk of the families before it: a name holds no NUL. */
+function headerKey(family: string): string {
+  return `${family}\0`;
+}
+
+function chunkKey(family: string, order: string): string {
+  return `${family}\0${order}`;
+}
