@@ -5,7 +5,7 @@ import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME, sortedByName } from '../../s
 import type { Family, Labels, MetricType } from '../../shared/exposition/model.ts';
 import { parseText } from '../../shared/exposition/parse-text.ts';
 import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
-import { encodeLabels, makeGroup, type Group } from '../../shared/grouping/group.ts';
+import { encodeLabels, makeGroup, shardOf, type Group } from '../../shared/grouping/group.ts';
 import type { FamilyRecord } from '../../shared/state/family-record.ts';
 import type { GroupRecord } from '../../shared/state/group-record.ts';
 import { Snapshot } from '../../shared/state/snapshot.ts';
@@ -195,7 +195,8 @@ const by =
   (a: T, b: T): number =>
     key(a) < key(b) ? -1 : 1;
 
-function renderAll(groups: Iterable<Held>, nowMs: number) {
+/** `part`: what is shown of these groups alone; all decide together what that is. */
+function renderAll(groups: Iterable<Held>, nowMs: number, part = (_: Group): boolean => true) {
   const live = [...groups].filter(({ record }) => !isPast(record.untilMs, nowMs));
   const all = live.flatMap((held) => holdingsOf(held, nowMs));
   const families = new Map<string, Holding[]>();
@@ -218,8 +219,9 @@ function renderAll(groups: Iterable<Held>, nowMs: number) {
       if (clashes) reason = 'clash';
       else if (one.type !== oldest.type) reason = 'type';
       else if (rivals.some((other) => [...other.series].some((series) => one.series.has(series)))) reason = 'duplicate';
-      if (reason === undefined) shown.push(one);
-      else keptOut.push(`${name} of ${one.order}: ${reason}`);
+      if (reason === undefined) {
+        if (part(one.group)) shown.push(one);
+      } else keptOut.push(`${name} of ${one.order}: ${reason}`);
     }
     if (shown[0] !== undefined) text += renderHeader(name, shown[0].help, shown[0].type);
     text += shown.map((one) => one.text).join('');
@@ -239,10 +241,12 @@ function renderAll(groups: Iterable<Held>, nowMs: number) {
 class Run {
   readonly snapshot = new Snapshot();
   readonly #model = new Map<string, Held>();
-  readonly #handedOut: { readonly buffers: readonly Buffer[]; readonly text: string }[] = [];
+  readonly #handedOut: { readonly buffers: readonly Buffer[]; readonly text: string; readonly version: number }[] = [];
   readonly #names: readonly string[];
   #nowMs = START_MS;
   #count = 0;
+  /** Once it is, it stays so. */
+  divided = false;
 
   constructor(names: readonly string[]) {
     this.#names = names;
@@ -299,7 +303,7 @@ class Run {
     }
   }
 
-  check(): void {
+  async check(): Promise<void> {
     this.snapshot.expire(this.#nowMs);
     const expected = renderAll(this.#model.values(), this.#nowMs);
     const buffers = this.snapshot.text();
@@ -312,7 +316,16 @@ class Run {
     expect(keptOut.toSorted()).toEqual(expected.keptOut);
     // Valid: one TYPE a family (the parser refuses a second), no series twice, no name that is also a part of another.
     checkPush(parseText(text, { utf8Names: true }));
-    this.#handedOut.push({ buffers, text });
+    const before = this.#handedOut.at(-1);
+    if (before !== undefined && before.text !== text) expect(this.snapshot.version).not.toBe(before.version);
+    this.#handedOut.push({ buffers, text, version: this.snapshot.version });
+    if (this.divided) for (const i of [0, 1]) await this.#checkPart(i, 2);
+  }
+
+  async #checkPart(i: number, n: number): Promise<void> {
+    const buffers = await this.snapshot.part(i, n, this.#nowMs);
+    const { text } = renderAll(this.#model.values(), this.#nowMs, ({ id }) => shardOf(id, n) === i);
+    expect(Buffer.concat(buffers).toString(), `part ${i}/${n}`).toBe(text);
   }
 
   checkHandedOut(): void {
@@ -345,17 +358,25 @@ const EXAMPLES: [string[], Step[], number][] = [
   [['x'], [pushOf(3, 0, 'summary', 'z'), pushOf(0, 0, 'gauge', 'host'), pushOf(3, 0, 'gauge', 'host')], 0],
 ];
 
-it('says what a plain rendering of everything alive says, and stays valid', () => {
-  fc.assert(
-    fc.property(someNames, fc.array(step, { maxLength: 30 }), fc.nat({ max: 3 }), (names, steps, every) => {
-      const run = new Run(names);
-      for (const [i, one] of steps.entries()) {
-        run.take(one);
-        if (i % (every + 1) === 0) run.check();
-      }
-      run.check();
-      run.checkHandedOut();
-    }),
-    { ...runs(2_000), examples: EXAMPLES },
+it('says what a plain rendering of everything alive says, and stays valid, whole and divided', async () => {
+  const divideAt = fc.nat({ max: 60 });
+  await fc.assert(
+    fc.asyncProperty(
+      someNames,
+      fc.array(step, { maxLength: 30 }),
+      fc.nat({ max: 3 }),
+      divideAt,
+      async (names, steps, every, divided) => {
+        const run = new Run(names);
+        for (const [i, one] of steps.entries()) {
+          run.take(one);
+          if (i >= divided) run.divided = true;
+          if (i % (every + 1) === 0) await run.check();
+        }
+        await run.check();
+        run.checkHandedOut();
+      },
+    ),
+    { ...runs(2_000), examples: EXAMPLES.map((one) => [...one, 0]) },
   );
 });
