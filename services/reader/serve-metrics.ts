@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as zlib from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
@@ -22,6 +23,7 @@ import {
 import { ownFamilies } from './own-families.ts';
 import { renderFamily, renderScrape } from './render-scrape.ts';
 import { parsePart, type Part } from './scrape-part.ts';
+import { sendBuffers } from './send-buffers.ts';
 import { spliceGzip, splicedLength } from './spliced-gzip.ts';
 import type { ReaderTelemetry } from './telemetry.ts';
 
@@ -46,6 +48,9 @@ interface Asked {
   readonly part: Part;
 }
 
+/** Of the snapshot, between which other work may be done: about 5 ms. */
+const STEPS = 128;
+
 /** Tells the versions of this process' snapshot from those of others. */
 const SNAPSHOT_ID = randomBytes(6).toString('base64url');
 
@@ -61,6 +66,8 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
     const part = parsePart((request.query as { shard?: unknown }).shard);
     if (part === undefined)
       return await sendText(reply, 400, 'shard must be i/n with 0 <= i < n <= 1024, as shard=0/3');
+    // After many changes that takes a while, and the other requests are not to wait for it.
+    while (snapshot.tidy(STEPS) > STEPS) await nextTurn();
     snapshot.expire(Date.now());
     const asked = negotiate(request, context, part);
     reply.type(CONTENT_TYPES[asked.format]).header('Vary', 'Accept, Accept-Encoding');
@@ -69,7 +76,6 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
       reply.header('ETag', tag);
       if (request.headers['if-none-match'] === tag) return await reply.code(304).send();
     }
-    // Taken at once: what changes while it is sent is for the next scrape.
     return await send(reply, await buffersOf(context, asked), asked.encoding);
   });
 }
@@ -87,6 +93,7 @@ function entityTag({ version }: Snapshot, { format, escaping, encoding, part: { 
   return `"${[SNAPSHOT_ID, version, format, escaping, encoding, i, n].join('.')}"`;
 }
 
+/** Taken at once: what changes while it is sent is for the next scrape. */
 async function buffersOf(
   { snapshot, own }: ScrapeContext,
   { format, escaping, part }: Asked,
@@ -104,13 +111,12 @@ async function send(reply: FastifyReply, buffers: readonly Buffer[], encoding: S
   switch (encoding) {
     case 'identity': {
       const length = buffers.reduce((sum, one) => sum + one.length, 0);
-      return await reply.header('Content-Length', length).send(Readable.from(buffers, { objectMode: false }));
+      return await sendBuffers(reply.header('Content-Length', length), buffers);
     }
     case 'gzip': {
       const length = splicedLength(buffers);
       if (length !== undefined) reply.header('Content-Length', length);
-      const body = Readable.from(spliceGzip(buffers), { objectMode: false });
-      return await reply.header('Content-Encoding', encoding).send(body);
+      return await sendBuffers(reply.header('Content-Encoding', encoding), spliceGzip(buffers));
     }
     case 'zstd': {
       const body = Readable.from(buffers, { objectMode: false }).pipe(zstdCompressor());

@@ -104,7 +104,7 @@ class Segment {
 }
 
 export class SegmentedText {
-  #segments: Segment[] = [new Segment('', [], [], Buffer.alloc(0))];
+  readonly #segments: Segment[] = [new Segment('', [], [], Buffer.alloc(0))];
   readonly #dirty = new Set<Segment>();
 
   /** The text is copied at the next join; it must not change until then. */
@@ -123,19 +123,33 @@ export class SegmentedText {
 
   /** The first key above `key`. */
   next(key: string): string | undefined {
-    this.#joinAll();
-    const start = this.#index(key);
-    for (let i = start; i < this.#segments.length; i++) {
-      const { keys } = this.#segments[i] as Segment;
-      const at = i === start ? upperBound(keys, key) : 0;
-      if (at < keys.length) return keys[at];
+    for (let i = this.#index(key); i < this.#segments.length;) {
+      const segment = this.#segments[i] as Segment;
+      if (this.#dirty.has(segment)) {
+        // Then it may be several, or none: look again.
+        this.#join(segment);
+        continue;
+      }
+      const at = upperBound(segment.keys, key);
+      if (at < segment.keys.length) return segment.keys[at];
+      i++;
     }
     return undefined;
   }
 
+  /** Joins up to so many segments that have changed; returns how many are left for the next reader. */
+  tidy(segments: number): number {
+    let left = segments;
+    for (const segment of this.#dirty) {
+      if (left-- === 0) break;
+      this.#join(segment);
+    }
+    return this.#dirty.size;
+  }
+
   /** The whole text. */
   buffers(): readonly Buffer[] {
-    this.#joinAll();
+    for (const segment of this.#dirty) this.#join(segment);
     return this.#segments.map((segment) => segment.joined);
   }
 
@@ -143,19 +157,15 @@ export class SegmentedText {
     const segment = this.#find(key);
     segment.pending.set(key, text);
     this.#dirty.add(segment);
-    if (segment.pending.size >= PENDING_MAX) this.#joinAll();
+    if (segment.pending.size >= PENDING_MAX) this.#join(segment);
   }
 
-  #joinAll(): void {
-    if (this.#dirty.size === 0) return;
-    const replaced = new Map<Segment, Segment[]>();
-    for (const segment of this.#dirty) {
-      segment.join();
-      const parts = segment.keys.length === 0 && segment.from !== '' ? [] : segment.split();
-      if (parts[0] !== segment || parts.length !== 1) replaced.set(segment, parts);
-    }
-    this.#dirty.clear();
-    if (replaced.size > 0) this.#segments = this.#segments.flatMap((segment) => replaced.get(segment) ?? [segment]);
+  #join(segment: Segment): void {
+    if (!this.#dirty.delete(segment)) return;
+    segment.join();
+    const parts = segment.keys.length === 0 && segment.from !== '' ? [] : segment.split();
+    if (parts[0] === segment) return;
+    this.#segments.splice(this.#index(segment.from), 1, ...parts);
   }
 
   #find(key: string): Segment {
