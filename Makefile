@@ -6,12 +6,13 @@ PROM_PORT ?= 9090
 DATA_DIR ?= data
 URL ?= http://localhost:$(PORT)
 FUZZ_SECONDS ?= 60
+SIZE ?= full
 IMAGE ?= pushgateway-redis
 export PORT REDIS_PORT PROM_PORT DATA_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check lint format ingest metrics start-redis stop-redis start-prom stop-prom \
-	k6 bench fuzz faults docker-build clean tools dist
+	k6 bench bench-micro fuzz faults docker-build clean tools dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,7 +65,11 @@ fuzz: node_modules/.package-lock.json ## Try random bodies, and requests against
 	@.ci/install-tools redis-server prometheus-pushgateway?
 	FUZZ_SECONDS=$(FUZZ_SECONDS) npx vitest run --project property --project differential test/property test/differential/random $(ARGS)
 
-bench: node_modules/.package-lock.json ## Run the benchmarks of test/bench
+bench: node_modules/.package-lock.json ## Measure the table of docs/performance.md; BENCH=push,burst: these sections; SIZE=short
+	@.ci/install-tools redis-server redis-cli wrk nginx prometheus-pushgateway?
+	BENCH=$(BENCH) SIZE=$(SIZE) npx vitest run --config test/bench/vitest.config.ts $(ARGS)
+
+bench-micro: node_modules/.package-lock.json ## Time single pieces: parser, validation, rendering …
 	npx vitest bench --run --project bench $(ARGS)
 
 k6: tools build ## Run k6/*.js against TARGET, or against a gateway it starts

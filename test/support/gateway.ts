@@ -15,6 +15,8 @@ export interface GatewayOptions {
   /** More flags; they come last. */
   args?: readonly string[];
   env?: Record<string, string | undefined>;
+  /** Flags for Node itself, as those of its profiler. */
+  nodeArgs?: readonly string[];
   /** Default: a free one. */
   port?: number;
   /** Where an embedded Redis keeps its data; default a temporary folder, the same over restart(). */
@@ -47,13 +49,13 @@ export class Gateway {
 
   /** Starts it again with the same flags, port and data, ending it first where it still runs. */
   async restart(): Promise<void> {
-    const { role = 'all', redis, args = [], env, waitUntilReady = true } = this.#options;
+    const { role = 'all', redis, args = [], env, nodeArgs = [], waitUntilReady = true } = this.#options;
     await this.#process?.stop();
     const store = redis === undefined ? ['--redis.embedded'] : [`--redis.endpoint=${redis.endpoint}`];
     const flags = [`--port=${this.port}`, `--data.dir=${this.dataFolder}`, ...store, ...args];
     this.#process = await TestProcess.start(
       process.execPath,
-      [join(projectFolder, 'dist/services/gateway/main.js'), role, ...flags],
+      [...nodeArgs, join(projectFolder, 'dist/services/gateway/main.js'), role, ...flags],
       { cwd: this.dataFolder, env: env ?? {} },
     );
     if (waitUntilReady) await this.waitUntilReady();

@@ -61,6 +61,13 @@ export function whyNoLatest(): [condition: boolean, note: string] {
   return [!existsSync(latestBinary()) && findTool('go') === undefined, 'Go is not installed'];
 }
 
+/** LATEST_RELEASE where it can be had, else Debian's; for benchmarks. */
+export async function officialCommand(): Promise<{ command: string; release: string }> {
+  const [cannot] = whyNoLatest();
+  if (cannot) return { command: requireTool('prometheus-pushgateway'), release: "Debian's" };
+  return { command: await buildLatest(), release: LATEST_RELEASE };
+}
+
 function latestBinary(): string {
   return join(projectFolder, '.cache/official', LATEST_RELEASE, 'pushgateway');
 }

@@ -1,0 +1,52 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runOrThrow } from '../../support/run.ts';
+import { temporaryFolder } from '../../support/temporary.ts';
+import { requireTool } from '../../support/tools.ts';
+import { bodies, type Shape } from './workload.ts';
+
+const SCRIPT = fileURLToPath(new URL('load.lua', import.meta.url));
+
+export interface Load {
+  readonly url: string;
+  /** Pushes go to random ones of so many groups. */
+  readonly groups: number;
+  readonly seconds: number;
+  readonly shape: Shape;
+  /** Default 16. */
+  readonly connections?: number;
+  /** Pushes a second; default: as fast as answers come. */
+  readonly rate?: number;
+}
+
+export interface LoadResult {
+  readonly perSecond: number;
+  readonly requests: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+let runs = 0;
+
+/** Pushes with wrk: one thread. Fails when any push is refused: a rate of refusals is no rate. */
+export async function push(load: Load): Promise<LoadResult> {
+  const { url, groups, seconds, shape, connections = 16, rate = 0 } = load;
+  const file = join(temporaryFolder(), 'bodies');
+  writeFileSync(file, bodies(shape).join('\0'));
+  const wrkArgs = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '60s', '-s', SCRIPT, url];
+  const scriptArgs = [String(groups), file, String(rate), String(++runs)];
+  const output = await runOrThrow(requireTool('wrk'), [...wrkArgs, '--', ...scriptArgs], {
+    timeoutMs: seconds * 1_000 + 90_000,
+  });
+  const line = /^BENCH (.*)$/m.exec(output)?.[1];
+  if (line === undefined) throw new Error(`wrk did not report:\n${output}`);
+  const told = JSON.parse(line) as Record<'requests' | 'us' | 'refused' | 'broken' | 'p50us' | 'p99us', number>;
+  if (told.refused + told.broken > 0) throw new Error(`not every push to ${url} was accepted: ${line}`);
+  return {
+    perSecond: told.requests / (told.us / 1e6),
+    requests: told.requests,
+    p50Ms: told.p50us / 1e3,
+    p99Ms: told.p99us / 1e3,
+  };
+}

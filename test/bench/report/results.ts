@@ -1,0 +1,103 @@
+/**
+ * The figures of docs/performance.md. They are kept in results.json beside this, so that a part of them can be measured anew,
+ * and only a run of the benchmarks writes them.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { projectFolder } from '../../support/project.ts';
+import type { Spread } from './spread.ts';
+
+export interface Measured {
+  readonly name: string;
+  readonly unit: string;
+  readonly spread: Spread;
+}
+
+export interface Figure {
+  /** Section, then what it is: results are replaced by it. */
+  readonly id: string;
+  readonly what: string;
+  readonly ours: Measured;
+  readonly versus?: Measured;
+  readonly ratio?: Spread;
+  /** As it is written in the table; empty where there is none. */
+  readonly target: string;
+  readonly met?: boolean;
+}
+
+interface Recorded extends Figure {
+  readonly when: string;
+  readonly revision: string;
+  readonly size: string;
+  readonly machine: string;
+}
+
+const FILE = fileURLToPath(new URL('results.json', import.meta.url));
+const DOCUMENT = join(projectFolder, 'docs/performance.md');
+const START = '<!-- figures: written by `make bench`, never by hand -->';
+const END = '<!-- end of figures -->';
+
+export function record(figures: readonly Figure[], size: string): void {
+  const held = read();
+  const common = {
+    when: new Date().toISOString().slice(0, 10),
+    revision: execFileSync('git', ['describe', '--always', '--dirty'], { cwd: projectFolder }).toString().trim(),
+    size,
+    machine: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}, Node ${process.version}`,
+  };
+  for (const figure of figures) held.set(figure.id, { ...figure, ...common });
+  writeFileSync(FILE, `${JSON.stringify([...held.values()], null, 2)}\n`);
+  for (const figure of figures) console.log(line(figure).trimEnd());
+}
+
+export function writeDocument(): void {
+  const text = readFileSync(DOCUMENT, 'utf8');
+  const [before, rest] = text.split(START);
+  const after = rest?.split(END)[1];
+  if (before === undefined || after === undefined) throw new Error(`${DOCUMENT} has no place for the figures`);
+  writeFileSync(DOCUMENT, `${before}${START}\n\n${table([...read().values()])}\n${END}${after}`);
+}
+
+function read(): Map<string, Recorded> {
+  const list = existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as Recorded[]) : [];
+  return new Map(list.map((one) => [one.id, one]));
+}
+
+function table(figures: readonly Recorded[]): string {
+  let text = '| What | Ours | Compared with | Ratio | Target | |\n|---|---|---|---|---|---|\n';
+  for (const figure of figures) text += line(figure);
+  const runs = new Map<string, string[]>();
+  for (const { id, when, revision, size, machine } of figures) {
+    const run = `${when}, ${revision}, ${size} rounds, ${machine}`;
+    runs.set(run, [...(runs.get(run) ?? []), id]);
+  }
+  text += '\nMeasured:\n\n';
+  for (const [run, ids] of runs) {
+    const sections = [...new Set(ids.map((id) => id.split('.')[0]))];
+    text += `- ${sections.join(', ')}: ${run}\n`;
+  }
+  return text;
+}
+
+function line({ what, ours, versus, ratio, target, met }: Figure): string {
+  const verdict = met === undefined ? '' : met ? 'met' : 'missed';
+  const other = versus === undefined ? '' : `${versus.name}: ${show(versus)}`;
+  return `| ${what} | ${show(ours)} | ${other} | ${ratio === undefined ? '' : showSpread(ratio)} | ${target} | ${verdict} |\n`;
+}
+
+function show({ unit, spread }: Measured): string {
+  return `${showSpread(spread)} ${unit}`.trim();
+}
+
+/** median (min – max) */
+function showSpread({ median, min, max, count }: Spread): string {
+  return count === 1 ? number(median) : `**${number(median)}** (${number(min)} – ${number(max)})`;
+}
+
+function number(value: number): string {
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 0.1 ? 2 : 3;
+  return value.toLocaleString('en', { maximumFractionDigits: digits, minimumFractionDigits: digits });
+}

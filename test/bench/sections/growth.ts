@@ -1,0 +1,117 @@
+/**
+ * What the number of stored groups costs: a push, and the first scrape after one group changed. One gateway for each number,
+ * all at once, so that they take turns.
+ */
+import { request } from '../../support/request.ts';
+import { groupPath, pushBody } from '../load/workload.ts';
+import { push } from '../load/wrk.ts';
+import { Scraper } from '../load/scraper.ts';
+import type { Figure } from '../report/results.ts';
+import { growthExponent, ratios, spread } from '../report/spread.ts';
+import { fillOurs, startOurs, whenDrained, type Ours } from '../subjects.ts';
+import type { Section } from './section.ts';
+
+interface Stage {
+  readonly groups: number;
+  readonly ours: Ours;
+  readonly scraper: Scraper;
+  readonly rates: number[];
+  readonly scrapeMs: number[];
+  readonly firstByteMs: number[];
+  bytes: number;
+}
+
+export const growthSection: Section = async (size, shape) => {
+  const stages: Stage[] = [];
+  for (const groups of size.groups) {
+    const ours = await startOurs();
+    await fillOurs(ours, groups, shape);
+    const scraper = new Scraper(ours.gateway.url, 'identity');
+    await scraper.scrape();
+    stages.push({ groups, ours, scraper, rates: [], scrapeMs: [], firstByteMs: [], bytes: 0 });
+  }
+  for (let round = -1; round < size.rounds; round++) {
+    for (const stage of stages) {
+      const { groups, ours, scraper } = stage;
+      const seconds = round < 0 ? size.warmUpSeconds : size.seconds;
+      const { perSecond } = await push({ url: ours.gateway.url, groups, seconds, shape });
+      await whenDrained(ours.redis, 120_000);
+      await scraper.scrape();
+      const body = pushBody(shape, 1_000 + round);
+      const headers = { prefer: 'wait=10' };
+      const answer = await request(ours.gateway.url, `/metrics${groupPath(groups - 1)}`, {
+        method: 'PUT',
+        body,
+        headers,
+      });
+      if (answer.status !== 200) throw new Error(`push was answered ${answer.status}`);
+      const { ms, firstByteMs, bytes } = await scraper.scrape();
+      if (round < 0) continue;
+      stage.rates.push(perSecond);
+      stage.scrapeMs.push(ms);
+      stage.firstByteMs.push(firstByteMs);
+      stage.bytes = bytes;
+    }
+  }
+  for (const { scraper } of stages) scraper.close();
+
+  const [first, last] = [stages[0], stages.at(-1)];
+  if (first === undefined || last === undefined) return [];
+  const kept = ratios(last.rates, first.rates);
+  const figures: Figure[] = [
+    {
+      id: 'growth.drop',
+      what: `accepted pushes with ${last.groups.toLocaleString('en')} groups stored, against ${first.groups}`,
+      ours: { name: 'ours', unit: 'pushes/s', spread: spread(last.rates) },
+      versus: { name: 'ours, 1 group', unit: 'pushes/s', spread: spread(first.rates) },
+      ratio: kept,
+      target: '≥ 0.9',
+      met: kept.median >= 0.9,
+    },
+  ];
+  const exponent = (id: string, what: string, cost: (stage: Stage, round: number) => number): void => {
+    // One fit a round: they show how far the exponent itself can be trusted.
+    const perRound = first.rates.map((_, round) =>
+      growthExponent(stages.map((stage) => [stage.groups, cost(stage, round)])),
+    );
+    const fits = spread(perRound);
+    figures.push({
+      id: `growth.${id}`,
+      what,
+      ours: { name: 'ours', unit: '', spread: fits },
+      target: '≤ 0.1',
+      met: fits.median <= 0.1,
+    });
+  };
+  const over = `growth exponent over ${size.groups.map((groups) => groups.toLocaleString('en')).join('; ')} groups`;
+  exponent('push', `${over}: cost of a push`, ({ rates }, round) => 1 / (rates[round] ?? Number.NaN));
+  exponent(
+    'scrape-after-change',
+    `${over}: the first scrape after one group changed, to its first byte`,
+    ({ firstByteMs }, round) => firstByteMs[round] ?? Number.NaN,
+  );
+  for (const { groups, rates, scrapeMs, firstByteMs, bytes } of stages) {
+    const stored = `${groups.toLocaleString('en')} groups (${(bytes / 1e6).toFixed(2)} MB)`;
+    figures.push(
+      {
+        id: `growth.push-${groups}`,
+        what: `accepted pushes, ${stored}`,
+        ours: { name: 'ours', unit: 'pushes/s', spread: spread(rates) },
+        target: '',
+      },
+      {
+        id: `growth.first-byte-${groups}`,
+        what: `first scrape after one group changed, to its first byte, ${stored}`,
+        ours: { name: 'ours', unit: 'ms', spread: spread(firstByteMs) },
+        target: '',
+      },
+      {
+        id: `growth.scrape-${groups}`,
+        what: `the same, to its last byte`,
+        ours: { name: 'ours', unit: 'ms', spread: spread(scrapeMs) },
+        target: '',
+      },
+    );
+  }
+  return figures;
+};

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+/** The benchmarks that start servers: `make bench`. Apart from the tests, of which they are none. */
+export default defineConfig({
+  test: {
+    include: ['test/bench/table.ts', 'test/bench/check.ts'],
+    pool: 'forks',
+    maxWorkers: 1,
+    globalSetup: 'test/support/global-setup.ts',
+    setupFiles: 'test/support/setup.ts',
+    testTimeout: 4 * 3_600_000,
+    hookTimeout: 300_000,
+    teardownTimeout: 60_000,
+    disableConsoleIntercept: true,
+  },
+});
