@@ -8,7 +8,8 @@
  */
 
 /** `gauge_histogram` is a histogram whose buckets may go down; the text format shows it as a histogram. */
-export type MetricType = 'counter' | 'gauge' | 'untyped' | 'summary' | 'histogram' | 'gauge_histogram';
+export const metricTypes = ['counter', 'gauge', 'untyped', 'summary', 'histogram', 'gauge_histogram'] as const;
+export type MetricType = (typeof metricTypes)[number];
 
 /** Name and value. In a family that has been grouped (see grouping/) a metric's labels are sorted by name. */
 export type LabelPair = readonly [name: string, value: string];

@@ -12,7 +12,7 @@
  *     text       sample lines in exposition format, without HELP and TYPE, text-bytes long
  *     exact      the family as a delimited protobuf, for those that `text` does not say whole; empty for most
  */
-import type { MetricType } from '../exposition/model.ts';
+import { metricTypes, type MetricType } from '../exposition/model.ts';
 import type { Stamp } from './stamp.ts';
 
 export interface FamilyContent {
@@ -43,6 +43,8 @@ export function encodeFamilyContent({ type, samples, help, text, exact }: Family
 }
 
 const LF = 10;
+/** So that every record has the same string. */
+const TYPES = new Map<string, MetricType>(metricTypes.map((type) => [type, type]));
 
 export function decodeFamilyRecord(record: Buffer): FamilyRecord {
   const lf = record.indexOf(LF);
@@ -56,7 +58,7 @@ export function decodeFamilyRecord(record: Buffer): FamilyRecord {
     stamp,
     deadlineMs: Number(deadline),
     arrivalMs: Number(arrival),
-    type: type as MetricType,
+    type: TYPES.get(type ?? '') ?? (type as MetricType),
     samples: Number(samples),
     help: record.toString('utf8', helpStart, textStart),
     text: record.subarray(textStart, exactStart),

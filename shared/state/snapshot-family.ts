@@ -43,6 +43,8 @@ const WITH_BUCKETS: readonly MetricType[] = ['histogram', 'gauge_histogram'];
 
 export class FamilyEntry {
   readonly name: string;
+  /** Of the latest to come: it is the same for most. */
+  help = '';
   /** By the groups' order. */
   readonly #holders = new Map<string, Holding>();
   readonly #types = new Map<MetricType, number>();

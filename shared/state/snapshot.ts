@@ -67,7 +67,7 @@ export class Snapshot {
       return;
     }
     const group = held ?? this.#add(id, record);
-    group.record = record;
+    group.record = keptOf(record);
     for (const [name, holding] of group.holdings) {
       if (isPushTime(name) && record.kind === 'push') continue;
       const next = record.families.get(name);
@@ -227,24 +227,36 @@ export class Snapshot {
 
   #hold(group: SnapshotGroup, name: string, family: FamilyRecord): void {
     const before = group.holdings.get(name);
-    const { text, exact, ...record } = family;
-    const own = { ...record, exact: exact.length === 0 ? NOTHING : Buffer.from(exact) };
-    const holding: Holding = { group, name, record: own, bytes: text.length, reason: undefined, hidden: undefined };
+    const { text, deadlineMs, arrivalMs, type, samples } = family;
+    // What is the same for many is kept once. And no spread: it would make a hidden class for every one of them.
+    const known = this.#families.get(name);
+    const stamp = family.stamp === group.record.top ? group.record.top : family.stamp;
+    const help = family.help === known?.help ? known.help : family.help;
+    const exact = family.exact.length === 0 ? NOTHING : Buffer.from(family.exact);
+    const holding: Holding = {
+      group,
+      name: known?.name ?? name,
+      record: { stamp, deadlineMs, arrivalMs, type, samples, help, exact },
+      bytes: text.length,
+      reason: undefined,
+      hidden: undefined,
+    };
     // A family without metrics is the group's, but not the exposition's.
     if (holding.record.samples === 0) {
       if (before !== undefined) this.#release(name, before);
       holding.hidden = NOTHING;
-      group.holdings.set(name, holding);
+      group.holdings.set(holding.name, holding);
       return;
     }
     if (before !== undefined) this.#forget(before);
-    group.holdings.set(name, holding);
-    const entry = this.#family(name);
+    group.holdings.set(holding.name, holding);
+    const entry = known ?? this.#family(name);
+    entry.help = help;
     const { isCompound, hasBuckets } = entry;
     entry.set(holding);
     this.#series += holding.record.samples;
     this.#bytes += holding.bytes;
-    this.#show(name, group, Buffer.from(text));
+    this.#show(holding.name, group, Buffer.from(text));
     this.#settle(name, entry, holding, before);
     if (entry.isCompound !== isCompound || entry.hasBuckets !== hasBuckets) this.#settleSuffixes(name);
   }
@@ -349,6 +361,11 @@ const SUFFIXES = [
   { suffix: '_count', withBuckets: false },
   { suffix: '_bucket', withBuckets: true },
 ] as const;
+
+/** Not the families: the snapshot has them in its own way. */
+function keptOf({ kind, top, pushedMs, failedMs, untilMs }: GroupRecord): SnapshotGroup['record'] {
+  return { kind, top, pushedMs, failedMs, untilMs };
+}
 
 function isPushTime(name: string): boolean {
   return name === PUSH_TIME || name === PUSH_FAILURE_TIME;

@@ -21,6 +21,7 @@
 local pushes, index, changes, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group_key, keep_changes_ms = ARGV[1], tonumber(ARGV[4])
 local VERSION = '2'
+local ZEROS = '00000000000000'
 local FIELDS = { 'id', 'since', 'verb', 'kind', 'at', 'ttl', 'body' }
 local PATTERNS = { id = '^%S+$', verb = '^%u+$', kind = '^%l+$', at = '^%d+$', ttl = '^%d+$' }
 
@@ -52,8 +53,15 @@ local function sooner(a, b)
   return math.min(a, b)
 end
 
+-- Most numbers of a batch are the same few deadlines, and formatting costs more than anything else here.
+local texts = {}
 local function text(ms)
-  return string.format('%.0f', ms)
+  local known = texts[ms]
+  if not known then
+    known = string.format('%.0f', ms)
+    texts[ms] = known
+  end
+  return known
 end
 
 local function hset(key, fields)
@@ -73,19 +81,32 @@ local function meta(group)
   return table.concat({ group.top, group.pushed, group.failed, text(group.until_ms), text(group.soon) }, ' ')
 end
 
+-- New places in the index, by group ID: written together in the end.
+local scores = {}
+
 local function forget(key, id)
   redis.call('DEL', key)
   redis.call('ZREM', index, id)
+  scores[id] = nil
 end
 
 local function keep_until(key, id, deadline)
   if deadline == 0 then
     redis.call('PERSIST', key)
-    redis.call('ZADD', index, '+inf', id)
+    scores[id] = '+inf'
   else
     redis.call('PEXPIREAT', key, text(deadline))
-    redis.call('ZADD', index, text(deadline), id)
+    scores[id] = text(deadline)
   end
+end
+
+local function write_scores()
+  local args, n = {}, 0
+  for id, score in pairs(scores) do
+    args[n + 1], args[n + 2] = score, id
+    n = n + 2
+  end
+  for from = 1, n, 1000 do redis.call('ZADD', index, unpack(args, from, math.min(from + 999, n))) end
 end
 
 -- Removes the families that expired; returns the latest and the earliest deadline of the others, nil when there are none.
@@ -152,6 +173,7 @@ local function wipe()
   local ids = redis.call('ZRANGE', index, 0, -1)
   for _, id in ipairs(ids) do redis.call('DEL', group_key .. id) end
   redis.call('DEL', index)
+  scores = {}
   return ids
 end
 
@@ -213,7 +235,7 @@ local function decode(entry)
   for i = 1, #entry[2], 2 do push[entry[2][i]] = entry[2][i + 1] end
   local ms, sequence = string.match(entry[1], '^(%d+)%-(%d+)$')
   push.ms = tonumber(ms)
-  push.stamp = string.format('%014.0f-%010.0f', ms, sequence)
+  push.stamp = string.sub(ZEROS, #ms + 1) .. ms .. '-' .. string.sub(ZEROS, #sequence + 5) .. sequence
   if push.v ~= VERSION then push.fault = 'cannot decode push: version "' .. tostring(push.v) .. '" is not ' .. VERSION end
   for _, name in ipairs(FIELDS) do
     if not push[name] then push.fault = push.fault or 'cannot decode push: it has no field "' .. name .. '"' end
@@ -331,6 +353,8 @@ for i, push in ipairs(batch) do
   told[i] = tostring(push.id or push.entry) .. ':' .. outcome
   reply[2 + i] = outcome .. text(push.ms)
 end
+
+write_scores()
 
 -- A push may be in the log twice, apart by no more than a push waits for Redis: the first is to be recognised when the second
 -- comes, however long that takes. So changes are kept by the age of the log, not by the clock alone.
