@@ -290,7 +290,13 @@ class Run {
       const noFailure = (one: Shown | undefined): Shown | undefined => one && { ...one, failedMs: 0 };
       const told = `group ${group} is ${asText(seen)}, not ${exactly.map(asText).join(' or ')}`;
       if (!isOne(exactly)) {
-        expect(exactly.map(noFailure).map(asText).includes(asText(noFailure(seen))), told).toBe(true);
+        expect(
+          exactly
+            .map(noFailure)
+            .map(asText)
+            .includes(asText(noFailure(seen))),
+          told,
+        ).toBe(true);
         expect(isOne(leniently), told).toBe(true);
       }
       for (const text of Object.values(seen?.families ?? {})) {

@@ -89,7 +89,10 @@ describe('a group record', () => {
           ['labels', `${given.kind} ${encodeLabels(given.labels)}`],
           ['meta', `${top === '' ? '-' : top} ${pushed} ${failed} ${until} 1`],
           ['of a version to come', 'x'],
-          ...given.families.map(([name, by, family]): [string, Uint8Array] => [familyField(name), recordOf(by, family)]),
+          ...given.families.map(([name, by, family]): [string, Uint8Array] => [
+            familyField(name),
+            recordOf(by, family),
+          ]),
         ];
         const shuffled = fields
           .map((field): [number, typeof field] => [shuffle.next().value ?? 0, field])
@@ -113,7 +116,11 @@ describe('a group record', () => {
     );
   });
 
-  const decode = (...fields: string[]) => decodeGroupRecord('id', fields.map((field) => Buffer.from(field)));
+  const decode = (...fields: string[]) =>
+    decodeGroupRecord(
+      'id',
+      fields.map((field) => Buffer.from(field)),
+    );
 
   it('that does not exist is none', () => {
     expect(decode()).toBeUndefined();
