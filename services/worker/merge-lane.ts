@@ -19,6 +19,9 @@ const MERGE_BYTES = 256 * 1024;
 /** Between two rounds: under load, what arrives meanwhile is merged together. Alone, a push finds its lane waiting. */
 const ROUND_MS = 4;
 
+/** What an ACL answers to a command in a script. */
+const NO_RIGHT = /^NOPERM|can't run this command/;
+
 export interface LaneContext {
   readonly commands: RedisClient;
   readonly store: GroupStore;
@@ -77,14 +80,14 @@ async function mergeAll(context: LaneContext, shard: number, attempts: Map<numbe
   } while (left > 0 && !signal.aborted);
 }
 
-/** A failure of the script itself counts as the push's; that of Redis does not, nor that of keys which others wrote. */
+/** A failure of the script itself counts as the push's; that of Redis does not, nor that of keys which others wrote, or of rights. */
 async function judge(
   { commands, store, telemetry, logger, maxAttempts }: LaneContext,
   shard: number,
   attempts: Map<number, number>,
   error: Error,
 ): Promise<void> {
-  if (classify(error) !== 'broken' || !error.message.includes('script')) return;
+  if (classify(error) !== 'broken' || !error.message.includes('@user_script') || NO_RIGHT.test(error.message)) return;
   const failed = (attempts.get(shard) ?? 0) + 1;
   attempts.set(shard, failed);
   if (failed < maxAttempts) return;

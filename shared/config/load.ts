@@ -1,6 +1,6 @@
 /** The way in: read flags, environment and file, then validate. Nothing else in the program reads process.env. */
 import { readFileSync } from 'node:fs';
-import { availableParallelism, hostname } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { asError, GatewayError } from '../errors.ts';
 import type { Config } from './config.ts';
 import { fault, type Given, type GivenSettings, type ReadFile } from './given.ts';
@@ -37,7 +37,7 @@ export function loadConfig(input: Partial<LoadInput> = {}): Loaded {
   const given: GivenSettings = new Map([...file.given, ...variables.given, ...flags.given]);
   const result = validate(
     { role: flags.role, given, ttlRules: file.ttlRules },
-    input.host ?? { hostname: hostname(), cores: availableParallelism() },
+    input.host ?? { cores: availableParallelism() },
     readFile,
   );
   const faults = [...flags.faults, ...variables.faults, ...file.faults, ...result.faults];

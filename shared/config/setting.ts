@@ -4,7 +4,6 @@ import type { Kind } from './kinds.ts';
 
 /** What a default may depend on. */
 export interface Host {
-  readonly hostname: string;
   readonly cores: number;
 }
 

@@ -1,13 +1,9 @@
-/**
- * Reads a body in the format that was settled when the push came in. Ingest checks with it and the worker parses with it,
- * so that both see the same families.
- */
+/** Reads a body in the format that the request's head settled. */
 import type { Families } from './model.ts';
 import { parseText } from './parse-text.ts';
 import { decodeProtobuf } from './protobuf-codec.ts';
 import { decodeUtf8 } from './utf8.ts';
 
-/** Decided when the push is checked, so that whoever reads its body later reads the same. */
 export type BodyFormat = 'text' | 'text-utf8' | 'protobuf' | 'protobuf-utf8';
 
 /** Throws GatewayError `exposition_invalid`, or `push_inconsistent` for protobuf metrics that are not of their family's type. */

@@ -82,6 +82,8 @@ export function describeBody(body: Buffer): string {
 function stringsOf(body: Buffer): Buffer[] {
   const lf = body.indexOf(10);
   let at = lf + 1;
-  const lengths = body.toString('latin1', 0, lf).split(' ');
-  return lengths.filter((length) => length !== '').map((length) => body.subarray(at, (at += Number(length))));
+  const lengths = body.toString('latin1', 0, Math.max(0, lf)).split(' ');
+  const strings = lengths.filter((length) => length !== '').map((length) => body.subarray(at, (at += Number(length))));
+  if (lf === -1 || at !== body.length) throw new Error('the body is not as long as it says');
+  return strings;
 }

@@ -65,7 +65,7 @@ export class Pair {
     const all = [...(admin ? ['--web.enable-admin-api'] : []), ...flags];
     const start = release === 'latest' ? startOfficialLatest : startOfficial;
     const [gateway, official] = await Promise.all([
-      startGateway({ args: ['--redis.expiration=0', '--worker.threads=1', ...all, ...ours], waitUntilReady: false }),
+      startGateway({ args: ['--redis.expiration=0', '--ingest.threads=1', ...all, ...ours], waitUntilReady: false }),
       start(all, prefix),
     ]);
     await gateway.process.waitForHttp(`${gateway.url}${prefix}/-/ready`);

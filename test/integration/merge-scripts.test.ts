@@ -2,24 +2,24 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { prepare } from '../../services/worker/prepare.ts';
-import { makeGroup } from '../../shared/grouping/group.ts';
-import { GroupStore, type PreparedPush } from '../../shared/redis/group-store.ts';
+import { encodeLabels, makeGroup } from '../../shared/grouping/group.ts';
+import { DeadLetters } from '../../shared/redis/dead-letters.ts';
+import { CHANGES_RETENTION_MS, GroupStore, type MergeResult } from '../../shared/redis/group-store.ts';
 import { makeKeyspace, type ShardKeys } from '../../shared/redis/keys.ts';
-import { CONSUMER_GROUP, PushConsumer } from '../../shared/redis/push-consumer.ts';
-import { decodePush, encodePush } from '../../shared/redis/push-record.ts';
-import type { Push, Verb } from '../../shared/state/push.ts';
-import { stampOf } from '../../shared/state/stamp.ts';
+import { encodePush } from '../../shared/redis/push-record.ts';
+import { Script } from '../../shared/redis/scripts.ts';
+import type { GroupContent, Push, Verb } from '../../shared/state/push.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { hold } from '../support/resources.ts';
 
-// Each script on a real Redis, case by case. What order and repetition do to merge.lua: test/property/merge-model.test.ts.
+// Each script on a real Redis, case by case. What order and batches do to merge.lua: test/property/merge-model.test.ts.
 
 let server: RedisServer;
 let redis: Redis;
 let keys: ShardKeys;
 let store: GroupStore;
-let consumer: PushConsumer;
+let deadLetters: DeadLetters;
+let broken: string[];
 let serial = 0;
 
 beforeAll(async () => {
@@ -28,54 +28,73 @@ beforeAll(async () => {
   hold('redis client', async () => await Promise.resolve(redis.disconnect()));
 });
 
-beforeEach(async () => {
+beforeEach(() => {
   const keyspace = makeKeyspace(`scripts${serial++}`, 1);
   [keys] = keyspace.shards as [ShardKeys];
-  store = new GroupStore(keyspace);
-  consumer = new PushConsumer(keyspace, 'me');
-  await consumer.createGroup(redis, 0);
+  broken = [];
+  store = new GroupStore(keyspace, (group, error) => broken.push(`${group}: ${error.message}`));
+  deadLetters = new DeadLetters(keyspace);
 });
 
 const HOUR_MS = 3_600_000;
+const ALL = { pushes: 1_000, bytes: 1_000_000_000 };
 
 interface PushOptions {
   readonly id?: string;
-  readonly job?: string;
-  readonly body?: string | Buffer;
+  readonly kind?: 'push' | 'ingest';
+  /** One for each group; default one. */
+  readonly jobs?: readonly string[];
+  /** `a 1\n` for each family. */
+  readonly body?: string;
   /** Below 0: it has expired so long ago. */
   readonly leftMs?: number;
   readonly since?: string;
+  /** Stream ID. */
+  readonly entry?: string;
+  /** Instead of what it would be. */
+  readonly fields?: Readonly<Record<string, string | Buffer | undefined>> | undefined;
+}
+
+function groupOf(job: string, body: string): GroupContent {
+  const { id: groupId, labels } = makeGroup('push', [['job', job]]);
+  const lines = body === '' ? [] : body.trimEnd().split('\n');
+  const families = lines.map((line) => {
+    const content = { type: 'untyped' as const, samples: 1, help: '', text: `${line}\n` };
+    return { name: line.split(/[ {]/, 1)[0] ?? '', content };
+  });
+  return { groupId, labels: encodeLabels(labels), families };
 }
 
 /** Returns its stream ID. */
 async function append(verb: Verb, options: PushOptions = {}): Promise<string> {
-  const { id = `push.${serial++}`, job = 'j', body = '', leftMs = HOUR_MS, since = '' } = options;
+  const { id = `push.${serial++}`, jobs = ['j'], body = '', leftMs = HOUR_MS, since = '', entry = '*' } = options;
   const push: Push = {
     id,
     verb,
-    kind: 'push',
-    labels: [['job', job]],
+    kind: options.kind ?? 'push',
     arrivalMs: Date.now() - 2 * HOUR_MS,
     ttlMs: leftMs === Infinity ? 0 : leftMs + 2 * HOUR_MS,
-    format: 'text',
-    body: Buffer.from(body),
+    groups: verb === 'WIPE' ? [] : jobs.map((job) => groupOf(job, body)),
   };
-  return String(await redis.xadd(keys.pushes, '*', ...encodePush(push, since)));
+  const encoded = encodePush(push);
+  if (since !== '') encoded.mark(since);
+  const fields = new Map<string, string | number | Buffer>();
+  for (let i = 0; i < encoded.fields.length; i += 2) {
+    fields.set(String(encoded.fields[i]), encoded.fields[i + 1] ?? '');
+  }
+  for (const [name, value] of Object.entries(options.fields ?? {})) {
+    if (value === undefined) fields.delete(name);
+    else fields.set(name, value);
+  }
+  return String(await redis.xadd(keys.pushes, entry, ...[...fields].flat()));
 }
 
-/** Everything that was not delivered yet, ready to be merged. */
-async function deliver(name = 'me'): Promise<PreparedPush[]> {
-  const read = ['COUNT', 10_000, 'STREAMS', keys.pushes, '>'] as const;
-  const [stream] = (await redis.xreadgroupBuffer('GROUP', CONSUMER_GROUP, name, ...read)) ?? [];
-  return (stream?.[1] ?? []).map(([id, fields]) => {
-    const push = decodePush(fields ?? []);
-    const stamp = stampOf(String(id));
-    return { entryId: String(id), stamp, pushId: push.id, since: push.since, operations: prepare(push, stamp) };
-  });
+async function merge(most: Partial<typeof ALL> = {}): Promise<MergeResult> {
+  return await store.merge(redis, 0, { ...ALL, ...most });
 }
 
-async function deliverOne(): Promise<PreparedPush> {
-  return (await deliver())[0] as PreparedPush;
+async function outcomes(most: Partial<typeof ALL> = {}): Promise<string[]> {
+  return (await merge(most)).settled.map(({ outcome }) => outcome);
 }
 
 const groupId = (job = 'j'): string => makeGroup('push', [['job', job]]).id;
@@ -94,78 +113,420 @@ async function told(): Promise<string[]> {
   return entries.map(([, fields]) => fields.join(' ').trim());
 }
 
-/** Names of the consumers. */
-async function consumers(): Promise<unknown[]> {
-  return ((await redis.xinfo('CONSUMERS', keys.pushes, CONSUMER_GROUP)) as unknown[][]).map(([, name]) => name);
-}
-
 /** All samples of the group, sorted. */
-const content = async (): Promise<string> => {
-  const [record] = await store.load(redis, 0, [groupId()]);
+const content = async (job?: string): Promise<string> => {
+  const [record] = await store.load(redis, 0, [groupId(job)]);
   const texts = [...(record?.families.values() ?? [])].map(({ text }) => text.toString());
   return texts.toSorted().join('');
 };
 
-/** Others, a push, a DELETE, and the push once more. */
-const appendTwice = async (
-  before = 0,
-): Promise<{ first: PreparedPush; others: PreparedPush[]; second: PreparedPush }> => {
-  for (let i = 0; i < before; i++) await append('POST', { job: 'other' });
-  await append('PUT', { id: 'twice', body: 'a 1\n' });
-  await append('DELETE');
-  await append('PUT', { id: 'twice', body: 'a 1\n', since: '0-0' });
-  const all = await deliver();
-  const [first, , second] = all.splice(before, 3, all[before + 1] as PreparedPush);
-  return { first: first as PreparedPush, others: all, second: second as PreparedPush };
-};
+/** Everything that is stored, to see whether it changes. */
+async function everything(): Promise<string[]> {
+  const names = (await redis.keys(`${keys.groups.slice(0, -'groups'.length)}*`)).toSorted();
+  return await Promise.all(names.map(async (name) => `${name} ${(await redis.dumpBuffer(name))?.toString('hex')}`));
+}
 
 describe('merge', () => {
-  test('a push whose merge fails goes to the dead letters, its neighbours are merged', async () => {
-    await redis.set(keys.group(groupId('broken')), 'not a hash');
+  test('nothing in the log: nothing is told', async () => {
+    expect(await merge()).toEqual({ settled: [], left: 0, reasons: [] });
+    expect(await told()).toEqual([]);
+  });
+
+  test('tells what became of each push, when the log took it, and which groups changed', async () => {
+    const appended = [
+      await append('PUT', { id: 'one', body: 'a 1\n' }),
+      await append('PUT', { id: 'two', body: 'a 2\n' }),
+      await append('POST', { id: 'three', kind: 'ingest', jobs: ['k', 'l'], body: 'a 3\n' }),
+    ];
+    const { settled, left, reasons } = await merge();
+    expect(settled.map(({ outcome }) => outcome)).toEqual(['superseded', 'applied', 'applied']);
+    expect(settled.map(({ appendedMs }) => appendedMs)).toEqual(appended.map((id) => Number(id.split('-')[0])));
+    expect({ left, reasons }).toEqual({ left: 0, reasons: [] });
+    const groups = ['j', 'k', 'l'].map(groupId).join(' ');
+    expect(await told()).toEqual([`pushes one:s two:a three:a groups ${groups}`]);
+    expect([await content('j'), await content('k'), await content('l')]).toEqual(['a 2\n', 'a 3\n', 'a 3\n']);
+  });
+
+  test('a DELETE and a WIPE tell of every group that is no more', async () => {
+    await append('PUT', { jobs: ['j'], body: 'a 1\n' });
+    await append('PUT', { jobs: ['k'], body: 'a 1\n' });
+    await append('PUT', { jobs: ['l'], body: 'a 1\n' });
+    await merge();
+    await append('DELETE', { jobs: ['k'] });
+    await merge();
+    await append('WIPE');
+    await merge();
+    const [, deleted, wiped] = (await told()).map((line) => line.split(' ').slice(3).toSorted());
+    expect(deleted).toEqual([groupId('k')]);
+    expect(wiped).toEqual([groupId('j'), groupId('l')].toSorted());
+    expect(await redis.keys(`${keys.group('')}*`)).toEqual([]);
+  });
+
+  test('what a DELETE or a WIPE of the same take replaces is told, too: it may have been there before', async () => {
+    await append('PUT', { jobs: ['k'], body: 'a 1\n' });
+    await merge();
+    await append('POST', { id: 'before', jobs: ['k'], body: 'a 2\n' });
+    await append('WIPE', { id: 'wipe' });
+    expect(await outcomes()).toEqual(['superseded', 'applied']);
+    expect((await told()).at(-1)).toBe(`pushes before:s wipe:a groups ${groupId('k')}`);
+  });
+
+  test('Redis has forgotten the script', async () => {
     await append('PUT', { body: 'a 1\n' });
-    await append('PUT', { id: 'bad', job: 'broken', body: 'a 2\n' });
+    await redis.script('FLUSH');
+    expect(await outcomes()).toEqual(['applied']);
+  });
+
+  test('the expiry of the key is the deadline, for ever is none', async () => {
+    const start = Date.now();
+    await append('PUT', { leftMs: HOUR_MS, body: 'a 1\n' });
+    await append('POST', { jobs: ['k'], leftMs: Infinity, body: 'a 1\n' });
+    await merge();
+    const expiresAt = await redis.pexpiretime(keys.group(groupId()));
+    expect(expiresAt - start).toBeGreaterThanOrEqual(HOUR_MS);
+    expect(expiresAt - start).toBeLessThan(HOUR_MS + 5_000);
+    expect(await redis.zscore(keys.groups, groupId())).toBe(String(expiresAt));
+    expect(await redis.pexpiretime(keys.group(groupId('k')))).toBe(-1);
+    expect(await redis.zscore(keys.groups, groupId('k'))).toBe('inf');
+  });
+
+  test('a family that has expired is forgotten by the next push, also when that does not concern it', async () => {
+    await append('POST', { body: 'a 1\n', leftMs: HOUR_MS });
+    await append('POST', { body: 'b 1\n', leftMs: 150 });
+    await merge();
+    const stored = async () => (await redis.hkeys(keys.group(groupId()))).filter((name) => name.startsWith('f:'));
+    expect((await stored()).toSorted()).toEqual(['f:a', 'f:b']);
+    await sleep(160);
+    await append('POST', { body: 'c 1\n', leftMs: 2 * HOUR_MS });
+    await merge();
+    expect((await stored()).toSorted()).toEqual(['f:a', 'f:c']);
+  });
+});
+
+describe('merge takes', () => {
+  test('the oldest, so many at a time', async () => {
+    for (let i = 0; i < 10; i++) await append('PUT', { jobs: [`j${i}`], body: 'a 1\n' });
+    expect(await merge({ pushes: 4 })).toMatchObject({ left: 6, settled: { length: 4 } });
+    expect(await redis.zcard(keys.groups)).toBe(4);
+    expect(await exists('j3')).toEqual(BOTH);
+    expect(await merge({ pushes: 4 })).toMatchObject({ left: 2, settled: { length: 4 } });
+    expect(await merge({ pushes: 4 })).toMatchObject({ left: 0, settled: { length: 2 } });
+  });
+
+  test('so many bytes at a time, but at least one push, however large', async () => {
+    const body = `a{x="${'x'.repeat(10_000)}"} 1\n`;
+    for (let i = 0; i < 6; i++) await append('PUT', { jobs: [`j${i}`], body });
+    expect(await merge({ bytes: 1 })).toMatchObject({ left: 5, settled: { length: 1 } });
+    expect(await merge({ bytes: 25_000 })).toMatchObject({ left: 2, settled: { length: 3 } });
+    expect(await merge({ bytes: 25_000 })).toMatchObject({ left: 0, settled: { length: 2 } });
+  });
+
+  test('not more bytes because those before were small', async () => {
+    for (let i = 0; i < 40; i++) await append('PUT', { jobs: [`small${i}`], body: 'a 1\n' });
+    for (let i = 0; i < 60; i++) await append('PUT', { jobs: [`j${i}`], body: `a{x="${'x'.repeat(10_000)}"} 1\n` });
+    expect(await merge({ bytes: 30_000 })).toMatchObject({ settled: { length: 43 } });
+  });
+
+  test('thousands of pushes in one step', async () => {
+    const pipeline = redis.pipeline();
+    const count = 12_000;
+    for (let i = 0; i < count; i++) {
+      const push: Push = { id: `p.${i}`, verb: 'PUT', kind: 'push', arrivalMs: Date.now(), ttlMs: 0, groups: [] };
+      pipeline.xadd(
+        keys.pushes,
+        '*',
+        ...encodePush({ ...push, groups: [groupOf(`j${i % 9_000}`, `a ${i}\n`)] }).fields,
+      );
+    }
+    await pipeline.exec();
+    const { settled, left } = await merge({ pushes: 20_000 });
+    expect({ count: settled.length, left }).toEqual({ count, left: 0 });
+    expect(settled.filter(({ outcome }) => outcome === 'superseded')).toHaveLength(3_000);
+    expect(await redis.zcard(keys.groups)).toBe(9_000);
+    expect(await content('j0')).toBe('a 9000\n');
+  });
+
+  test('a push with 10,000 families, in one piece', async () => {
+    const lines = Array.from({ length: 10_000 }, (_, i) => `family_${i} ${i}\n`);
+    await append('PUT', { body: lines.join('') });
+    await append('POST', { body: lines.map((line) => line.replace(' ', '{more="1"} ')).join('') });
+    expect(await outcomes({ pushes: 1 })).toEqual(['applied']);
+    expect(await content()).toBe(lines.toSorted().join(''));
+    expect(await outcomes()).toEqual(['applied']);
+    const [record] = await store.load(redis, 0, [groupId()]);
+    expect(record?.families.size).toBe(10_000);
+    expect([...(record?.families.values() ?? [])].every(({ text }) => text.includes('more="1"'))).toBe(true);
+  });
+
+  test('a push of 16 MB, and one that brings 20,000 groups', async () => {
+    const large = `a{x="${'x'.repeat(16_000_000)}"} 1\n`;
+    await append('PUT', { body: large });
+    await append('POST', {
+      kind: 'ingest',
+      jobs: Array.from({ length: 20_000 }, (_, i) => `g${i}`),
+      body: 'a 1\nb 2\n',
+    });
+    expect(await outcomes()).toEqual(['applied', 'applied']);
+    expect((await content()).length).toBe(large.length);
+    expect(await redis.zcard(keys.groups)).toBe(20_001);
+    expect(await content('g19999')).toBe('a 1\nb 2\n');
+  });
+});
+
+describe('what cannot be merged goes to the dead letters, and its neighbours are merged', () => {
+  const good = groupOf('bad', 'a 2\n');
+  test.for<[what: string, fields: PushOptions['fields'], reason: RegExp | string]>([
+    ['no field', { ttl: undefined }, 'cannot decode push: it has no field "ttl"'],
+    ['no version', { v: undefined }, 'version "nil" is not 2'],
+    ['other version', { v: '1' }, 'version "1" is not 2'],
+    ['an unknown verb', { verb: 'PATCH' }, 'field "verb" is "PATCH"'],
+    ['an unknown verb for no group', { verb: 'PATCH', body: '\n' }, 'field "verb" is "PATCH"'],
+    ['an unknown kind', { kind: 'pull' }, 'field "kind" is "pull"'],
+    ['an ID that would be two', { id: 'twice:a other' }, 'field "id" is "twice:a other"'],
+    ['an arrival that is no time', { at: 'now' }, 'field "at" is "now"'],
+    ['an arrival beyond all time', { at: '9'.repeat(16) }, 'field "at" is'],
+    ['a TTL below zero', { ttl: '-1' }, 'field "ttl" is "-1"'],
+    ['a since that is no stream ID', { since: 'x' }, 'field "since" is "x"'],
+    ['a since beyond all time', { since: `${'9'.repeat(30)}-0` }, 'field "since" is'],
+    ['a body without lengths', { body: 'a 1' }, 'not as long as it says'],
+    ['a body of digits', { body: '1'.repeat(200_000) }, 'not as long as it says'],
+    ['an empty body', { body: '' }, 'not as long as it says'],
+    ['a body that was cut short', { body: `22 11 1\n${good.groupId}${good.labels.slice(0, 3)}` }, 'as long as it says'],
+    ['a body that is too long', { body: `22 2 1\n${good.groupId}[]0xyz` }, 'as long as it says'],
+    ['a body that lacks a family', { body: `22 2 1\n${good.groupId}[]1` }, /nil/],
+    ['a body that ends in a group', { body: `22\n${good.groupId}` }, /nil/],
+    ['a number of families that is none', { body: `22 2 1\n${good.groupId}[]x` }, /nil/],
+  ])('%s', async ([, fields, reason]) => {
+    await append('PUT', { body: 'a 1\n' });
+    const entry = await append('PUT', { id: 'bad', jobs: ['bad'], body: 'a 2\n', fields });
     await append('POST', { body: 'b 3\n' });
-    expect(await store.merge(redis, 0, await deliver())).toEqual(['applied', 'dead-lettered', 'applied']);
-    expect(await content()).toMatch(/a\{.*\} 1\nb\{.*\} 3/);
-    const [letter] = (await redis.xrange(keys.dead, '-', '+')) as [string, string[]][];
-    expect(letter?.[1].join(' ')).toMatch(/ id bad .* body a 2\n .* reason .*WRONGTYPE/s);
+    const { settled, reasons } = await merge();
+    expect(settled.map(({ outcome }) => outcome)).toEqual(['applied', 'dead-lettered', 'applied']);
+    expect(reasons).toEqual([expect.stringMatching(new RegExp(`^${entry} `))]);
+    expect(reasons[0]).toMatch(reason);
+    expect(await content()).toBe('a 1\nb 3\n');
+    expect(await exists('bad')).toEqual(NEITHER);
+    const [letter] = await deadLetters.list(redis, 10);
+    expect(letter).toMatchObject({ attempts: 1, reason: reasons[0]?.slice(entry.length + 1), push: { entry } });
+    // As it is, but the name of what cannot be an ID.
+    const name = fields?.['id'] === undefined ? 'bad' : entry;
+    expect((await told()).join()).toMatch(new RegExp(`^pushes \\S+:a ${name}:x \\S+:a groups `));
     expect(await redis.xlen(keys.pushes)).toBe(0);
-    expect((await told()).join()).toContain('bad:x');
+  });
+
+  test('fields of somebody else, thousands of them, and those that the script has of its own', async () => {
+    await append('PUT', { body: 'a 1\n' });
+    await redis.xadd(keys.pushes, '*', 'hello', 'world');
+    await redis.xadd(keys.pushes, '*', ...Array.from({ length: 9_000 }, (_, i) => `f${i}`));
+    const own = { entry: 'x', fields: 'x', fault: 'x', is_superseded: 'x', replaces: 'x', ms: 'x', deadline: 'x' };
+    await append('POST', { body: 'b 1\n', fields: own });
+    expect(await outcomes()).toEqual(['applied', 'dead-lettered', 'dead-lettered', 'applied']);
+    expect(await content()).toBe('a 1\nb 1\n');
+    expect(await redis.xlen(keys.dead)).toBe(2);
+  });
+
+  test('an entry with an ID of long ago', async () => {
+    await redis.xadd(keys.pushes, '5-1', 'hello', 'world');
+    await append('PUT', { body: 'a 1\n' });
+    expect(await outcomes()).toEqual(['dead-lettered', 'applied']);
+    expect(await told()).toHaveLength(1);
+  });
+
+  test('somebody put another type of key in the place of its group', async () => {
+    await redis.set(keys.group(groupId('other')), 'not a hash');
+    await append('PUT', { body: 'a 1\n' });
+    for (const verb of ['PUT', 'POST', 'FAIL'] as const) {
+      await append(verb, { id: `bad.${verb}`, jobs: ['other'], body: verb === 'FAIL' ? '' : 'a 2\n' });
+    }
+    await append('POST', { body: 'b 3\n' });
+    const { settled, reasons } = await merge();
+    const dead = 'dead-lettered';
+    expect(settled.map(({ outcome }) => outcome)).toEqual(['applied', dead, dead, dead, 'applied']);
+    for (const reason of reasons) expect(reason).toContain('WRONGTYPE');
+    expect(await content()).toBe('a 1\nb 3\n');
+    expect(await redis.get(keys.group(groupId('other')))).toBe('not a hash');
+    // Whoever waits for it, and whoever has counted on it, looks again.
+    expect((await told()).join()).toContain(groupId('other'));
+
+    await append('DELETE', { jobs: ['other'] });
+    expect(await outcomes()).toEqual(['applied']);
+    expect(await exists('other')).toEqual(NEITHER);
+  });
+
+  test.for(['PUT', 'DELETE'] as const)('what a %s replaces that cannot be applied is applied itself', async (verb) => {
+    await append('PUT', { id: 'one', body: 'a 1\n' });
+    await append('POST', { id: 'two', body: 'b 2\n' });
+    await append('POST', { id: 'three', body: 'b 3\n' });
+    await append(verb, { id: 'bad', fields: { body: `22 2 1\n${groupId()}[]9` } });
+    await append('POST', { id: 'last', body: 'c 4\n' });
+    expect(await outcomes()).toEqual(['applied', 'applied', 'applied', 'dead-lettered', 'applied']);
+    expect(await content()).toBe('a 1\nb 3\nc 4\n');
+  });
+
+  test('a hash that no gateway wrote makes way for a push', async () => {
+    await redis.hset(keys.group(groupId()), { meta: 'nonsense', 'f:a': 'nonsense', more: 'nonsense' });
+    await redis.hset(keys.group(groupId('k')), { 'f:b': 'nonsense' });
+    await append('POST', { body: 'b 1\n' });
+    await append('POST', { jobs: ['k'], body: 'a 1\n' });
+    expect(await outcomes()).toEqual(['applied', 'applied']);
+    expect(await content()).toBe('b 1\n');
+    expect(await content('k')).toBe('a 1\n');
+    expect(broken).toEqual([]);
+  });
+
+  test('a family that no gateway wrote makes way, too, when its group is gone through', async () => {
+    await append('POST', { body: 'a 1\n' });
+    await merge();
+    await redis.hset(keys.group(groupId()), { 'f:b': 'nonsense' });
+    await append('POST', { body: 'c 1\n', leftMs: 1_000 });
+    expect(await outcomes()).toEqual(['applied']);
+    expect(await content()).toBe('a 1\nc 1\n');
+  });
+});
+
+describe('a key of the shard that holds something else', () => {
+  test.for(['groups', 'changes', 'dead'] as const)('%s: refused before anything is written', async (which) => {
+    await append('PUT', { body: 'a 1\n' });
+    await append('PUT', { jobs: ['k'], fields: { v: '9' } });
+    await redis.set(keys[which], 'not ours');
+    const before = await everything();
+    await expect(merge()).rejects.toThrow(`WRONGTYPE ${keys[which]} holds a string, not a `);
+    expect(await everything()).toEqual(before);
+    await redis.del(keys[which]);
+    expect(await outcomes()).toEqual(['applied', 'dead-lettered']);
+  });
+
+  test('pushes: says so', async () => {
+    await redis.set(keys.pushes, 'not ours');
+    await expect(merge()).rejects.toThrow(`WRONGTYPE ${keys.pushes} holds a string, not a stream`);
+    await expect(store.bury(redis, 0, 'reason', 1)).rejects.toThrow('WRONGTYPE');
+  });
+
+  test.for(['changes', 'dead'] as const)('%s: bury writes nothing either', async (which) => {
+    await append('PUT');
+    await redis.set(keys[which], 'not ours');
+    const before = await everything();
+    await expect(store.bury(redis, 0, 'reason', 1)).rejects.toThrow('WRONGTYPE');
+    expect(await everything()).toEqual(before);
+  });
+});
+
+describe('a push that was appended twice, and a DELETE between', () => {
+  const appendTwice = async (): Promise<void> => {
+    await append('PUT', { id: 'twice', body: 'a 1\n' });
+    await append('DELETE');
+    await append('PUT', { id: 'twice', body: 'a 1\n', since: '0-0' });
+  };
+
+  test('in one take', async () => {
+    await appendTwice();
+    expect(await outcomes()).toEqual(['superseded', 'applied', 'duplicate']);
+    expect(await content()).toBe('');
+    expect((await told()).join()).toMatch(/twice:s \S+:a twice:d/);
+  });
+
+  test('one after the other', async () => {
+    await appendTwice();
+    expect(await outcomes({ pushes: 1 })).toEqual(['applied']);
+    expect(await outcomes({ pushes: 1 })).toEqual(['applied']);
+    expect(await outcomes({ pushes: 1 })).toEqual(['duplicate']);
+    expect(await content()).toBe('');
+  });
+
+  test('three times', async () => {
+    await appendTwice();
+    await append('PUT', { id: 'twice', body: 'a 1\n', since: '0-0' });
+    expect(await outcomes({ pushes: 3 })).toEqual(['superseded', 'applied', 'duplicate']);
+    expect(await outcomes()).toEqual(['duplicate']);
+  });
+
+  test('the first went to the dead letters', async () => {
+    await appendTwice();
+    await store.bury(redis, 0, 'poison', 5);
+    expect(await outcomes()).toEqual(['applied', 'duplicate']);
+    expect(await content()).toBe('');
+  });
+
+  test('the first never arrived', async () => {
+    await append('DELETE');
+    await append('PUT', { id: 'twice', body: 'a 1\n', since: '0-0' });
+    expect(await outcomes()).toEqual(['applied', 'applied']);
+    expect(await content()).toBe('a 1\n');
+  });
+
+  test('what is told of before `since` is of another push', async () => {
+    await append('PUT', { id: 'twice', body: 'a 1\n' });
+    await merge();
+    const since = `${Date.now() + 1}-0`;
+    await append('PUT', { id: 'twice', body: 'a 2\n', since });
+    expect(await outcomes()).toEqual(['applied']);
+  });
+
+  test('the workers were away for ten minutes between the two: it is the age of the log that counts', async () => {
+    const longAgo = Date.now() - 600_000;
+    // Redis trims changes by whole nodes, of 100 entries.
+    const pipeline = redis.pipeline();
+    pipeline.xadd(keys.changes, `${longAgo}-0`, 'pushes', 'twice:a', 'groups', groupId());
+    for (let i = 1; i < 500; i++) pipeline.xadd(keys.changes, `${longAgo + i}-0`, 'pushes', `old.${i}:a`, 'groups', '');
+    await pipeline.exec();
+    // What was in the log behind it is merged only now.
+    const at = (afterMs: number): string => `${longAgo + afterMs}-0`;
+    await append('DELETE', { entry: at(1_000) });
+    for (let i = 1; i < 10; i++) await append('POST', { entry: at(1_000 + i), jobs: ['other'], body: 'b 1\n' });
+    await append('PUT', { entry: at(CHANGES_RETENTION_MS), id: 'twice', body: 'a 1\n', since: at(-60_000) });
+    for (let i = 0; i < 10; i++) expect(await outcomes({ pushes: 1 })).toEqual(['applied']);
+    expect(await outcomes({ pushes: 1 })).toEqual(['duplicate']);
+    expect(await content()).toBe('');
+
+    // Only what the log can no longer ask for is forgotten.
+    await append('POST', { jobs: ['other'], body: 'b 1\n' });
+    await merge();
+    const [[oldest = ''] = []] = (await redis.xrange(keys.changes, '-', '+', 'COUNT', 1)) as [string, string[]][];
+    expect(Number(oldest.split('-')[0])).toBeGreaterThan(longAgo + 100);
+  });
+});
+
+describe('Redis is full', () => {
+  test('the log is drained all the same: what is taken makes room', async () => {
+    await append('PUT', { id: 'poison', jobs: ['poison'] });
+    for (let i = 0; i < 50; i++) await append('PUT', { jobs: [`j${i}`], body: `a{x="${'x'.repeat(2_000)}"} 1\n` });
+    await append('PUT', { jobs: ['bad'], fields: { v: '9' } });
+    await redis.config('SET', 'maxmemory', '1');
+    try {
+      await expect(append('PUT')).rejects.toThrow('OOM');
+      expect(await store.bury(redis, 0, 'reason', 5)).not.toBe('');
+      let left;
+      do ({ left } = await merge({ pushes: 10, bytes: 10_000 }));
+      while (left > 0);
+    } finally {
+      await redis.config('SET', 'maxmemory', '0');
+    }
+    expect(await redis.xlen(keys.pushes)).toBe(0);
+    expect(await redis.zcard(keys.groups)).toBe(50);
+    expect(await redis.xlen(keys.dead)).toBe(2);
+    expect((await told()).join(' ')).toContain('poison:x');
   });
 });
 
 describe('sweep', () => {
-  test.for<[what: string, verb: Verb, leftMs: number, pending: 'nothing' | 'older' | 'newer', left: typeof BOTH]>([
-    ['a group in its time', 'PUT', HOUR_MS, 'nothing', BOTH],
-    ['a group for ever', 'PUT', Infinity, 'nothing', BOTH],
-    ['an expired group', 'PUT', -HOUR_MS, 'nothing', NEITHER],
-    ['an expired group, a newer push pending', 'PUT', -HOUR_MS, 'newer', NEITHER],
-    ['an expired group, an older push pending', 'PUT', -HOUR_MS, 'older', BOTH],
-    ['an expired group after a POST, an older push pending', 'POST', -HOUR_MS, 'older', BOTH],
-    ['an expired failure', 'FAIL', -HOUR_MS, 'nothing', NEITHER],
-    ['an expired failure, an older push pending', 'FAIL', -HOUR_MS, 'older', BOTH],
-    ['a tombstone, an older push pending', 'DELETE', HOUR_MS, 'older', BOTH],
-    ['a deleted group', 'DELETE', HOUR_MS, 'nothing', NEITHER],
-  ])('%s', async ([, verb, leftMs, pending, left]) => {
-    if (pending === 'older') await append('POST', { job: 'other' });
-    const older = await deliver();
-    await append(verb, { leftMs, body: verb === 'PUT' || verb === 'POST' ? 'a 1\n' : '' });
-    if (pending === 'newer') await append('POST', { job: 'other' });
-    const [own] = await deliver();
-    expect(await store.merge(redis, 0, [own as PreparedPush])).toEqual(['applied']);
+  test.for<[what: string, verb: Verb, leftMs: number, left: typeof BOTH]>([
+    ['a group in its time', 'PUT', HOUR_MS, BOTH],
+    ['a group for ever', 'PUT', Infinity, BOTH],
+    ['an expired group', 'PUT', -HOUR_MS, NEITHER],
+    ['an expired failure', 'FAIL', -HOUR_MS, NEITHER],
+    ['a failure in its time', 'FAIL', HOUR_MS, BOTH],
+    ['a deleted group', 'DELETE', HOUR_MS, NEITHER],
+  ])('%s', async ([, verb, leftMs, left]) => {
+    await append(verb, { leftMs, body: verb === 'PUT' ? 'a 1\n' : '' });
+    expect(await outcomes()).toEqual(['applied']);
     await store.sweep(redis, 0, 10);
     expect(await exists()).toEqual(left);
-
-    // As soon as nothing older is pending, nothing stays but what lives.
-    await store.merge(redis, 0, older);
-    await store.sweep(redis, 0, 10);
-    expect(await exists()).toEqual(leftMs > 0 && verb !== 'DELETE' ? BOTH : NEITHER);
   });
 
   test('a group that Redis let expire leaves the index', async () => {
     await append('PUT', { leftMs: 20, body: 'a 1\n' });
-    await store.merge(redis, 0, await deliver());
-    expect(await exists()).toEqual(BOTH);
+    await merge();
+    expect(await redis.zcard(keys.groups)).toBe(1);
     await sleep(30);
     expect(await exists()).toEqual({ key: false, index: true });
     expect(await store.sweep(redis, 0, 10)).toBe(1);
@@ -173,191 +534,133 @@ describe('sweep', () => {
   });
 
   test('a bounded number at a time', async () => {
-    for (let i = 0; i < 7; i++) await append('PUT', { job: `j${i}`, leftMs: -1 });
-    await store.merge(redis, 0, await deliver());
+    await redis.zadd(keys.groups, ...Array.from({ length: 7 }, (_, i) => [1 + i, `g${i}`]).flat(), '+inf', 'stays');
     expect(await store.sweep(redis, 0, 5)).toBe(5);
     expect(await store.sweep(redis, 0, 5)).toBe(2);
     expect(await store.sweep(redis, 0, 5)).toBe(0);
-    expect(await redis.exists(keys.groups)).toBe(0);
-  });
-
-  test('nobody has read the log yet', async () => {
-    await redis.xgroup('DESTROY', keys.pushes, CONSUMER_GROUP);
-    await redis.zadd(keys.groups, 1, groupId());
-    await expect(store.sweep(redis, 0, 5)).rejects.toThrow('NOGROUP');
-    expect(await exists()).toEqual({ key: false, index: true });
+    expect(await redis.zrange(keys.groups, '0', '-1')).toEqual(['stays']);
   });
 });
 
 describe('bury', () => {
-  test('a pending push goes to the dead letters, whole', async () => {
+  test('the oldest push goes to the dead letters, whole', async () => {
     const body = randomBytes(300);
-    const entryId = await append('PUT', { id: 'poison', body });
-    await redis.xreadgroup('GROUP', CONSUMER_GROUP, 'me', 'STREAMS', keys.pushes, '>');
-    expect(await store.bury(redis, 0, entryId, 'cannot be read', 6)).toBe(true);
+    const entry = await append('PUT', { id: 'poison', fields: { body } });
+    await append('PUT', { id: 'next', body: 'a 1\n' });
+    expect(await store.bury(redis, 0, 'cannot be merged', 6)).toBe(entry);
 
     const dead = await redis.xrangeBuffer(keys.dead, '-', '+');
     expect(dead).toHaveLength(1);
     const fields = dead[0]?.[1] ?? [];
-    expect(decodePush(fields)).toMatchObject({ id: 'poison', verb: 'PUT', body });
-    expect(fields.slice(-6).map(String)).toEqual(['entry', entryId, 'reason', 'cannot be read', 'deliveries', '6']);
-    expect(await redis.xlen(keys.pushes)).toBe(0);
-    expect(await redis.xpending(keys.pushes, CONSUMER_GROUP)).toEqual([0, null, null, null]);
+    expect(fields.slice(0, 6).map(String)).toEqual(['entry', entry, 'reason', 'cannot be merged', 'attempts', '6']);
+    expect(fields[fields.findIndex((field) => String(field) === 'body') + 1]).toEqual(body);
     expect(await told()).toEqual(['pushes poison:x groups']);
-
-    expect(await store.bury(redis, 0, entryId, 'again', 7), 'twice').toBe(false);
-    expect(await redis.xlen(keys.dead)).toBe(1);
+    expect(await outcomes()).toEqual(['applied']);
   });
 
-  test.for<[what: string, arrange: (entryId: string) => Promise<unknown>, inLog: number]>([
-    ['was merged', async () => await store.merge(redis, 0, await deliver()), 0],
-    ['was not delivered', async () => await Promise.resolve(), 1],
-    ['was deleted by hand', async (id) => [await deliver(), await redis.xdel(keys.pushes, id)], 0],
-  ])('nothing happens to one that %s', async ([, arrange, inLog]) => {
-    const entryId = await append('PUT');
-    await arrange(entryId);
-    const before = await told();
-    expect(await store.bury(redis, 0, entryId, 'reason', 1)).toBe(false);
+  test('there is none', async () => {
+    expect(await store.bury(redis, 0, 'reason', 1)).toBe('');
     expect(await redis.xlen(keys.dead)).toBe(0);
-    expect(await redis.xlen(keys.pushes)).toBe(inLog);
-    expect(await redis.xpending(keys.pushes, CONSUMER_GROUP)).toEqual([0, null, null, null]);
-    expect(await told()).toEqual(before);
+    expect(await told()).toEqual([]);
   });
 
   test('what was not written by a gateway', async () => {
-    const entryId = String(await redis.xadd(keys.pushes, '*', 'hello', 'world'));
-    await redis.xreadgroup('GROUP', CONSUMER_GROUP, 'me', 'STREAMS', keys.pushes, '>');
-    expect(await store.bury(redis, 0, entryId, 'no version', 1)).toBe(true);
+    const entry = await redis.xadd(keys.pushes, '*', ...Array.from({ length: 9_000 }, (_, i) => `f${i}`));
+    expect(await store.bury(redis, 0, 'no version', 1)).toBe(entry);
     expect(await redis.xlen(keys.dead)).toBe(1);
+    expect(await redis.xlen(keys.pushes)).toBe(0);
     expect(await told()).toEqual([]);
   });
 });
 
-describe('drop-consumer', () => {
-  test.for<[what: string, name: string, pending: number, idleMs: number, isDropped: boolean]>([
-    ['idle for long enough', 'old', 0, 0, true],
-    ['not idle for long enough', 'old', 0, HOUR_MS, false],
-    ['something is pending', 'old', 1, 0, false],
-    ['there is none of that name', 'older', 0, 0, false],
-  ])('%s', async ([, name, pending, idleMs, isDropped]) => {
-    await redis.xgroup('CREATECONSUMER', keys.pushes, CONSUMER_GROUP, 'old');
-    await redis.xgroup('CREATECONSUMER', keys.pushes, CONSUMER_GROUP, 'other');
-    for (let i = 0; i < pending; i++) await append('PUT');
-    await deliver('old');
-    expect(await consumer.dropConsumer(redis, 0, name, idleMs)).toBe(isDropped);
-    expect(await consumers()).toEqual(isDropped ? ['other'] : ['old', 'other']);
-    expect(await redis.xpending(keys.pushes, CONSUMER_GROUP)).toMatchObject({ 0: pending });
+describe('dead letters', () => {
+  const bury = async (options: PushOptions = {}): Promise<string> => {
+    await append('PUT', { body: 'a 1\n', ...options });
+    await store.bury(redis, 0, 'it was buried', 3);
+    return (await deadLetters.list(redis, 1))[0]?.id ?? '';
+  };
+
+  test('a body is shown as text', async () => {
+    const id = await bury({ id: 'p.1', jobs: ['j', 'k'], kind: 'ingest' });
+    expect(await deadLetters.get(redis, id)).toMatchObject({
+      reason: 'it was buried',
+      attempts: 3,
+      push: { v: '2', id: 'p.1', verb: 'PUT', kind: 'ingest' },
+      body: '# {job="j"}\n# TYPE a untyped\na 1\n# {job="k"}\n# TYPE a untyped\na 1\n',
+    });
+  });
+
+  test.for(['', 'no lengths', '1 2 3\nx', '22 2 1\nxxxxxxxxxxxxxxxxxxxxxx[]9', '9\n'])(
+    'one that cannot be read, as it is: %j',
+    async (body) => {
+      const id = await bury({ fields: { body } });
+      const letter = await deadLetters.get(redis, id);
+      expect(letter?.body).toBe(body);
+    },
+  );
+
+  test('replayed: a push that arrives now, under a new ID', async () => {
+    const id = await bury({ id: 'p.1', since: '0-0' });
+    await append('DELETE', { id: 'between' });
+    await merge();
+    const before = Date.now();
+    expect(await deadLetters.replay(redis, id, 'p.2')).toBe(true);
+    expect(await deadLetters.replay(redis, id, 'p.3'), 'twice').toBe(false);
+    expect(await redis.xlen(keys.dead)).toBe(0);
+    expect(await outcomes()).toEqual(['applied']);
+    expect((await told()).at(-1)).toContain('p.2:a');
+    const [record] = await store.load(redis, 0, [groupId()]);
+    expect(record?.pushedMs).toBeGreaterThanOrEqual(before);
+    expect(record?.untilMs).toBe((record?.pushedMs ?? 0) + 3 * HOUR_MS);
+    expect(await content()).toBe('a 1\n');
+  });
+
+  test('replayed, and still what it was: it comes back', async () => {
+    const id = await bury({ fields: { v: '9' } });
+    expect(await deadLetters.replay(redis, id, 'p.2')).toBe(true);
+    expect(await outcomes()).toEqual(['dead-lettered']);
+    expect(await deadLetters.list(redis, 10)).toMatchObject([{ reason: expect.stringContaining('"9"') as string }]);
   });
 });
 
-describe('merge', () => {
-  describe('a push that was appended twice, and a DELETE between', () => {
-    test('the first one counts', async () => {
-      const { first, others, second } = await appendTwice();
-      expect(await store.merge(redis, 0, [first])).toEqual(['applied']);
-      await store.merge(redis, 0, others);
-      expect(await store.merge(redis, 0, [second])).toEqual(['duplicate']);
-      expect(await content()).toBe('');
-      expect((await told()).filter((line) => line.includes('twice'))).toHaveLength(2);
-    });
+test('backlog: pushes in the log, the oldest, and the dead letters', async () => {
+  const backlog = new Script('backlog');
+  const look = async () => await backlog.run(redis, [keys.pushes, keys.dead], []);
+  expect(await look()).toEqual([0, '', 0]);
+  await append('PUT');
+  const second = await append('PUT');
+  await append('PUT');
+  await store.bury(redis, 0, 'reason', 1);
+  expect(await look()).toEqual([2, second, 1]);
+  await merge();
+  expect(await look()).toEqual([0, '', 1]);
+});
 
-    test.for([0, 250])('and so it does when the second is merged first, %d others pending', async (before) => {
-      const { first, others, second } = await appendTwice(before);
-      expect(await store.merge(redis, 0, [second])).toEqual(['duplicate']);
-      expect(await told(), 'not settled yet').toEqual([]);
-      await store.merge(redis, 0, others);
-      expect(await store.merge(redis, 0, [first])).toEqual(['superseded']);
-      expect(await content()).toBe('');
-      expect((await told()).join(' ')).toContain('twice:s');
-    });
-
-    test('in one batch, the wrong way round', async () => {
-      const { first, others, second } = await appendTwice();
-      expect(await store.merge(redis, 0, [second, ...others, first])).toEqual(['duplicate', 'applied', 'applied']);
-      expect(await content()).toBe('');
-    });
-
-    test('the first went to the dead letters', async () => {
-      const { first, second } = await appendTwice();
-      await store.bury(redis, 0, first.entryId, 'poison', 6);
-      expect(await store.merge(redis, 0, [second])).toEqual(['duplicate']);
-      expect(await content()).toBe('');
-    });
-
-    test('the first never arrived', async () => {
-      const { first, second } = await appendTwice();
-      await redis.xack(keys.pushes, CONSUMER_GROUP, first.entryId);
-      await redis.xdel(keys.pushes, first.entryId);
-      expect(await store.merge(redis, 0, [second])).toEqual(['applied']);
-      expect(await content()).toBe('a{instance="",job="j"} 1\n');
-    });
+describe('a group that no gateway wrote', () => {
+  const META = '- 0 0 0 0';
+  test.for<[what: string, write: (key: string) => Promise<unknown>]>([
+    ['another type', async (key) => await redis.set(key, 'x')],
+    ['fields of somebody else', async (key) => await redis.hset(key, { name: 'value' })],
+    ['no meta', async (key) => await redis.hset(key, { labels: 'push []' })],
+    ['labels that are none', async (key) => await redis.hset(key, { labels: 'push {}', meta: META })],
+    ['a family cut short', async (key) => await redis.hset(key, { labels: 'push []', meta: META, 'f:a': 'x' })],
+  ])('%s: is told, and the others are loaded', async ([, write]) => {
+    await append('PUT', { jobs: ['a'], body: 'a 1\n' });
+    await append('PUT', { jobs: ['c'], body: 'c 1\n' });
+    await merge();
+    await write(keys.group(groupId('b')));
+    const ids = ['a', 'b', 'c', 'd'].map(groupId);
+    const records = await store.load(redis, 0, ids);
+    expect(records.map((record) => record?.labels)).toEqual([[['job', 'a']], undefined, [['job', 'c']], undefined]);
+    expect(broken).toEqual([expect.stringMatching(new RegExp(`^${groupId('b')}: `))]);
   });
 
-  test('what expired does not make way for what is older in the same batch', async () => {
-    await append('FAIL', { leftMs: -HOUR_MS });
-    await append('PUT', { body: 'a 1\n' });
-    await append('PUT', { body: 'a 2\n', leftMs: -HOUR_MS });
-    const [failed, old, expired] = (await deliver()) as [PreparedPush, PreparedPush, PreparedPush];
-    await store.merge(redis, 0, [expired]);
-    await store.merge(redis, 0, [failed, old]);
-    expect(await content()).not.toContain(' 1\n');
-    await store.sweep(redis, 0, 10);
-    expect(await exists()).toEqual(NEITHER);
-  });
-
-  test('a push with thousands of families, in one piece', async () => {
-    const body = Array.from({ length: 9_000 }, (_, i) => `family_${i} ${i}\n`).join('');
-    await append('PUT', { body });
-    await append('POST', { body: body.replaceAll(' ', '{more="1"} ') });
-    const [put, post] = await deliver();
-    expect(await store.merge(redis, 0, [post as PreparedPush])).toEqual(['applied']);
-    expect(await store.merge(redis, 0, [put as PreparedPush])).toEqual(['applied']);
-    const lines = (await content()).split('\n').slice(0, -1);
-    expect(lines).toHaveLength(9_000);
-    expect(lines.every((line) => line.includes('more="1"'))).toBe(true);
-  });
-
-  test('a push with more families than a call has room for arguments', async () => {
-    const count = 100_000;
-    await append('PUT', { body: Array.from({ length: count }, (_, i) => `family_${i} 1\n`).join('') });
-    expect(await store.merge(redis, 0, await deliver())).toEqual(['applied']);
-    const [record] = await store.load(redis, 0, [groupId()]);
-    expect(record?.families.size).toBe(count);
-  });
-
-  test('goes on while Redis is full: what it acknowledges makes room', async () => {
-    await append('PUT', { body: 'a 1\n' });
-    const [first] = await deliver();
-    await append('PUT', { job: 'poison' });
-    const poison = await deliverOne();
-    await redis.config('SET', 'maxmemory', '1');
-    try {
-      await expect(append('PUT')).rejects.toThrow('OOM');
-      expect(await store.merge(redis, 0, [first as PreparedPush])).toEqual(['applied']);
-      expect(await store.bury(redis, 0, poison.entryId, 'reason', 6)).toBe(true);
-    } finally {
-      await redis.config('SET', 'maxmemory', '0');
-    }
-    expect(await content()).toBe('a{instance="",job="j"} 1\n');
-    expect(await redis.xlen(keys.dead)).toBe(1);
-  });
-
-  test('Redis has forgotten the script', async () => {
-    await append('PUT', { body: 'a 1\n' });
-    await redis.script('FLUSH');
-    expect(await store.merge(redis, 0, await deliver())).toEqual(['applied']);
-  });
-
-  test('the expiry of the key is the deadline, for ever is none', async () => {
-    const start = Date.now();
-    await append('PUT', { leftMs: HOUR_MS, body: 'a 1\n' });
-    await append('POST', { job: 'k', leftMs: Infinity, body: 'a 1\n' });
-    await store.merge(redis, 0, await deliver());
-    const expiresAt = await redis.pexpiretime(keys.group(groupId()));
-    expect(expiresAt - start).toBeGreaterThanOrEqual(HOUR_MS);
-    expect(expiresAt - start).toBeLessThan(HOUR_MS + 5_000);
-    expect(await redis.zscore(keys.groups, groupId())).toBe(String(expiresAt));
-    expect(await redis.pexpiretime(keys.group(groupId('k')))).toBe(-1);
-    expect(await redis.zscore(keys.groups, groupId('k'))).toBe('inf');
+  test('another fault of Redis is not taken for that', async () => {
+    const name = `reader${serial}`;
+    await redis.call('ACL', ['SETUSER', name, 'on', '>secret', '~*', '+@all', '-hgetall']);
+    const limited = redis.duplicate({ username: name, password: 'secret' });
+    hold('limited client', async () => await Promise.resolve(limited.disconnect()));
+    await expect(store.load(limited, 0, [groupId()])).rejects.toThrow('NOPERM');
+    expect(broken).toEqual([]);
   });
 });

@@ -98,7 +98,7 @@ class Fixture {
     if (loaded.kind !== 'config') throw new Error(JSON.stringify(loaded));
     const logger = createLogger({ level: 'error', format: 'logfmt' });
     this.#connections = new Connections(loaded.config.redis, logger);
-    this.#store = new GroupStore(keyspace);
+    this.#store = new GroupStore(keyspace, (group, error) => expect.fail(`${group}: ${error.message}`));
     this.feed = new ChangeFeed(this.#connections, keyspace, logger);
     this.feed.add(this.order);
     for (const view of this.views) {
@@ -120,7 +120,8 @@ class Fixture {
     const { id } = all[n % all.length] as { id: string };
     const write = redis.multi();
     if (isRemoved) write.del(keys.group(id)).zrem(keys.groups, id);
-    else write.hset(keys.group(id), { labels: '[]', pushed: ++this.#clock }).zadd(keys.groups, 'inf', id);
+    else
+      write.hset(keys.group(id), { labels: 'push []', meta: `- ${++this.#clock} 0 0 0` }).zadd(keys.groups, 'inf', id);
     const push = `push.${(this.#pushes[shard] = (this.#pushes[shard] ?? 0) + 1)}`;
     write.xadd(keys.changes, '*', 'pushes', `${push}:a`, 'groups', id);
     await write.exec();

@@ -6,35 +6,31 @@ export interface Audit {
   readonly outcomes: ReadonlyMap<string, readonly string[]>;
   /** In the log, not settled. */
   readonly logged: number;
-  /** Of these, in the hands of a worker. */
-  readonly pending: number;
   readonly dead: number;
 }
 
 // One call for all shards: a redis-cli takes longer to start than to ask.
 const AUDIT = `
-  local settled, logged, pending, dead = {}, 0, 0, 0
+  local settled, logged, dead = {}, 0, 0
   for n = 0, ARGV[1] - 1 do
     local base = 'pgw:{' .. n .. '}:'
     for _, entry in ipairs(redis.call('XRANGE', base .. 'changes', '-', '+')) do settled[#settled + 1] = entry[2][2] end
-    local reply = redis.pcall('XPENDING', base .. 'pushes', 'workers')
     logged = logged + redis.call('XLEN', base .. 'pushes')
-    pending = pending + (reply.err and 0 or reply[1])
     dead = dead + redis.call('XLEN', base .. 'dead')
   end
-  return { logged, pending, dead, table.concat(settled, ' ') }`;
+  return { logged, dead, table.concat(settled, ' ') }`;
 
 /** Of a single server, as it is at one moment. */
 export async function auditPushes(redis: RedisServer, shards = 16): Promise<Audit> {
   const reply = await redis.cli('EVAL', AUDIT, '0', String(shards));
-  const [logged = '', pending = '', dead = '', settled = ''] = reply.split('\n');
+  const [logged = '', dead = '', settled = ''] = reply.split('\n');
   const outcomes = new Map<string, string[]>();
   for (const one of settled.split(' ').filter((text) => text !== '')) {
     const colon = one.lastIndexOf(':');
     const id = one.slice(0, colon);
     outcomes.set(id, [...(outcomes.get(id) ?? []), one.slice(colon + 1)]);
   }
-  return { outcomes, logged: Number(logged), pending: Number(pending), dead: Number(dead) };
+  return { outcomes, logged: Number(logged), dead: Number(dead) };
 }
 
 /** How many pushes had each outcome; throws when one had several. */

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { applyGroupingLabels } from '../../shared/exposition/group-labels.ts';
+import { preparePush } from '../../services/ingest/prepare-push.ts';
 import type { Labels } from '../../shared/exposition/model.ts';
-import { parseText } from '../../shared/exposition/parse-text.ts';
 import { makeGroup } from '../../shared/grouping/group.ts';
 import { Catalogue, type CataloguedPush } from '../../shared/state/catalogue.ts';
 
@@ -19,9 +18,16 @@ function labelsOf(text: string): Labels {
 
 function push(group: string, body: string, verb: CataloguedPush['verb'] = 'PUT', deadlineMs = 0): CataloguedPush {
   const labels = labelsOf(group);
-  const families = applyGroupingLabels(parseText(`${body}\n`), labels);
+  const prepared = preparePush(Buffer.from(`${body}\n`), { format: 'text', grouping: labels, maxSeries: 0 });
+  const families = new Map(prepared.flatMap((group) => group.families.map((family) => [family.name, family])));
   const { id: groupId } = makeGroup('push', labels);
   return { id: `p${count++}`, verb, kind: 'push', labels, groupId, families, deadlineMs };
+}
+
+/** As one that was prepared in a thread: the label sets of its series are in its content only. */
+function fromThread(one: CataloguedPush): CataloguedPush {
+  const families = [...one.families].map(([name, { content }]) => [name, { name, content }] as const);
+  return { ...one, families: new Map(families) };
 }
 
 /** Admits what passes; the reason why not, or 'ok', or the suspects by family. */
@@ -102,6 +108,14 @@ describe('check', () => {
   ])('%s', (_name, before, then, expected) => {
     const catalogue = new Catalogue();
     for (const one of before) expect(admit(catalogue, one)).toMatch(/^(?:ok|suspects)/);
+    const suspects = (one: CataloguedPush): unknown => {
+      try {
+        return catalogue.check(one, NOW);
+      } catch (thrown) {
+        return thrown;
+      }
+    };
+    expect(suspects(fromThread(then))).toEqual(suspects(then));
     const answer = admit(catalogue, then);
     if (expected === 'ok') expect(answer).toBe('ok');
     else expect(answer).toContain(expected);

@@ -8,7 +8,7 @@ function faultsOf(argv: readonly string[], env: LoadInput['env'] = {}, files: Re
     if (content === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
     return content;
   };
-  const loaded = loadConfig({ argv, env, readFile, host: { hostname: 'h', cores: 2 } });
+  const loaded = loadConfig({ argv, env, readFile, host: { cores: 2 } });
   const faults = loaded.kind === 'invalid' ? loaded.faults : [];
   for (const fault of faults) expect(fault).not.toMatch(/[\n\r]/);
   return faults;

@@ -5,7 +5,7 @@ import { configFromFlags, loadConfig, type Loaded, type LoadInput } from '../../
 import { settings } from '../../shared/config/settings.ts';
 import { isRecord } from '../../shared/config/tree.ts';
 
-const host = { hostname: 'node-1', cores: 4 };
+const host = { cores: 4 };
 
 /** `files` are what readFile finds. */
 function load(argv: readonly string[], env: LoadInput['env'] = {}, files: Record<string, string> = {}): Loaded {
@@ -57,12 +57,13 @@ describe('defaults', () => {
       },
       redis: { prefix: 'pgw', shards: 16, embedded: false },
       web: { listen: [{ kind: 'tcp', host: '', port: 9753 }], routePrefix: '', externalPrefix: '' },
-      worker: { threads: 3, batchSize: 256, claimIdleMs: 15_000, maxDeliveries: 5, consumerName: 'node-1-9753' },
+      ingest: { threads: 3 },
+      worker: { batchSize: 256, maxAttempts: 5 },
       deadLetter: { retentionMs: 604_800_000 },
       shutdown: { graceMs: 30_000 },
       ttlRules: [],
     });
-    expect(good(loadConfig({ argv: [], env: {}, host: { hostname: 'x', cores: 1 } })).worker.threads).toBe(1);
+    expect(good(loadConfig({ argv: [], env: {}, host: { cores: 1 } })).ingest.threads).toBe(1);
   });
 
   test('are frozen to the last leaf', () => {
@@ -112,7 +113,6 @@ describe('the command line, as kingpin reads it', () => {
     [['--redis.mode=cluster', '--redis.endpoint=a'], { 'redis.mode': 'cluster' }],
     [['--redis.endpoint=a'], { 'redis.mode': 'auto' }],
     [['--redis.endpoint=rediss://u:p@h/2'], { 'redis.db': '2', 'redis.username': 'u', 'redis.tls-enabled': 'true' }],
-    [['--web.listen-address=unix:/s'], { 'worker.consumer-name': 'node-1' }],
     [['--web.external-url=https://x/pgw/'], { 'web.route-prefix': '/pgw' }],
     [['--web.external-url=https://x/pgw', '--web.route-prefix=/'], { 'web.route-prefix': '' }],
   ])('%j', (argv, expected) => {

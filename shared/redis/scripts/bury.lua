@@ -4,6 +4,14 @@
 -- ARGV[1] reason   ARGV[2] attempts
 -- Returns its stream ID, or '' when there is none.
 
+-- Before anything is written: there is no way back.
+for _, key in ipairs(KEYS) do
+  local found = redis.call('TYPE', key).ok
+  if found ~= 'stream' and found ~= 'none' then
+    return redis.error_reply('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a stream: is the prefix shared with others?')
+  end
+end
+
 local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 if not oldest then return '' end
 redis.call('XDEL', KEYS[1], oldest[1])

@@ -23,7 +23,10 @@ local group_key, keep_changes_ms = ARGV[1], tonumber(ARGV[4])
 local VERSION = '2'
 local ZEROS = '00000000000000'
 local FIELDS = { 'id', 'since', 'verb', 'kind', 'at', 'ttl', 'body' }
-local PATTERNS = { id = '^%S+$', verb = '^%u+$', kind = '^%l+$', at = '^%d+$', ttl = '^%d+$' }
+local VERBS = { PUT = true, POST = true, DELETE = true, FAIL = true, WIPE = true }
+local KINDS = { push = true, ingest = true }
+-- So that the sum of two is still exact.
+local MAX_DIGITS = 15
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -70,10 +73,14 @@ local function hset(key, fields)
   end
 end
 
+-- Nil when it does not exist, has expired this very moment, or is a hash that no gateway wrote; then none is there any more.
 local function read(key)
-  local meta = redis.call('HGET', key, 'meta')
-  if not meta then return nil end
-  local top, pushed, failed, until_ms, soon = string.match(meta, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+  local top, pushed, failed, until_ms, soon =
+    string.match(redis.call('HGET', key, 'meta') or '', '^(%S+) (%S+) (%S+) (%d+) (%d+)$')
+  if not top or is_past(tonumber(until_ms)) then
+    redis.call('DEL', key)
+    return nil
+  end
   return { top = top, pushed = pushed, failed = failed, until_ms = tonumber(until_ms), soon = tonumber(soon) }
 end
 
@@ -116,7 +123,7 @@ local function measure(key)
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, 2) == 'f:' then
       local deadline = tonumber(string.match(all[i + 1], '^%S+ (%d+)'))
-      if is_past(deadline) then
+      if not deadline or is_past(deadline) then
         redis.call('HDEL', key, all[i])
       else
         last = last and later(last, deadline) or deadline
@@ -181,6 +188,7 @@ end
 local function strings(body)
   local list, n = {}, 0
   local lf = string.find(body, '\n', 1, true)
+  if not lf then error('its body is not as long as it says', 0) end
   local at = lf + 1
   for length in string.gmatch(string.sub(body, 1, lf - 1), '%d+') do
     n = n + 1
@@ -221,38 +229,62 @@ local function apply(push)
       forget(group_key .. id, id)
     elseif push.verb == 'FAIL' then
       apply_failure(push, id, labels)
-    elseif push.verb == 'PUT' or push.verb == 'POST' then
-      apply_content(push, id, labels, fields)
     else
-      error('cannot apply verb "' .. push.verb .. '"', 0)
+      apply_content(push, id, labels, fields)
     end
   end
 end
 
+local function is_number(value)
+  return #value <= MAX_DIGITS and string.match(value, '^%d+$')
+end
+
+local function is_stream_id(value)
+  local ms, sequence = string.match(value, '^(%d+)%-(%d+)$')
+  return ms and is_number(ms) and is_number(sequence)
+end
+
+-- The name of the first field that is not as it must be.
+local function find_bad_field(push)
+  if not string.match(push.id, '^%S+$') then return 'id' end
+  if push.since ~= '' and not is_stream_id(push.since) then return 'since' end
+  if not VERBS[push.verb] then return 'verb' end
+  if not KINDS[push.kind] then return 'kind' end
+  if not is_number(push.at) then return 'at' end
+  if not is_number(push.ttl) then return 'ttl' end
+end
+
 -- Sets `fault` in those that no gateway wrote, or one that is newer than this.
 local function decode(entry)
+  local given = {}
+  for i = 1, #entry[2], 2 do given[entry[2][i]] = entry[2][i + 1] end
   local push = { entry = entry[1], fields = entry[2] }
-  for i = 1, #entry[2], 2 do push[entry[2][i]] = entry[2][i + 1] end
+  for _, name in ipairs(FIELDS) do push[name] = given[name] end
   local ms, sequence = string.match(entry[1], '^(%d+)%-(%d+)$')
   push.ms = tonumber(ms)
   push.stamp = string.sub(ZEROS, #ms + 1) .. ms .. '-' .. string.sub(ZEROS, #sequence + 5) .. sequence
-  if push.v ~= VERSION then push.fault = 'cannot decode push: version "' .. tostring(push.v) .. '" is not ' .. VERSION end
-  for _, name in ipairs(FIELDS) do
-    if not push[name] then push.fault = push.fault or 'cannot decode push: it has no field "' .. name .. '"' end
+  if given.v ~= VERSION then
+    push.fault = 'cannot decode push: version "' .. string.sub(tostring(given.v), 1, 100) .. '" is not ' .. VERSION
+    return push
   end
-  if push.fault then return push end
-  for name, pattern in pairs(PATTERNS) do
-    if not string.match(push[name], pattern) then
-      push.fault = 'cannot decode push: field "' .. name .. '" is "' .. string.sub(push[name], 1, 100) .. '"'
+  for _, name in ipairs(FIELDS) do
+    if not push[name] then
+      push.fault = 'cannot decode push: it has no field "' .. name .. '"'
       return push
     end
+  end
+  local bad = find_bad_field(push)
+  if bad then
+    push.fault = 'cannot decode push: field "' .. bad .. '" is "' .. string.sub(push[bad], 1, 100) .. '"'
+    return push
   end
   local at, ttl = tonumber(push.at), tonumber(push.ttl)
   push.deadline = ttl == 0 and 0 or math.ceil(at + ttl)
   if push.kind == 'push' then
     -- The group is the first string of the body.
-    local length, start = string.match(push.body, '^(%d+)[^\n]*\n()')
-    push.group = length and string.sub(push.body, start, start + length - 1)
+    local lf = string.find(push.body, '\n', 1, true)
+    local length = lf and string.match(string.sub(push.body, 1, lf), '^%d+')
+    push.group = length and string.sub(push.body, lf + 1, lf + length)
   end
   return push
 end
@@ -263,6 +295,8 @@ local function take(most, most_bytes)
   while #batch < most and bytes < most_bytes do
     local page = redis.call('XRANGE', pushes, from, '+', 'COUNT', count)
     for _, entry in ipairs(page) do
+      -- Those behind small ones may be larger than was to be expected.
+      if bytes >= most_bytes then break end
       local push = decode(entry)
       batch[#batch + 1] = push
       bytes = bytes + 100 + #(push.body or '')
@@ -286,17 +320,26 @@ local function applied_since(since)
 end
 
 -- What a newer push of the batch replaces need not be applied: nobody would see it. A failure outlives all but a DELETE.
+-- Sets `replaces` in the newer one: should that turn out to be one that cannot be applied, they count after all.
 local function find_superseded(batch)
-  local replaced, deleted, wiped = {}, {}, false
+  local replaced, deleted, wiped = {}, {}, nil
   for i = #batch, 1, -1 do
     local push = batch[i]
     if not push.fault and not push.is_duplicate then
       local id = push.group
       local is_content = push.verb == 'PUT' or push.verb == 'POST'
-      if wiped or (id and (deleted[id] or (is_content and replaced[id]))) then push.is_superseded = true end
-      if push.verb == 'WIPE' then wiped = true end
-      if id and push.verb == 'PUT' then replaced[id] = true end
-      if id and push.verb == 'DELETE' then deleted[id] = true end
+      local by = wiped or (id and (deleted[id] or (is_content and replaced[id])))
+      if by then
+        push.is_superseded = true
+        by.replaces = by.replaces or {}
+        table.insert(by.replaces, push)
+      elseif push.verb == 'WIPE' then
+        wiped = push
+      elseif id and push.verb == 'PUT' then
+        replaced[id] = push
+      elseif id and push.verb == 'DELETE' then
+        deleted[id] = push
+      end
     end
   end
 end
@@ -315,11 +358,11 @@ local oldest_since
 local entries = {}
 for i, push in ipairs(batch) do
   entries[i] = push.entry
-  if push.since and push.since ~= '' and (not oldest_since or push.since < oldest_since) then oldest_since = push.since end
+  if not push.fault and push.since ~= '' and (not oldest_since or push.since < oldest_since) then oldest_since = push.since end
 end
 local seen = oldest_since and applied_since(oldest_since) or {}
 for _, push in ipairs(batch) do
-  if push.id then
+  if not push.fault then
     push.is_duplicate = push.since ~= '' and seen[push.id]
     seen[push.id] = true
   end
@@ -330,35 +373,48 @@ for from = 1, #entries, 1000 do
   redis.call('XDEL', pushes, unpack(entries, from, math.min(from + 999, #entries)))
 end
 local reply, reasons, told = { 0, {} }, {}, {}
-for i, push in ipairs(batch) do
-  local outcome = 'a'
-  local fault = push.fault
-  if fault then
-    outcome = 'x'
-  elseif push.is_duplicate then
-    outcome = 'd'
-  elseif push.is_superseded then
-    outcome = 's'
+
+-- Sets `outcome`.
+local function settle(push)
+  if not push.fault and push.is_duplicate then
+    push.outcome = 'd'
+    return
+  end
+  if not push.fault then
+    local ok, result = pcall(apply, push)
+    if ok then
+      push.outcome = 'a'
+      return
+    end
+    push.fault = type(result) == 'table' and result.err or tostring(result)
+  end
+  push.outcome = 'x'
+  bury(push, push.fault)
+  reasons[#reasons + 1] = push.entry .. ' ' .. push.fault
+  -- From the newest to the oldest.
+  local replaces = push.replaces or {}
+  for i = #replaces, 1, -1 do settle(replaces[i]) end
+end
+
+for _, push in ipairs(batch) do
+  if push.is_superseded then
+    push.outcome = 's'
     if push.group then note_change(push.group) end
   else
-    local ok, result = pcall(apply, push)
-    if not ok then
-      outcome, fault = 'x', type(result) == 'table' and result.err or tostring(result)
-    end
+    settle(push)
   end
-  if outcome == 'x' then
-    bury(push, fault)
-    reasons[#reasons + 1] = push.entry .. ' ' .. fault
-  end
-  told[i] = tostring(push.id or push.entry) .. ':' .. outcome
-  reply[2 + i] = outcome .. text(push.ms)
+end
+for i, push in ipairs(batch) do
+  local id = string.match(push.id or '', '^%S+$') or push.entry
+  told[i] = id .. ':' .. push.outcome
+  reply[2 + i] = push.outcome .. text(push.ms)
 end
 
 write_scores()
 
 -- A push may be in the log twice, apart by no more than a push waits for Redis: the first is to be recognised when the second
 -- comes, however long that takes. So changes are kept by the age of the log, not by the clock alone.
-local oldest_change = math.min(now, batch[#batch].ms) - keep_changes_ms
+local oldest_change = math.max(0, math.min(now, batch[#batch].ms) - keep_changes_ms)
 redis.call('XADD', changes, 'MINID', '~', text(oldest_change) .. '-0', '*',
   'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '))
 reply[1], reply[2] = redis.call('XLEN', pushes), reasons
