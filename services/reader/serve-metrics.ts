@@ -5,13 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
-import {
-  CONTENT_TYPES,
-  negotiateEncoding,
-  negotiateEscaping,
-  negotiateFormat,
-  type ScrapeEncoding,
-} from './negotiate.ts';
+import { contentType, negotiateEncoding, negotiateFormat, type ScrapeEncoding } from './negotiate.ts';
 import { ownFamilies } from './own-families.ts';
 import { renderFamily, renderScrape } from './render-scrape.ts';
 import type { ReaderTelemetry } from './telemetry.ts';
@@ -44,9 +38,10 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
         .send('the snapshot is not loaded yet\n');
     }
     snapshot.expire(Date.now());
-    const { accept } = request.headers;
-    const format = negotiateFormat(accept, openMetrics);
-    const escaping = utf8Names ? negotiateEscaping(accept) : 'allow-utf-8';
+    const negotiated = negotiateFormat(request.headers.accept, openMetrics);
+    const { format } = negotiated;
+    // Without such names there is nothing to escape.
+    const escaping = utf8Names ? negotiated.escaping : 'allow-utf-8';
     const encoding = negotiateEncoding(request.headers['accept-encoding']?.toString(), ENCODINGS);
     const ownShown = own === undefined ? [] : await ownFamilies(own, snapshot);
     // Taken at once: what changes while it is sent is for the next scrape.
@@ -55,7 +50,7 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
         ? [...snapshot.text(), ...ownShown.map((family) => renderFamily([family], format))]
         : [...renderScrape(snapshot, format, escaping, ownShown)];
     const body = Readable.from(buffers, { objectMode: false });
-    reply.type(CONTENT_TYPES[format]).header('Vary', 'Accept, Accept-Encoding');
+    reply.type(contentType(negotiated)).header('Vary', 'Accept, Accept-Encoding');
     if (encoding === 'identity') {
       return await reply
         .header(
