@@ -191,6 +191,28 @@ describe.for(['latest', '1.5.1'] as const)('like the official gateway, %s', (rel
     if (method === 'GET') expect(ours.headers['content-type']).toBe(official.headers['content-type']);
   });
 
+  test.for([
+    ['GET', '/metrics/job/j'],
+    ['OPTIONS', '/metrics/job/j'],
+    ['DELETE', '/-/quit'],
+    ['HEAD', '/metrics'],
+    ['GET', '/metrics/'],
+    ['HEAD', '/metrics/'],
+    ['GET', '/status/?a=b&c="<'],
+    ['PUT', '/metrics/job/'],
+    ['OPTIONS', '/api/v1/metrics'],
+    ['OPTIONS', '/api/v1/nothing'],
+  ] as const)('what may be done instead of %s %s', async ([method, path], { skip }) => {
+    skip(...whyNot(release));
+    const [ours, official] = await both(path, {}, method);
+    const shown = ({ status, text, headers }: Answer): unknown[] => [
+      status,
+      text,
+      ...['allow', 'location', 'content-type'].map((name) => headers[name]),
+    ];
+    expect(shown(ours)).toEqual(shown(official));
+  });
+
   test('/api/v1/status', async ({ skip }) => {
     skip(...whyNot(release));
     const [ours, official] = await both('/api/v1/status');
