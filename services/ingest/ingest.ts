@@ -7,6 +7,7 @@ import type { Config } from '../../shared/config/config.ts';
 import { asError } from '../../shared/errors.ts';
 import { PUSH_PATH } from '../../shared/grouping/group.ts';
 import { leaveBody } from '../../shared/http/leave-body.ts';
+import { sendRedirect } from '../../shared/http/not-found.ts';
 import { InflightBytes } from '../../shared/http/read-body.ts';
 import { API_PATH } from '../../shared/http/status-api.ts';
 import { sendText } from '../../shared/http/send-text.ts';
@@ -132,8 +133,7 @@ export class IngestService implements Service {
   /** A path that ends before the job is no route to the official gateway's router, and it takes the one without the slash for meant. */
   async #answerNoJob(reply: FastifyReply, start: string): Promise<FastifyReply> {
     if (start.includes('@')) return await sendText(reply, 404, '404 page not found');
-    reply.header('Location', this.#config.web.routePrefix + start.slice(0, -1));
-    return await sendText(reply, 307, 'Temporary Redirect');
+    return await sendRedirect(reply, 307, this.#config.web.routePrefix + start.slice(0, -1));
   }
 
   async #answer(

@@ -69,9 +69,11 @@ export function metricsOf(family: Family): Record<string, unknown>[] {
 export function histogramJson(metric: HistogramMetric): Record<string, unknown> {
   const { labels, buckets, sampleCount, sampleSum, native } = metric;
   const common = { labels: labelsJson(labels), sum: formatFloat(sampleSum) };
-  // A float count above 0 counts; else the whole number beside it, of which there is none.
+  // One count that is no uint64 makes floats of all. A float above 0 counts; else the whole number beside it, of which there is none.
+  const counts = [sampleCount, ...buckets.map(([, value]) => value)];
+  const isFloat = metric.floatCounts === true || !counts.every((value) => Number.isInteger(value) && value < 2 ** 64);
   const count = (value: number): string => {
-    if (metric.floatCounts !== true && Number.isInteger(value)) return formatCount(value);
+    if (!isFloat) return formatCount(value);
     return value > 0 ? formatFloat(value) : '0';
   };
   if (native !== undefined && native.negativeSpans.length + native.positiveSpans.length > 0) {

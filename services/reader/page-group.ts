@@ -9,7 +9,7 @@ import { holdingsOf, KEPT_OUT } from './groups-summary.ts';
 import { hasFailed } from './list-groups.ts';
 import { counted, type Page, type PageContext } from './page-layout.ts';
 import { markup, type Content, type Markup } from './page-markup.ts';
-import { deleteButton, groupLink, labelsOf, nameOf, pushPath } from './page-parts.ts';
+import { deleteButton, groupLink, labelsOf, linkBase, nameOf, pushPath, shownPrefix } from './page-parts.ts';
 import { absolute, relative } from './page-time.ts';
 import { shownLabels } from './shown-labels.ts';
 
@@ -22,7 +22,7 @@ const OPEN_UP_TO = 60;
 export function groupPage(context: PageContext, id: string, family: string | null, nowMs: number): Page {
   const { config, snapshot } = context;
   const group = snapshot.get(id);
-  const back = markup`<p class="back"><a href="${config.web.externalPrefix}/">← All groups</a></p>`;
+  const back = markup`<p class="back"><a href="${linkBase(config)}/">← All groups</a></p>`;
   if (group === undefined) {
     const content = markup`${back}<h1>No such group</h1><p>It was deleted or has expired, or the link is wrong.</p>`;
     return { status: 404, title: 'No such group', part: 'groups', content };
@@ -33,7 +33,7 @@ export function groupPage(context: PageContext, id: string, family: string | nul
 <h1>${labelsOf(group.labels)}</h1>
 ${failed && markup`<p class="notice bad"><strong>The last push failed</strong> ${relative(group.record.failedMs, nowMs)}; what is shown is from before.</p>`}
 ${factList(config, group, nowMs)}
-<p class="actions">${deleteButton(config, group)} <a href="${config.web.externalPrefix}/api/v1/groups/${id}">As JSON</a></p>
+<p class="actions">${deleteButton(config, group)} <a href="${linkBase(config)}/api/v1/groups/${id}">As JSON</a></p>
 ${families(config, snapshot, group, family)}
 </article>`;
   return { status: 200, title: nameOf(group), part: 'groups', content };
@@ -49,8 +49,8 @@ ${failedMs > 0 && markup`<div><dt>Last failure</dt><dd>${time(failedMs, '')}</dd
 <div><dt>Expires</dt><dd>${time(untilMs, 'never')}</dd></div>
 ${
   kind === 'push'
-    ? markup`<div><dt>Pushed to</dt><dd><code>${pushPath(config, group)}</code></dd></div>`
-    : markup`<div><dt>Pushed to</dt><dd><code>${config.web.externalPrefix + config.paths.ingest}</code>, where each series lives on its own: it cannot be deleted, and goes when it expires</dd></div>`
+    ? markup`<div><dt>Pushed to</dt><dd><code>${shownPrefix(config) + pushPath(group)}</code></dd></div>`
+    : markup`<div><dt>Pushed to</dt><dd><code>${shownPrefix(config) + config.paths.ingest}</code>, where each series lives on its own: it cannot be deleted, and goes when it expires</dd></div>`
 }
 </dl>`;
 }
@@ -89,7 +89,7 @@ function familyDetails(
   // Of a group's families, most live as long as it does.
   const expiry = deadlineMs !== 0 && deadlineMs !== group.record.untilMs && `expires ${absolute(deadlineMs)}`;
   const more = isAlone
-    ? markup`<a href="${config.web.externalPrefix}/api/v1/groups/${group.id}">see them as JSON</a>`
+    ? markup`<a href="${linkBase(config)}/api/v1/groups/${group.id}">see them as JSON</a>`
     : markup`<a href="${groupLink(config, group)}&amp;family=${encodeURIComponent(name)}">show this family alone</a>`;
   const isKeptOut = reason !== undefined;
   return markup`<details class="family"${(isOpen || isKeptOut) && markup` open`}>

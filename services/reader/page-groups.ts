@@ -6,7 +6,7 @@ import { countsOf } from './groups-summary.ts';
 import { filterGroups, hasFailed, type GroupFilter } from './list-groups.ts';
 import { counted, number, type Page, type PageContext } from './page-layout.ts';
 import { markup, type Content, type Markup } from './page-markup.ts';
-import { deleteButton, groupLink, labelsOf } from './page-parts.ts';
+import { deleteButton, groupLink, labelsOf, linkBase, shownPrefix } from './page-parts.ts';
 import { absolute, relative } from './page-time.ts';
 import { parseSelector } from './selector.ts';
 
@@ -28,7 +28,7 @@ export function groupsList(
   nowMs: number,
 ): Pick<Page, 'status' | 'content'> {
   const { config, feed, index } = context;
-  const action = config.web.externalPrefix + path;
+  const action = linkBase(config) + path;
   const text = (query.get('q') ?? '').trim();
   const failed = query.get('failed') === 'true';
   if (!feed.isComplete) return { status: 503, content: undefined };
@@ -126,7 +126,7 @@ function facts(group: SnapshotGroup, nowMs: number): Content {
 }
 
 function emptyGateway({ config }: PageContext, origin: string): Markup {
-  const url = `${origin}${config.web.externalPrefix}${PUSH_PATH}/job/some_job`;
+  const url = `${origin}${shownPrefix(config)}${PUSH_PATH}/job/some_job`;
   return markup`<div class="empty"><p><strong>Nothing has been pushed yet</strong>, or all of it has expired.</p>
 <p>To push a first metric:</p>
 <pre><code>echo "some_metric 3.14" | curl --data-binary @- ${url}</code></pre></div>`;

@@ -6,6 +6,7 @@ import type { Snapshot } from '../../shared/state/snapshot.ts';
 import type { Assets } from './page-assets.ts';
 import type { GroupIndex } from './list-groups-index.ts';
 import { markup, type Content, type Markup } from './page-markup.ts';
+import { linkBase } from './page-parts.ts';
 import { absolute, relative, span } from './page-time.ts';
 
 /** Everything that a page shows something of. */
@@ -31,7 +32,7 @@ const OUT_OF_SYNC_MS = 5_000;
 
 export function documentOf(page: Page, context: PageContext, nowMs: number): Markup {
   const { config, assets } = context;
-  const base = config.web.externalPrefix;
+  const base = linkBase(config);
   const nav = (path: string, name: string, isCurrent = false): Markup =>
     markup`<a href="${base + path}"${isCurrent && markup` aria-current="page"`}>${name}</a>`;
   return markup`<!doctype html>
@@ -73,7 +74,7 @@ function notices({ part }: Page, { feed, snapshot, config }: PageContext, nowMs:
       markup`<p class="notice bad"><strong>Not loaded yet.</strong> The groups in Redis are being read; nothing is served before that is done.</p>`,
     keptOut > 0 &&
       part === 'groups' &&
-      markup`<p class="notice warn"><strong>${counted(keptOut, 'family is', 'families are')} kept out of <code>${config.paths.metrics}</code>,</strong> because ${keptOut === 1 ? 'it contradicts' : 'they contradict'} what other groups pushed before. <a href="${config.web.externalPrefix}/status#kept-out">See which, and why</a></p>`,
+      markup`<p class="notice warn"><strong>${counted(keptOut, 'family is', 'families are')} kept out of <code>${config.paths.metrics}</code>,</strong> because ${keptOut === 1 ? 'it contradicts' : 'they contradict'} what other groups pushed before. <a href="${linkBase(config)}/status#kept-out">See which, and why</a></p>`,
   ];
 }
 

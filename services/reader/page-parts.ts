@@ -34,19 +34,32 @@ export function nameOf(group: SnapshotGroup): string {
   return name.length > 300 ? `${name.slice(0, 300)}…` : name;
 }
 
-export function groupLink(config: Config, { id }: SnapshotGroup): string {
-  return `${config.web.externalPrefix}/?group=${id}`;
+/**
+ * What every link of the page begins with. Without an external URL, links are relative: the page then works below the route prefix, and behind a
+ * proxy that takes a prefix away and has told nobody. All pages are of one depth.
+ */
+export function linkBase({ web }: Config): string {
+  return web.externalPrefix || '.';
 }
 
-/** Where the group is pushed to and deleted, as a client outside sees it. */
-export function pushPath(config: Config, group: Pick<SnapshotGroup, 'labels' | 'record'>): string {
-  return config.web.externalPrefix + pathOf({ kind: group.record.kind, labels: group.labels });
+/** For people to copy: what stands before our paths, as far as we know. */
+export function shownPrefix({ web }: Config): string {
+  return web.externalPrefix || web.routePrefix;
+}
+
+export function groupLink(config: Config, { id }: SnapshotGroup): string {
+  return `${linkBase(config)}/?group=${id}`;
+}
+
+/** Where the group is pushed to and deleted, below a prefix. */
+export function pushPath(group: Pick<SnapshotGroup, 'labels' | 'record'>): string {
+  return pathOf({ kind: group.record.kind, labels: group.labels });
 }
 
 /** Not for a series of /ingest, which has no path; nor in a list when the path would fill it. */
 export function deleteButton(config: Config, group: SnapshotGroup, { isShort = false } = {}): Content {
   if (group.record.kind !== 'push') return undefined;
-  const path = pushPath(config, group);
+  const path = linkBase(config) + pushPath(group);
   if (isShort && path.length > SHORT_PATH) return undefined;
   return actionButton({ label: 'Delete', method: 'DELETE', path, what: `the group ${nameOf(group)}` });
 }

@@ -6,7 +6,7 @@ import { KEPT_OUT } from './groups-summary.ts';
 import { groupsList } from './page-groups.ts';
 import { counted, number, syncState, type Page, type PageContext } from './page-layout.ts';
 import { markup, type Content, type Markup } from './page-markup.ts';
-import { actionButton, labelsOf } from './page-parts.ts';
+import { actionButton, labelsOf, linkBase } from './page-parts.ts';
 import { absolute, span } from './page-time.ts';
 
 /** So many families that are kept out are listed. */
@@ -34,7 +34,7 @@ function runtime(context: PageContext, nowMs: number): Markup {
     markup`<p>${actionButton({
       label: 'Delete all groups',
       method: 'PUT',
-      path: `${config.web.externalPrefix}/api/v1/admin/wipe`,
+      path: `${linkBase(config)}/api/v1/admin/wipe`,
       what: `all ${counted(groups, 'group', 'groups')}`,
     })}</p>`;
   return markup`<section><h2 id="running">Running</h2>
@@ -55,7 +55,7 @@ function keptOut({ config, snapshot }: PageContext): Content {
   const all = snapshot.keptOut();
   if (all.length === 0) return undefined;
   const rows = all.slice(0, MAX_KEPT_OUT).map(({ family, groupId, labels, reason }) => {
-    return markup`<tr><th scope="row"><code>${escaped(family)}</code></th><td><a href="${config.web.externalPrefix}/?group=${groupId}">${labelsOf(labels, { isShort: true })}</a></td><td>${KEPT_OUT[reason]}</td></tr>
+    return markup`<tr><th scope="row"><code>${escaped(family)}</code></th><td><a href="${linkBase(config)}/?group=${groupId}">${labelsOf(labels, { isShort: true })}</a></td><td>${KEPT_OUT[reason]}</td></tr>
 `;
   });
   return markup`<section><h2 id="kept-out">Kept out of <code>${config.paths.metrics}</code></h2>

@@ -1,10 +1,11 @@
 /**
  * The snapshot in a form that is not kept ready: protobuf (which can say native histograms), OpenMetrics, or text with its
- * names escaped. Family by family, from what the groups hold.
+ * names escaped. Family by family, from what the groups hold. Units are left out: the official gateway loses them on the way.
  */
 import { escapeFamilyNames, type EscapingScheme } from '../../shared/exposition/escape-names.ts';
 import type { Family } from '../../shared/exposition/model.ts';
 import { encodeFamilyHeader, encodeFamilyMetrics, encodeLength } from '../../shared/exposition/protobuf-codec.ts';
+import { protobufText } from '../../shared/exposition/protobuf-text.ts';
 import {
   OPENMETRICS_EOF,
   renderOpenMetricsHeader,
@@ -36,15 +37,19 @@ export function* renderScrape(
 }
 
 export function renderFamily(parts: readonly [Family, ...Family[]], format: ScrapeFormat): Buffer {
-  const [{ name, help, type, unit }] = parts;
+  const [{ name, help, type }] = parts;
   switch (format) {
     case 'text':
       return Buffer.from(renderHeader(name, help, type) + parts.map(renderSamples).join(''));
     case 'openmetrics':
       return Buffer.from(renderOpenMetricsHeader(name, help, type) + parts.map(renderOpenMetricsSamples).join(''));
-    case 'protobuf': {
-      const fields = [encodeFamilyHeader(name, help, type, unit), ...parts.map(encodeFamilyMetrics)];
-      return Buffer.concat([encodeLength(fields.reduce((sum, { length }) => sum + length, 0)), ...fields]);
+    case 'protobuf':
+    case 'protobuf-text':
+    case 'protobuf-compact-text': {
+      const message = Buffer.concat([encodeFamilyHeader(name, help, type), ...parts.map(encodeFamilyMetrics)]);
+      return format === 'protobuf'
+        ? Buffer.concat([encodeLength(message.length), message])
+        : Buffer.from(protobufText(message, format === 'protobuf-compact-text'));
     }
     default:
       format satisfies never;

@@ -13,10 +13,10 @@ import { sendText } from '../../shared/http/send-text.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
 import {
-  CONTENT_TYPES,
+  contentType,
   negotiateEncoding,
-  negotiateEscaping,
   negotiateFormat,
+  type Negotiated,
   type ScrapeEncoding,
   type ScrapeFormat,
 } from './negotiate.ts';
@@ -42,6 +42,7 @@ export interface ScrapeContext {
 }
 
 interface Asked {
+  readonly negotiated: Negotiated;
   readonly format: ScrapeFormat;
   readonly escaping: EscapingScheme;
   readonly encoding: ScrapeEncoding;
@@ -70,7 +71,7 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
     while (snapshot.tidy(STEPS) > STEPS) await nextTurn();
     snapshot.expire(Date.now());
     const asked = negotiate(request, context, part);
-    reply.type(CONTENT_TYPES[asked.format]).header('Vary', 'Accept, Accept-Encoding');
+    reply.type(contentType(asked.negotiated)).header('Vary', 'Accept, Accept-Encoding');
     if (own === undefined) {
       const tag = entityTag(snapshot, asked);
       reply.header('ETag', tag);
@@ -81,16 +82,19 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
 }
 
 function negotiate({ headers }: FastifyRequest, { openMetrics, utf8Names }: ScrapeContext, part: Part): Asked {
+  const negotiated = negotiateFormat(headers.accept, openMetrics);
   return {
-    format: negotiateFormat(headers.accept, openMetrics),
-    escaping: utf8Names ? negotiateEscaping(headers.accept) : 'allow-utf-8',
+    negotiated,
+    format: negotiated.format,
+    // Without such names there is nothing to escape.
+    escaping: utf8Names ? negotiated.escaping : 'allow-utf-8',
     encoding: negotiateEncoding(headers['accept-encoding']?.toString(), ENCODINGS),
     part,
   };
 }
 
-function entityTag({ version }: Snapshot, { format, escaping, encoding, part: { i, n } }: Asked): string {
-  return `"${[SNAPSHOT_ID, version, format, escaping, encoding, i, n].join('.')}"`;
+function entityTag({ version }: Snapshot, { negotiated, encoding, part: { i, n } }: Asked): string {
+  return `"${[SNAPSHOT_ID, version, negotiated.format, negotiated.escaping, encoding, i, n].join('.')}"`;
 }
 
 /** Taken at once: what changes while it is sent is for the next scrape. */

@@ -150,7 +150,7 @@ function valuesKey(labels: Labels, first: Labels): string {
 
 function describe(family: Family, metric: Metric): string {
   const content = 'value' in metric ? `${family.type}:{value:${formatFloat(metric.value)}}` : `${family.type}:{…}`;
-  return `collected metric ${quote(family.name)} { ${quoteLabels(metric.labels)}${content} }`;
+  return `collected metric ${quote(family.name)} { ${quoteLabels(metric.labels)}${content}}`;
 }
 
 function refuse(reason: string): never {

@@ -1,5 +1,6 @@
 /**
- * Makes names legacy-valid for scrapers that do not say that they read UTF-8 names, by the scheme they ask for.
+ * Makes names legacy-valid for scrapers that do not say that they read UTF-8 names, by the scheme they ask for. What is valid stays as it is,
+ * with `dots` too, although an underscore can then stand for itself or for another.
  * https://github.com/prometheus/proposals/blob/main/proposals/2023-08-21-utf8.md
  *
  *     underscores   what is not valid becomes `_`
@@ -23,16 +24,17 @@ export function escapeFamilyNames(family: Family, scheme: EscapingScheme): Famil
 }
 
 function escapeLabels(labels: Labels, scheme: EscapingScheme): Labels {
-  if (scheme !== 'dots' && labels.every(([name]) => isLegacyLabelName(name))) return labels;
+  if (labels.every(([name]) => isLegacyLabelName(name))) return labels;
   return labels.map(([name, value]) => [escapeMetricName(name, scheme), value]);
 }
 
 function escapeMetricName(name: string, scheme: EscapingScheme): string {
+  if (isLegacyMetricName(name)) return name;
   switch (scheme) {
     case 'allow-utf-8':
       return name;
     case 'underscores':
-      return isLegacyMetricName(name) ? name : Array.from(name, (char, i) => (isValid(char, i) ? char : '_')).join('');
+      return Array.from(name, (char, i) => (isValid(char, i) ? char : '_')).join('');
     case 'dots':
       return Array.from(name, (char, i) => {
         if (char === '_') return '__';
@@ -40,7 +42,7 @@ function escapeMetricName(name: string, scheme: EscapingScheme): string {
         return isValid(char, i) ? char : '__';
       }).join('');
     case 'values':
-      return isLegacyMetricName(name) ? name : escapeName(name);
+      return escapeName(name);
     default:
       scheme satisfies never;
       return name;

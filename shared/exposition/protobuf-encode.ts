@@ -161,7 +161,8 @@ function writeExemplar(field: number, exemplar: Exemplar | undefined): void {
 function writeTimestamp(field: number, timestamp: Timestamp | undefined): void {
   if (timestamp === undefined) return;
   writer.message(field, () => {
-    writer.int64(1, timestamp.seconds);
-    writer.int64(2, timestamp.nanos);
+    // Of proto3, where 0 is not written.
+    if (timestamp.seconds !== 0) writer.int64(1, timestamp.seconds);
+    if (timestamp.nanos !== 0) writer.int64(2, timestamp.nanos);
   });
 }

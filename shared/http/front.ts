@@ -10,6 +10,7 @@ import { BasicAuth, type Verdict } from './basic-auth.ts';
 import { leaveBody } from './leave-body.ts';
 import type { PasswordChecker } from './password-checker.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import { redirectTo } from './redirect.ts';
 import { cleanUrl, unescapedUrl } from './request-path.ts';
 import type { WebSettings } from './web-settings.ts';
 
@@ -91,10 +92,7 @@ export class Front {
       request.url = url;
     }
     const clean = cleanUrl(url);
-    if (clean !== url && url.startsWith('/')) {
-      response.setHeader('Location', clean);
-      return answer(request, response, 301, 'Moved Permanently');
-    }
+    if (clean !== url && url.startsWith('/')) return redirect(request, response, clean);
     const asSent = url;
     url = unescapedUrl(url);
     if (url !== asSent) {
@@ -109,10 +107,8 @@ export class Front {
       request.url = url.slice(routePrefix.length);
       return route(request, response);
     }
-    const isRead = request.method === 'GET' || request.method === 'HEAD';
-    if (isRead && (path === '/' || path === routePrefix)) {
-      response.setHeader('Location', `${routePrefix}/${url.slice(path.length)}`);
-      return answer(request, response, 302, 'Found');
+    if (request.method === 'GET' && path === routePrefix) {
+      return redirect(request, response, `${routePrefix}/${url.slice(path.length)}`);
     }
     answer(request, response, 404, '404 page not found');
   }
@@ -136,6 +132,12 @@ function answer(request: IncomingMessage, response: ServerResponse, status: numb
   leaveBody(request);
   const body = `${line}\n`;
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': body.length }).end(body);
+}
+
+function redirect(request: IncomingMessage, response: ServerResponse, location: string): void {
+  leaveBody(request);
+  const { headers, body } = redirectTo(location, 301, request.method);
+  response.writeHead(301, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
 }
 
 function sameUsers(users: ReadonlyMap<string, string>, others: ReadonlyMap<string, string> | undefined): boolean {

@@ -13,6 +13,7 @@ import type { ListenOptions, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../logger.ts';
 import { Http2Engine, type Http2Limits } from './http2-engine.ts';
+import { inOrder } from './in-order.ts';
 import { clientFault, type TlsSettings } from './tls-settings.ts';
 
 /** Above what load balancers keep (60 s and more), so that they close an idle connection, not we in the face of a request. */
@@ -58,11 +59,12 @@ export class Listener {
     this.#tls = tls;
     this.#http2 = http2;
     this.#logger = logger;
+    const ordered = inOrder(handler);
     const firstTouch: RequestListener = (request, response) => {
       this.#fresh.delete(request.socket);
-      handler(request, response);
+      ordered(request, response);
     };
-    this.#server = tls === undefined ? this.#createHttp1(firstTouch) : this.#createHttps(tls, firstTouch);
+    this.#server = tls === undefined ? this.#createHttp1(firstTouch) : this.#createHttps(tls, firstTouch, handler);
     // A client may end its side once the request is sent, and read the answer then: Node would hang up on it.
     Object.assign(this.#server, { httpAllowHalfOpen: true });
   }
@@ -130,7 +132,8 @@ export class Listener {
     socket.once('close', () => this.#fresh.delete(socket));
   }
 
-  #createHttps(tls: TlsSettings, handler: RequestListener): Server {
+  /** `handler` is for HTTP/1.1, `http2Handler` for HTTP/2. */
+  #createHttps(tls: TlsSettings, handler: RequestListener, http2Handler: RequestListener): Server {
     const server = createHttps(
       {
         ...options,
@@ -144,7 +147,7 @@ export class Listener {
       },
       handler,
     );
-    const engine = new Http2Engine(handler, http2Limits, this.#logger);
+    const engine = new Http2Engine(http2Handler, http2Limits, this.#logger);
     this.#engine = engine;
     const http1 = server.listeners('secureConnection');
     server.removeAllListeners('secureConnection');

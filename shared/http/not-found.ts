@@ -2,8 +2,10 @@
  * What a request for no route of ours is answered. As by the official gateway's router (httprouter), in this order: a redirect, where the
  * path is nearly that of a route; which methods there are, where only the method is wrong; 404.
  */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { redirectTo, type RedirectStatus } from './redirect.ts';
 import { sendText } from './send-text.ts';
+import { API_PATH } from './status-api.ts';
 
 interface Route {
   readonly method: string;
@@ -22,21 +24,26 @@ export function serveNotFound(app: FastifyInstance, routePrefix: string): void {
   app.setNotFoundHandler(async (request, reply) => {
     const { method, url } = request;
     const [path = ''] = url.split('?', 1);
+    // Where others answer, by ServeMux.
+    if (path === API_PATH) return await sendRedirect(reply, 301, `${routePrefix}${path}/${url.slice(path.length)}`);
     const [meant] = routes.flatMap((route) => (route.method === method ? (meantPath(route, path) ?? []) : []));
     if (meant !== undefined) {
-      reply.header('Location', routePrefix + meant + url.slice(path.length));
-      return method === 'GET'
-        ? await sendText(reply, 301, 'Moved Permanently')
-        : await sendText(reply, 307, 'Temporary Redirect');
+      return await sendRedirect(reply, method === 'GET' ? 301 : 307, routePrefix + meant + url.slice(path.length));
     }
-    const allowed = METHODS.filter((other) => app.findRoute({ method: other, url: path }) !== null);
+    const allowed = METHODS.filter((other) => hasRoute(app, other, path));
     if (allowed.length === 0) return await sendText(reply, 404, '404 page not found');
-    reply.header('Allow', [...allowed, 'OPTIONS'].join(', '));
+    reply.header('Allow', [...allowed, 'OPTIONS'].toSorted().join(', '));
     return method === 'OPTIONS' ? await reply.code(200).send() : await sendText(reply, 405, 'Method Not Allowed');
   });
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const;
+
+/** Ours go on where there has to be something more: `/metrics/job/` without a job is no route. */
+function hasRoute(app: FastifyInstance, method: (typeof METHODS)[number], path: string): boolean {
+  const route = app.findRoute({ method, url: path });
+  return route !== null && route.params['*'] !== '';
+}
 
 /** The path with which the route would have been found: without the slash at the end, with one, in other letters. */
 function meantPath({ path: own, isPrefix }: Route, path: string): string | undefined {
@@ -46,4 +53,17 @@ function meantPath({ path: own, isPrefix }: Route, path: string): string | undef
   }
   const start = path.slice(0, own.length);
   return start !== own && start.toLowerCase() === own.toLowerCase() ? own + path.slice(own.length) : undefined;
+}
+
+export async function sendRedirect(
+  reply: FastifyReply,
+  status: RedirectStatus,
+  location: string,
+): Promise<FastifyReply> {
+  const { headers, body } = redirectTo(location, status, reply.request.method);
+  // An empty text would be given a type.
+  return await reply
+    .code(status)
+    .headers(headers)
+    .send(body === '' ? undefined : body);
 }

@@ -41,6 +41,6 @@ export function serveStatus(app: FastifyInstance, config: Config, startedAt: Dat
     return await apiHeaders(reply).send(Buffer.from(JSON.stringify({ status: 'success', data })));
   });
   app.options(`${API_PATH}/*`, { config: { handlerName: 'api/v1/options' } }, async (_request, reply) => {
-    return await apiHeaders(reply).code(200).send('');
+    return await reply.headers(CORS_HEADERS).code(200).send();
   });
 }

@@ -84,6 +84,9 @@ const paths: readonly Case[] = [
   ['paths that are none', get('/nothing'), get('/metrics/x'), get('/-/'), get('/api/v1/nothing'), get('/api/v2/metrics'), get('/api/v1/')],
   ['methods of the API', request('POST', '/api/v1/metrics'), request('PUT', '/api/v1/status'), request('DELETE', '/api/v1/metrics')],
   ['wipe is PUT alone', get('/api/v1/admin/wipe'), request('POST', '/api/v1/admin/wipe'), request('DELETE', '/api/v1/admin/wipe')],
+  ['a path that ends before the job', get('/metrics/job/'), request('PATCH', '/metrics/job/', A), request('OPTIONS', '/metrics/job/'), get('/metrics/job@base64/')],
+  ['the API without a slash', get('/api/v1'), get('/api/v1?x=y'), request('POST', '/api/v1'), get('/api')],
+  ['each request of a connection waits for the one before', raw(`POST /metrics/job/j HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\na 1\nDELETE /metrics/job/j HTTP/1.1\r\nHost: a\r\nPrefer: wait=5\r\n\r\nPOST /metrics/job/j HTTP/1.1\r\nHost: a\r\nPrefer: wait=5\r\nConnection: close\r\nContent-Length: 4\r\n\r\nb 2\n`)],
   ['HTTP/1.0', raw('PUT /metrics/job/j HTTP/1.0\r\nContent-Length: 4\r\n\r\na 1\n')],
   ['a long path', put(`/job/${'j'.repeat(8_000)}`, A)],
   ['many labels', put(`${J}${Array.from({ length: 50 }, (_, i) => `/l${i}/v${i}`).join('')}`, A)],
@@ -353,6 +356,8 @@ const text: readonly Case[] = [
 // prettier-ignore
 const textLatest: readonly Case[] = [
   ['counts that are no numbers', put(J, '# TYPE h histogram\nh_bucket{le="1"} NaN\nh_count NaN\n'), put('/job/k', '# TYPE s summary\ns_count NaN\n'), put('/job/l', '# TYPE h histogram\nh_bucket{le="1"} +Inf\nh_count +Inf\n'), put('/job/m', '# TYPE h histogram\nh_bucket{le="1"} 1e30\nh_count 1e21\n')],
+  ['counts beyond 64 bits', put(J, '# TYPE h histogram\nh_bucket{le="1"} 18446744073709551615\nh_bucket{le="2"} 1e20\nh_count 18446744073709551616\n'), put('/job/k', '# TYPE h histogram\nh_count 18446744073709551615\n'), put('/job/l', '# TYPE h histogram\nh_bucket{le="1"} 18446744073709551616\n')],
+  ['one count that is a fraction makes floats of all', put(J, '# TYPE h histogram\nh_bucket{le="1"} 5.5\nh_bucket{le="2"} 1234567\nh_bucket{le="3"} 1e20\nh_count 12345678901234567890\n')],
   ['negative counts', put(J, '# TYPE h histogram\nh_count -1\n'), put(J, '# TYPE h histogram\nh_bucket{le="1"} -1\n')],
   ['fractional counts', put(J, '# TYPE h histogram\nh_bucket{le="1"} 0.5\nh_count 1.5\n')],
   ['gaugehistogram', put(J, '# TYPE h gaugehistogram\nh_bucket{le="1"} 1\nh_count 1\n')],

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { escapingSchemes } from '../../shared/exposition/escape-names.ts';
+import { request as send } from '../support/request.ts';
 import type { Case } from './cases.ts';
 import { answerDifference, Pair, whyNot } from './pair.ts';
 import { encodeFamilies, TYPES } from './protobuf.ts';
@@ -66,6 +68,23 @@ describe('latest: --push.enable-utf8-names', () => {
   ])('%s', async (one, { skip }) => {
     skip(...whyNot('latest'));
     await runCase(pair(), one, { protobuf: true });
+  });
+
+  test.for(['', ...escapingSchemes])('names in a scrape with escaping=%s', async (scheme, { skip }) => {
+    skip(...whyNot('latest'));
+    const both = pair();
+    await both.wipe();
+    await both.send(put(J, '# TYPE "a.b_c" gauge\n{"a.b_c","x.y_z"="1",v_w="2"} 1\nd_e{f_g="1"} 2\n{"1é:-"} 3\n'));
+    const accept = scheme === '' ? 'text/plain' : `text/plain;escaping=${scheme}`;
+    const scrape = async ({ url }: { url: string }): Promise<string[]> => {
+      const { text } = await send(url, '/metrics', { headers: { accept } });
+      return text
+        .split('\n')
+        .filter((line) => line !== '' && !/^(?:# \w+ )?(?:go|process|promhttp|push\w*)_/.test(line));
+    };
+    const shown = await scrape(both.ours);
+    expect(shown).toHaveLength(6);
+    expect(shown.toSorted()).toEqual((await scrape(both.official)).toSorted());
   });
 });
 

@@ -44,7 +44,7 @@ describe.for(['/', '/status', '/?group=AAAAAAAAAAAAAAAAAAAAAA', '/?q={'])('%s', 
     const links = [...page.text.matchAll(/(?:href|src|action)="([^"#][^"]*)"/g)].map(([, link = '']) =>
       link.replaceAll('&amp;', '&'),
     );
-    for (const link of new Set(links)) expect((await gateway.request(link)).status, link).toBe(200);
+    for (const link of new Set(links)) expect(await statusOf(pathOf(link)), link).toBe(200);
   });
 });
 
@@ -58,7 +58,7 @@ test('the status of the answers', async () => {
 });
 
 test('a file whose version is asked for may be kept, another may not', async () => {
-  const [, path = ''] = /href="(\/static\/page\.css\?v=[0-9a-f]+)"/.exec((await gateway.request('/')).text) ?? [];
+  const [, path = ''] = /href="\.(\/static\/page\.css\?v=[0-9a-f]+)"/.exec((await gateway.request('/')).text) ?? [];
   expect((await gateway.request(path)).headers).toMatchObject({
     'content-type': 'text/css; charset=utf-8',
     'cache-control': 'public, max-age=31536000, immutable',
@@ -83,7 +83,8 @@ test('the path on a delete button deletes, whatever the labels are', async () =>
     await gateway.push(`/metrics/job@base64/${b64(job)}/empty@base64/=/n@base64/${b64(job)}`, 'x 1\n', applied);
     const found = await gateway.request(`/?q=${encodeURIComponent('{empty="",job!="j"}')}`);
     const [, path = ''] = /data-path="([^"]*)"/.exec(found.text) ?? [];
-    expect((await gateway.delete(path.replaceAll('&amp;', '&').replaceAll('&#39;', "'"), applied)).status).toBe(202);
+    const toDelete = pathOf(path.replaceAll('&amp;', '&').replaceAll('&#39;', "'"));
+    expect((await gateway.delete(toDelete, applied)).status).toBe(202);
     const left = JSON.parse((await gateway.request('/api/v1/groups')).text) as { data: { total: number } };
     expect(left.data.total, job).toBe(1);
   }
@@ -115,6 +116,34 @@ test('below a prefix, behind a proxy that leaves it and one that takes it away',
   });
   expect((await takesAway.request('/')).text).toContain('href="/pg/status"');
 });
+
+test('below a prefix that no external URL tells of', async () => {
+  const prefixed = await startGateway({
+    redis: await startRedis(),
+    args: ['--web.route-prefix=/pg'],
+    waitUntilReady: false,
+  });
+  await expect.poll(async () => (await request(prefixed.url, '/pg/-/ready')).status, { timeout: 20_000 }).toBe(200);
+  await prefixed.push('/pg/metrics/job/j', 'x 1\n', applied);
+  for (const page of ['/pg/', '/pg/status']) {
+    const { text } = await request(prefixed.url, page);
+    const links = [...text.matchAll(/(?:href|src|action)="([^"#][^"]*)"/g)].map(([, link = '']) => pathOf(link, page));
+    expect(links.length).toBeGreaterThan(5);
+    for (const link of links) expect((await request(prefixed.url, link)).status, link).toBe(200);
+  }
+  const [, toDelete = ''] = /data-path="([^"]*)"/.exec((await request(prefixed.url, '/pg/')).text) ?? [];
+  expect(pathOf(toDelete, '/pg/')).toBe('/pg/metrics/job/j');
+  expect((await prefixed.delete(pathOf(toDelete, '/pg/'), applied)).status).toBe(202);
+  expect((await request(prefixed.url, '/pg/')).text).toContain(
+    `curl --data-binary @- ${prefixed.url}/pg/metrics/job/some_job`,
+  );
+});
+
+/** What a browser asks for that is shown the link on that page. */
+function pathOf(link: string, page = '/'): string {
+  const { pathname, search } = new URL(link, `http://gateway${page}`);
+  return pathname + search;
+}
 
 /** Elements that are not closed in the order they were opened. */
 function openTags(page: string): string[] {

@@ -286,7 +286,7 @@ function nativeRefusal(metric: HistogramMetric): string | undefined {
     checkPush(families);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message.replace(/^.* \} /, '') : '';
+    return error instanceof Error ? error.message.replace(/^.*\} /, '') : '';
   }
 }
 

@@ -75,7 +75,7 @@ describe('checkPush', () => {
     ['# TYPE s summary\ns_sum 1 0\n', /^pushed metrics must not have timestamps$/],
     [
       'a 1\na 2\n',
-      /^collected metric "a" \{ label:\{name:"instance" value:""\} .*untyped:\{value:2\} \} was collected before with the same name and label values$/,
+      /^collected metric "a" \{ label:\{name:"instance" value:""\} .*untyped:\{value:2\}\} was collected before with the same name and label values$/,
     ],
     ['a{job="1"} 1\na{job="2"} 2\n', /was collected before/],
     ['a{b="1",c="2"} 1\na{c="2",b="1"} 1\n', /was collected before/],

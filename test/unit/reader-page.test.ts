@@ -93,7 +93,7 @@ describe('the list of groups', () => {
     expect(page).toContain('1 min ago</time> <small>2024-05-01 11:59:03 UTC</small>');
     expect(page).toContain('1\u00a0family, 1\u00a0series');
     expect(page).toMatch(/expires <time [^>]*>in 1 min</);
-    expect(page).toContain('data-path="/metrics/job/j/a@base64/="');
+    expect(page).toContain('data-path="./metrics/job/j/a@base64/="');
     expect(page).toContain('1\u00a0group<');
     expect(page).not.toContain('Last push failed');
     expect(page).toContain('up 1 h 1 min');
@@ -149,8 +149,8 @@ describe('the list of groups', () => {
   test('pages keep the search; what is no page is the nearest one', () => {
     const context = contextOf();
     for (let i = 0; i < 120; i++) put(context.snapshot, { labels: [['job', `j${String(i).padStart(3, '0')}`]] });
-    expect(groupsHtml(context, 'q=j&page=2')).toContain('href="/?q=j&amp;page=3" rel="next"');
-    expect(groupsHtml(context, 'q=j&page=2')).toContain('href="/?q=j" rel="prev"');
+    expect(groupsHtml(context, 'q=j&page=2')).toContain('href="./?q=j&amp;page=3" rel="next"');
+    expect(groupsHtml(context, 'q=j&page=2')).toContain('href="./?q=j" rel="prev"');
     expect(groupsHtml(context, 'page=2')).toContain('51 to 100 shown');
     for (const last of ['3', '4', '1e9', '99999999999999999999']) {
       expect(groupsHtml(context, `page=${last}`)).toContain(last === '1e9' ? 'Page 1 of 3' : 'Page 3 of 3');
@@ -245,11 +245,11 @@ describe('one group', () => {
     const page = groupHtml(context, id);
     expect(page.match(/<tr><th scope="row">/g)).toHaveLength(500);
     expect(page).not.toContain('<details class="family" open>');
-    expect(page).toContain(`19,900\u00a0more series: <a href="/?group=${id}&amp;family=b%2Fc">`);
+    expect(page).toContain(`19,900\u00a0more series: <a href="./?group=${id}&amp;family=b%2Fc">`);
     const alone = groupHtml(context, id, 'b/c');
     expect(alone.match(/<tr><th scope="row">/g)).toHaveLength(5_000);
     expect(alone).toContain('<details class="family" open>');
-    expect(alone).toContain(`<a href="/api/v1/groups/${id}">see them as JSON</a>`);
+    expect(alone).toContain(`<a href="./api/v1/groups/${id}">see them as JSON</a>`);
   });
 
   test('what is kept out of /metrics says why, everywhere', () => {
