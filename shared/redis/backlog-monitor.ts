@@ -101,7 +101,8 @@ export class BacklogMonitor {
     while (!signal.aborted) {
       try {
         this.#backlog = await this.#look(client);
-        this.#refusal = this.#judge(this.#backlog, await memoryUse(client));
+        const memory = this.#connections.mayInfo ? await memoryUse(client) : 0;
+        this.#refusal = this.#judge(this.#backlog, memory);
         this.#up = true;
       } catch {
         this.#up = false;

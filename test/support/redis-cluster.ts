@@ -1,4 +1,5 @@
 import { eventually } from './eventually.ts';
+import type { RedisAccess } from './redis-access.ts';
 import { RedisServer } from './redis.ts';
 import { redisCli } from './redis-cli.ts';
 
@@ -15,14 +16,20 @@ export interface ClusterTopology {
   failOver(master: RedisServer): Promise<void>;
 }
 
-export async function startCluster(options: { args?: readonly string[] } = {}): Promise<ClusterTopology> {
+export async function startCluster(
+  options: { args?: readonly string[]; access?: RedisAccess; program?: string } = {},
+): Promise<ClusterTopology> {
+  const { access = {}, program } = options;
   const clusterArgs = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0'];
   const args = [...clusterArgs, ...(options.args ?? [])];
-  const nodes = await Promise.all(Array.from({ length: 6 }, async () => RedisServer.start({ args })));
+  const nodes = await Promise.all(
+    Array.from({ length: 6 }, async () => RedisServer.start({ args, access, ...(program && { program }) })),
+  );
   const [first] = nodes;
   if (first === undefined) throw new Error('no node');
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
-  await redisCli(first.port, ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes']);
+  const create = ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes'];
+  await redisCli(first.port, create, access);
   await wholeAccordingTo(nodes, 30_000);
 
   const alive = () => nodes.filter((node) => node.exit === undefined);
