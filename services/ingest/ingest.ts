@@ -61,7 +61,7 @@ export class IngestService implements Service {
     this.#config = config;
     this.#logger = logger;
     this.#connections = connections;
-    this.#log = new PushLog(connections, keyspace);
+    this.#log = new PushLog(connections, keyspace, (shard) => feed.newestSeen(shard));
     this.#deadLetters = new DeadLetters(keyspace);
     const { shards: shardCount } = config.redis;
     const { timeoutMs } = config.push;
