@@ -21,7 +21,7 @@ import { BacklogMonitor } from '../../shared/redis/backlog-monitor.ts';
 import { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import { Connections } from '../../shared/redis/connections.ts';
 import { GroupFollower } from '../../shared/redis/group-follower.ts';
-import { GroupStore } from '../../shared/redis/group-store.ts';
+import { GroupStore, keepChangesMs } from '../../shared/redis/group-store.ts';
 import { settleBarrier } from '../../shared/redis/durability.ts';
 import { EmbeddedServer } from '../../shared/redis/embedded-server.ts';
 import { Keyspace } from '../../shared/redis/keys.ts';
@@ -62,7 +62,8 @@ export class Gateway {
     const keyspace = new Keyspace(config.redis.prefix);
     this.#keyspace = keyspace;
     this.#feed = new ChangeFeed(this.#connections, keyspace, logger);
-    const store = new GroupStore(keyspace, (group, err) => logger.warn({ group, err }, 'no gateway wrote this group'));
+    const onBroken = (group: string, err: Error): void => logger.warn({ group, err }, 'no gateway wrote this group');
+    const store = new GroupStore(keyspace, onBroken, keepChangesMs(config.push.timeoutMs));
     const follower = new GroupFollower(store, keyspace);
     this.#feed.add(follower);
     const context = {

@@ -6,13 +6,16 @@ import { GatewayError } from '../../shared/errors.ts';
 import { labelSetsOf } from '../../shared/exposition/label-sets.ts';
 import type { Labels } from '../../shared/exposition/model.ts';
 import { encodeLabels } from '../../shared/grouping/group.ts';
-import { ready, type RedisClient } from '../../shared/redis/connections.ts';
+import type { RedisClient } from '../../shared/redis/connections.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { GroupFollower } from '../../shared/redis/group-follower.ts';
 import type { GroupStore } from '../../shared/redis/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
+import { retrying } from '../../shared/redis/retry.ts';
 import { Catalogue, show, type CataloguedPush, type Suspect } from '../../shared/state/catalogue.ts';
 import type { Outcome } from '../../shared/state/push.ts';
+
+const TIMER_MAX_MS = 2 ** 31 - 1;
 
 export interface ConsistencyContext {
   readonly feed: ChangeFeed;
@@ -110,15 +113,11 @@ export class Consistency {
     await this.#catalogue.whenSettled(groupId);
     const client = this.#client;
     if (client === undefined) return;
-    await ready(client, this.#context.timeoutMs, AbortSignal.timeout(this.#context.timeoutMs));
-    const held = await store.loadFamily(client, keyspace.shardOf(groupId), groupId, family).catch((cause: unknown) => {
-      throw new GatewayError(
-        'redis_unavailable',
-        'the push could not be checked against what is stored; nothing was stored',
-        {
-          cause,
-        },
-      );
+    const load = () => store.loadFamily(client, keyspace.shardOf(groupId), groupId, family);
+    const patience = AbortSignal.timeout(Math.min(Math.ceil(this.#context.timeoutMs), TIMER_MAX_MS));
+    const held = await retrying(load, patience).catch((cause: unknown) => {
+      const what = 'the push could not be checked against what is stored; nothing was stored';
+      throw new GatewayError('redis_unavailable', what, { cause });
     });
     if (held === undefined) return;
     const labelSets = new Set(labelSetsOf(family, held.type, held.text.toString()).map(encodeLabels));

@@ -62,7 +62,7 @@ export class IngestService implements Service {
     this.#config = config;
     this.#logger = logger;
     this.#connections = connections;
-    this.#log = new PushLog(connections, keyspace);
+    this.#log = new PushLog(connections, keyspace, (shard) => feed.newestSeen(shard));
     this.#deadLetters = new DeadLetters(keyspace);
     const { timeoutMs } = config.push;
     this.#consistency = new Consistency({ feed, follower, store, keyspace, timeoutMs });

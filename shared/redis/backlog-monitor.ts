@@ -14,6 +14,8 @@ import type { Keyspace } from './keys.ts';
 import { Script } from './scripts.ts';
 
 const LOOK_MS = 1_000;
+/** After a look that failed. */
+const AGAIN_MS = 100;
 
 export interface Backlog {
   /** Pushes in the log. */
@@ -98,15 +100,20 @@ export class BacklogMonitor {
   async #run(client: RedisClient): Promise<void> {
     const { signal } = this.#abort;
     await ready(client, CONNECT_TIMEOUT_MS, signal);
+    let failures = 0;
     while (!signal.aborted) {
       try {
         this.#backlog = await this.#look(client);
-        this.#refusal = this.#judge(this.#backlog, await memoryUse(client));
+        const memory = this.#connections.mayInfo ? await memoryUse(client) : 0;
+        this.#refusal = this.#judge(this.#backlog, memory);
         this.#up = true;
+        failures = 0;
       } catch {
-        this.#up = false;
+        failures++;
+        // Once may be a connection that broke, or is only being opened.
+        if (failures > 1) this.#up = false;
       }
-      await sleep(LOOK_MS, signal);
+      await sleep(failures === 1 ? AGAIN_MS : LOOK_MS, signal);
     }
     this.#connections.close(client);
   }
@@ -127,8 +134,9 @@ export class BacklogMonitor {
 
   async #look(client: RedisClient): Promise<Backlog> {
     const looks = this.#keyspace.shards.map(async ({ pushes, dead }) => {
-      const reply = (await this.#script.run(client, [pushes, dead], [])) as [number, string, number];
-      const [length, oldestId, deadLetters] = reply;
+      // One key a command: while a slot moves, they are not always in the same place.
+      const [reply, deadLetters] = await Promise.all([this.#script.run(client, [pushes], []), client.xlen(dead)]);
+      const [length, oldestId] = reply as [number, string];
       return { length, oldestMs: oldestId === '' ? Infinity : Number(oldestId.split('-')[0]), deadLetters };
     });
     const shards = await Promise.all(looks);

@@ -47,6 +47,8 @@ export class ChangeFeed {
   readonly #abort = new AbortController();
   readonly #wake = new Wake();
   #cursors: (Cursor | undefined)[] = [];
+  /** The last ones there were, also while a shard is being reset. */
+  readonly #newestSeen: (Cursor | undefined)[] = [];
   readonly #dirty = new Set<number>();
   #client: RedisClient | undefined;
   #notifications: Notifications | undefined;
@@ -81,6 +83,12 @@ export class ChangeFeed {
   async whenComplete(timeoutMs: number): Promise<boolean> {
     if (!this.isComplete) await sleep(timeoutMs, AbortSignal.any([this.#abort.signal, this.#completed.signal]));
     return this.isComplete;
+  }
+
+  /** The newest change of a shard that was read, `0-0` if there was none; undefined before the shard was read. */
+  newestSeen(shard: number): string | undefined {
+    const cursor = (this.#newestSeen[shard] = this.#cursors[shard] ?? this.#newestSeen[shard]);
+    return cursor === '' ? '0-0' : cursor;
   }
 
   /** Resets every shard, soon. */

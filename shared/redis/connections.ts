@@ -14,6 +14,7 @@ import type { Config, RedisEndpoint } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
 import { backoff, sleep } from '../lifecycle.ts';
 import { asError, GatewayError } from '../errors.ts';
+import { explain, isAllowed, isClusterNode, misconfigured, whyNobodyAnswers } from './refusals.ts';
 
 export type RedisClient = Redis | Cluster;
 export type Topology = 'single' | 'sentinel' | 'cluster';
@@ -29,6 +30,10 @@ export type Purpose = 'commands' | 'blocking' | 'subscriber' | 'jobs';
 /** How long a blocking read blocks. Finite, so that a connection that died unnoticed is found. */
 export const BLOCK_MS = 1_000;
 const RECONNECT_MAX_MS = 1_000;
+/** How often a server that reads its file is asked whether it has finished. */
+const LOADING_RETRY_MS = 250;
+/** A Redis that still does not answer, for the same reason, is mentioned again. */
+const REMIND_MS = 60_000;
 /** How long a connection that we close waits for the other side to close it too. */
 const DISCONNECT_TIMEOUT_MS = 200;
 export const CONNECT_TIMEOUT_MS = 2_000;
@@ -45,6 +50,7 @@ export class Connections {
   readonly #open = new Set<RedisClient>();
   readonly #tls: RedisOptions['tls'];
   #topology: Topology | undefined;
+  #mayInfo = false;
 
   /** `endpoints` overrides the configured ones; the embedded server's socket comes this way. */
   constructor(config: RedisConfig, logger: Logger, endpoints: readonly RedisEndpoint[] = config.endpoints) {
@@ -58,31 +64,35 @@ export class Connections {
     if (config.mode !== 'auto') this.#topology = config.mode;
   }
 
-  /** Waits until Redis answers, however long that takes, and settles what kind of Redis it is. */
+  /**
+   * Waits until Redis answers, however long that takes, and settles what kind of Redis it is. Throws `config_invalid` when it
+   * is not what was configured, which waiting would not change.
+   */
   async detect(signal: AbortSignal): Promise<Topology> {
     const client = this.open('commands', 'detect');
     // Says more than that the command could not be sent.
     let cause: Error | undefined;
-    client.on('error', (error: Error) => (cause = error));
+    for (const event of ['error', 'sentinelError']) client.on(event, (error: Error) => (cause = error));
     const pause = backoff({ minMs: 100, maxMs: 2_000 });
+    let said = { reason: '', atMs: -Infinity };
     try {
       for (;;) {
         try {
           await ready(client, CONNECT_TIMEOUT_MS, signal);
-          if (this.#topology !== undefined) {
-            await client.ping();
-            return this.#topology;
-          }
-          const info = await client.info('cluster');
-          this.#topology = /cluster_enabled:1/.test(info) ? 'cluster' : 'single';
+          this.#topology = await this.#askTopology(client);
           return this.#topology;
         } catch (thrown) {
           signal.throwIfAborted();
+          const error =
+            (await this.#diagnose()) ?? misconfigured(thrown) ?? misconfigured(cause) ?? cause ?? asError(thrown);
+          if (error instanceof GatewayError) throw error;
           const waitMs = pause.next();
-          this.#logger.warn(
-            { reason: describe(cause ?? asError(thrown)), retry_in_ms: Math.round(waitMs) },
-            'Redis does not answer',
-          );
+          const reason = explain(error);
+          // A line for each reason, not for each try.
+          if (reason !== said.reason || performance.now() - said.atMs > REMIND_MS) {
+            said = { reason, atMs: performance.now() };
+            this.#logger.warn({ reason }, 'Redis does not answer; trying again until it does');
+          }
           cause = undefined;
           await sleep(waitMs, signal);
         }
@@ -90,6 +100,43 @@ export class Connections {
     } finally {
       this.close(client);
     }
+  }
+
+  async #askTopology(client: RedisClient): Promise<Topology> {
+    const { mode, db } = this.#config;
+    await client.ping();
+    this.#mayInfo = await isAllowed(client instanceof Cluster ? client.nodes('master')[0]?.info() : client.info());
+    if (!this.#mayInfo) {
+      this.#logger.warn('the Redis user may not INFO: it is not seen how full Redis is (--push.max-memory-percent)');
+    }
+    if (client instanceof Cluster || mode === 'sentinel') return mode === 'sentinel' ? mode : 'cluster';
+    if (await isClusterNode(client)) {
+      if (db !== 0) {
+        const why = 'Redis is a Cluster, which has no other than 0';
+        throw new GatewayError('config_invalid', `cannot use --redis.db ${db}: ${why}`);
+      }
+      if (mode === 'auto') return 'cluster';
+      this.#logger.warn(
+        'Redis is a node of a Cluster, but --redis.mode is single: keys of other nodes are out of reach',
+      );
+    }
+    // ioredis goes on in database 0 where it cannot have another.
+    if (db !== 0) await client.select(db);
+    return 'single';
+  }
+
+  /** Why none of the Sentinels or seeds lets us in: of those, ioredis keeps to itself what is wrong. Undefined if one does. */
+  async #diagnose(): Promise<Error | undefined> {
+    const { mode, sentinelUsername, sentinelPassword } = this.#config;
+    if (mode !== 'sentinel' && mode !== 'cluster') return undefined;
+    const options = this.#options('commands', 'detect');
+    if (mode === 'sentinel') Object.assign(options, { username: sentinelUsername, password: sentinelPassword, db: 0 });
+    return await whyNobodyAnswers(this.#endpoints, options);
+  }
+
+  /** Whether our user may ask a server about itself. */
+  get mayInfo(): boolean {
+    return this.#mayInfo;
   }
 
   get topology(): Topology {
@@ -171,6 +218,9 @@ export class Connections {
       keepAlive: 10_000,
       disconnectTimeout: DISCONNECT_TIMEOUT_MS,
       noDelay: true,
+      // Without INFO it could only complain. Then a server that is loading says so to each command.
+      enableReadyCheck: this.#mayInfo,
+      maxLoadingRetryTime: LOADING_RETRY_MS,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
@@ -215,7 +265,10 @@ export class Connections {
       };
       if (this.#config.sentinelUsername !== '') sentinel.sentinelUsername = this.#config.sentinelUsername;
       if (this.#config.sentinelPassword !== '') sentinel.sentinelPassword = this.#config.sentinelPassword;
-      if (this.#tls !== undefined) sentinel.enableTLSForSentinelMode = true;
+      if (this.#tls !== undefined) {
+        sentinel.enableTLSForSentinelMode = true;
+        sentinel.sentinelTLS = this.#tls;
+      }
       return new Redis(sentinel);
     }
     const at = this.#endpoints[0];
@@ -249,11 +302,6 @@ export async function ready(client: RedisClient, timeoutMs: number, signal: Abor
   } finally {
     client.removeListener('ready', onReady);
   }
-}
-
-/** An AggregateError (several addresses of one name were tried) has a code and no message. */
-function describe(error: Error): string {
-  return error.message === '' && 'code' in error ? String(error.code) : error.message;
 }
 
 function tlsOptions(tls: RedisConfig['tls']): NonNullable<RedisOptions['tls']> {

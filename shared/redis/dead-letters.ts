@@ -5,6 +5,7 @@
 import type { RedisClient } from './connections.ts';
 import type { Keyspace, ShardKeys } from './keys.ts';
 import { describeBody } from './push-record.ts';
+import { retrying } from './retry.ts';
 import { Script } from './scripts.ts';
 
 export interface DeadLetter {
@@ -20,6 +21,9 @@ export interface DeadLetter {
   readonly body: string;
 }
 
+/** For so long a look is repeated while Redis is away, or a connection is only being opened. */
+const PATIENCE_MS = 3_000;
+
 const OWN_FIELDS = new Set(['reason', 'attempts', 'body']);
 
 export class DeadLetters {
@@ -33,7 +37,7 @@ export class DeadLetters {
   /** The newest `limit` of all shards, newest first. */
   async list(client: RedisClient, limit: number): Promise<DeadLetter[]> {
     const shards = this.#keyspace.shards.map(async ({ dead }, shard) => {
-      const entries = await client.xrevrangeBuffer(dead, '+', '-', 'COUNT', limit);
+      const entries = await patiently(() => client.xrevrangeBuffer(dead, '+', '-', 'COUNT', limit));
       return entries.map(([id, fields]) => decode(shard, id.toString(), fields));
     });
     const all = (await Promise.all(shards)).flat();
@@ -44,14 +48,16 @@ export class DeadLetters {
   async get(client: RedisClient, id: string): Promise<DeadLetter | undefined> {
     const at = this.#locate(id);
     if (at === undefined) return undefined;
-    const [entry] = await client.xrangeBuffer(at.keys.dead, at.entryId, at.entryId);
+    const { entryId, keys } = at;
+    const [entry] = await patiently(() => client.xrangeBuffer(keys.dead, entryId, entryId));
     return entry === undefined ? undefined : decode(at.shard, at.entryId, entry[1]);
   }
 
   /** Back to the end of the log, as a push that arrives now under a new push ID. False when there is none of that ID. */
   async replay(client: RedisClient, id: string, pushId: string): Promise<boolean> {
     const at = this.#locate(id);
-    if (at === undefined) return false;
+    // What follows is not repeated, as the second time would find nothing. The look finds out whether there is a connection.
+    if (at === undefined || (await this.get(client, id)) === undefined) return false;
     const { pushes, dead } = at.keys;
     return (await this.#replay.run(client, [pushes, dead], [at.entryId, Date.now(), pushId])) === 1;
   }
@@ -59,7 +65,8 @@ export class DeadLetters {
   /** False when there is none of that ID. */
   async drop(client: RedisClient, id: string): Promise<boolean> {
     const at = this.#locate(id);
-    return at !== undefined && (await client.xdel(at.keys.dead, at.entryId)) === 1;
+    if (at === undefined || (await this.get(client, id)) === undefined) return false;
+    return (await client.xdel(at.keys.dead, at.entryId)) === 1;
   }
 
   #locate(id: string): { shard: number; keys: ShardKeys; entryId: string } | undefined {
@@ -69,6 +76,10 @@ export class DeadLetters {
     const keys = this.#keyspace.shards[shard];
     return keys === undefined ? undefined : { shard, keys, entryId: String(match[2]) };
   }
+}
+
+function patiently<T>(look: () => Promise<T>): Promise<T> {
+  return retrying(look, AbortSignal.timeout(PATIENCE_MS));
 }
 
 function decode(shard: number, entryId: string, fields: readonly Buffer[]): DeadLetter {

@@ -7,10 +7,19 @@ import type { Outcome } from '../state/push.ts';
 import { decodeGroupRecord, familyField, type GroupRecord } from '../state/group-record.ts';
 import type { RedisClient } from './connections.ts';
 import type { Keyspace, ShardKeys } from './keys.ts';
+import { ownerOf } from './owner.ts';
 import { Script } from './scripts.ts';
 
-/** For this long a reader can be away and catch up, and a push that was appended twice is recognised. */
-export const CHANGES_RETENTION_MS = 90_000;
+const MIN_KEEP_CHANGES_MS = 90_000;
+const KEEP_MARGIN_MS = 60_000;
+
+/**
+ * For so long a reader can be away and catch up, and a push that was appended twice is recognised: both come no further apart than a push
+ * waits for Redis.
+ */
+export function keepChangesMs(pushTimeoutMs: number): number {
+  return Math.max(MIN_KEEP_CHANGES_MS, Math.ceil(pushTimeoutMs) + KEEP_MARGIN_MS);
+}
 
 /** What the worker learns of a push that it took. */
 export interface Settled {
@@ -40,22 +49,28 @@ export function outcomeOf(letter: string): Outcome | undefined {
 
 export class GroupStore {
   readonly #keyspace: Keyspace;
+  readonly #keepChangesMs: number;
   readonly #onBroken: (groupId: string, error: Error) => void;
   readonly #merge = new Script('merge');
   readonly #sweep = new Script('sweep');
   readonly #bury = new Script('bury');
 
   /** `onBroken` is told of groups in Redis that no gateway wrote; they count as not there. */
-  constructor(keyspace: Keyspace, onBroken: (groupId: string, error: Error) => void) {
+  constructor(
+    keyspace: Keyspace,
+    onBroken: (groupId: string, error: Error) => void,
+    keepMs: number = MIN_KEEP_CHANGES_MS,
+  ) {
     this.#keyspace = keyspace;
+    this.#keepChangesMs = keepMs;
     this.#onBroken = onBroken;
   }
 
   /** Takes the oldest pushes of a shard from the log and merges them, all or nothing. At least one, however large. */
   async merge(client: RedisClient, shard: number, most: { pushes: number; bytes: number }): Promise<MergeResult> {
     const keys = this.#keys(shard);
-    const scriptKeys = [keys.pushes, keys.groups, keys.changes, keys.dead];
-    const args = [keys.group(''), most.pushes, most.bytes, CHANGES_RETENTION_MS];
+    const scriptKeys = [keys.pushes, keys.groups, keys.changes, keys.dead, keys.absent, keys.dropped];
+    const args = [keys.group(''), most.pushes, most.bytes, this.#keepChangesMs];
     const reply = (await this.#merge.run(client, scriptKeys, args)) as [number, string[], ...string[]];
     const [left, reasons, ...told] = reply;
     const settled = told.map((one): Settled => {
@@ -83,22 +98,29 @@ export class GroupStore {
   /** Undefined for those that do not exist (any more). Each is read atomically. */
   async load(client: RedisClient, shard: number, ids: readonly string[]): Promise<(GroupRecord | undefined)[]> {
     const keys = this.#keys(shard);
-    const pipeline = client.pipeline();
-    for (const id of ids) pipeline.callBuffer('HGETALL', keys.group(id));
-    const replies = (await pipeline.exec()) ?? [];
-    return ids.map((id, i) => {
-      const [error, fields] = replies[i] ?? [new Error('no reply'), null];
+    const pipeline = ownerOf(client, keys.groups)?.pipeline();
+    for (const id of ids) pipeline?.callBuffer('HGETALL', keys.group(id));
+    const replies = (await pipeline?.exec()) ?? [];
+    const records = ids.map(async (id, i) => {
+      let [error, fields] = replies[i] ?? [new Error('MOVED'), null];
+      // On its own, a command is sent after its key wherever that has gone.
+      if (error !== null && /^(MOVED|ASK)\b/.test(error.message)) {
+        [error, fields] = await client.callBuffer('HGETALL', keys.group(id)).then(
+          (reply) => [null, reply],
+          (thrown: unknown) => [asError(thrown), null],
+        );
+      }
+      // One key that somebody else wrote must not keep readers from all others.
+      if (error !== null && !error.message.startsWith('WRONGTYPE')) throw error;
       try {
         if (error !== null) throw error;
         return decodeGroupRecord(id, fields as Buffer[]);
       } catch (thrown) {
-        const fault = asError(thrown);
-        // One key that somebody else wrote must not keep readers from all others.
-        if (error !== null && !error.message.startsWith('WRONGTYPE')) throw error;
-        this.#onBroken(id, fault);
+        this.#onBroken(id, asError(thrown));
         return undefined;
       }
     });
+    return await Promise.all(records);
   }
 
   /** One family of a group; undefined when it is not there, or not live any more. */

@@ -10,10 +10,14 @@ export interface ShardKeys {
   readonly pushes: string;
   /** Sorted set: group ID → deadline in ms, `+inf` when it never expires. */
   readonly groups: string;
-  /** Stream: which groups changed and what became of each push, kept for `CHANGES_RETENTION_MS`. */
+  /** Stream: which groups changed and what became of each push, kept for a while (`keepChangesMs`). */
   readonly changes: string;
   /** Stream: pushes that could not be applied. */
   readonly dead: string;
+  /** String: stream ID of the newest change that is no longer kept. */
+  readonly dropped: string;
+  /** Never exists: a script that names it is not run while its slot moves, when some of its keys are elsewhere. */
+  readonly absent: string;
   /** Hash: one group. `group('')` is what all of their keys begin with. */
   group(id: string): string;
 }
@@ -51,6 +55,8 @@ export class Keyspace {
         groups: `${base}:groups`,
         changes: `${base}:changes`,
         dead: `${base}:dead`,
+        dropped: `${base}:dropped`,
+        absent: `${base}:absent`,
         group: (id) => `${base}:group:${id}`,
       };
     });

@@ -16,7 +16,9 @@ export type RedisFault =
 
 // READONLY: a demoted master; LOADING: starting up; MASTERDOWN, CLUSTERDOWN, TRYAGAIN, MOVED, ASK: a failover or a migration
 // under way; NOREPLICAS: too few replicas (min-replicas-to-write); UNBLOCKED: demoted while blocked; BUSY: a script runs long.
-const REFUSALS = /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|UNBLOCKED|BUSY|MISCONF)\b/;
+// NOAUTH, WRONGPASS: the password is being changed.
+const REFUSALS =
+  /^(NOAUTH|WRONGPASS|READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|UNBLOCKED|BUSY|MISCONF)\b/;
 
 export function classify(thrown: unknown): RedisFault {
   const error = asError(thrown);
@@ -39,7 +41,13 @@ export async function retrying<T>(run: () => Promise<T>, signal: AbortSignal): P
     try {
       return await run();
     } catch (thrown) {
-      if (signal.aborted || classify(thrown) === 'broken') throw thrown;
+      if (signal.aborted) throw thrown;
+      if (asError(thrown).message.startsWith('NOPERM')) {
+        throw new GatewayError('config_invalid', `Redis refuses this to our user: ${asError(thrown).message}`, {
+          cause: thrown,
+        });
+      }
+      if (classify(thrown) === 'broken') throw thrown;
       await sleep(pause.next(), signal);
     }
   }

@@ -1,4 +1,5 @@
 import { eventually } from './eventually.ts';
+import type { RedisAccess } from './redis-access.ts';
 import { RedisServer } from './redis.ts';
 import { redisCli } from './redis-cli.ts';
 
@@ -11,18 +12,36 @@ export interface ClusterTopology {
   masters(): Promise<RedisServer[]>;
   /** The living master that holds the key's slot. */
   masterOf(key: string): Promise<RedisServer>;
+  /** Begins to move the slot of a key to another master; nothing has moved yet. */
+  migrate(key: string, to: RedisServer): Promise<SlotMigration>;
   /** Kills a master and waits until the others call the cluster whole again. */
   failOver(master: RedisServer): Promise<void>;
 }
 
-export async function startCluster(options: { args?: readonly string[] } = {}): Promise<ClusterTopology> {
+/** A slot on its way: its keys are moved one by one or all at once, then it belongs to the other master. */
+export interface SlotMigration {
+  readonly from: RedisServer;
+  /** Keys that have not moved yet. */
+  keys(): Promise<string[]>;
+  move(keys: readonly string[]): Promise<void>;
+  /** Moves what is left, too. */
+  finish(): Promise<void>;
+}
+
+export async function startCluster(
+  options: { args?: readonly string[]; access?: RedisAccess; program?: string } = {},
+): Promise<ClusterTopology> {
+  const { access = {}, program } = options;
   const clusterArgs = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0'];
   const args = [...clusterArgs, ...(options.args ?? [])];
-  const nodes = await Promise.all(Array.from({ length: 6 }, async () => RedisServer.start({ args })));
+  const nodes = await Promise.all(
+    Array.from({ length: 6 }, async () => RedisServer.start({ args, access, ...(program && { program }) })),
+  );
   const [first] = nodes;
   if (first === undefined) throw new Error('no node');
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
-  await redisCli(first.port, ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes']);
+  const create = ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes'];
+  await redisCli(first.port, create, access);
   await wholeAccordingTo(nodes, 30_000);
 
   const alive = () => nodes.filter((node) => node.exit === undefined);
@@ -30,17 +49,43 @@ export async function startCluster(options: { args?: readonly string[] } = {}): 
     const roles = await Promise.all(alive().map(async (node) => ({ node, role: await node.info('role') })));
     return roles.filter(({ role }) => role === 'master').map(({ node }) => node);
   };
+  const masterOf = async (key: string): Promise<RedisServer> => {
+    const slot = await first.cli('CLUSTER', 'KEYSLOT', key);
+    for (const node of await masters()) {
+      if (holds(await node.cli('CLUSTER', 'NODES'), Number(slot))) return node;
+    }
+    throw new Error(`no living master holds slot ${slot}`);
+  };
+  const migrate = async (key: string, to: RedisServer): Promise<SlotMigration> => {
+    const slot = await first.cli('CLUSTER', 'KEYSLOT', key);
+    const from = await masterOf(key);
+    const idOf = async (node: RedisServer) => node.cli('CLUSTER', 'MYID');
+    await to.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', await idOf(from));
+    await from.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', await idOf(to));
+    const keys = async () => {
+      const reply = await from.cli('CLUSTER', 'GETKEYSINSLOT', slot, '1000');
+      return reply === '' ? [] : reply.split('\n');
+    };
+    const move = async (some: readonly string[]) => {
+      if (some.length > 0) await from.cli('MIGRATE', '127.0.0.1', String(to.port), '', '0', '5000', 'KEYS', ...some);
+    };
+    return {
+      from,
+      keys,
+      move,
+      finish: async () => {
+        for (let left = await keys(); left.length > 0; left = await keys()) await move(left);
+        const id = await idOf(to);
+        for (const node of [to, from, ...(await masters())]) await node.cli('CLUSTER', 'SETSLOT', slot, 'NODE', id);
+      },
+    };
+  };
   return {
     endpoint: addresses.join(','),
     nodes,
     masters,
-    masterOf: async (key) => {
-      const slot = await first.cli('CLUSTER', 'KEYSLOT', key);
-      for (const node of await masters()) {
-        if (holds(await node.cli('CLUSTER', 'NODES'), Number(slot))) return node;
-      }
-      throw new Error(`no living master holds slot ${slot}`);
-    },
+    masterOf,
+    migrate,
     failOver: async (master) => {
       const survivors = alive().filter((node) => node !== master);
       await master.kill();

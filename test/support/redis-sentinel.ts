@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { eventually } from './eventually.ts';
 import { freePort } from './ports.ts';
 import { TestProcess } from './process.ts';
+import { listenSettings, type RedisAccess } from './redis-access.ts';
 import { RedisServer } from './redis.ts';
 import { redisCli } from './redis-cli.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -23,14 +24,21 @@ export interface SentinelTopology {
   failOver(): Promise<RedisServer>;
 }
 
-export async function startSentinel(options: { args?: readonly string[] } = {}): Promise<SentinelTopology> {
-  const args = options.args ?? [];
-  const master = await RedisServer.start({ args });
+export interface SentinelOptions {
+  args?: readonly string[];
+  access?: RedisAccess;
+  /** Of the Sentinels themselves. */
+  sentinelPassword?: string;
+  program?: string;
+}
+
+export async function startSentinel(options: SentinelOptions = {}): Promise<SentinelTopology> {
+  const { args = [], access = {}, sentinelPassword, program } = options;
+  const startNode = async (nodeArgs: readonly string[]) =>
+    RedisServer.start({ args: nodeArgs, access, ...(program && { program }) });
+  const master = await startNode(args);
   const replicaArgs = [...args, '--replicaof', '127.0.0.1', String(master.port), '--repl-diskless-sync-delay', '0'];
-  const replicas = await Promise.all([
-    RedisServer.start({ args: replicaArgs }),
-    RedisServer.start({ args: replicaArgs }),
-  ]);
+  const replicas = await Promise.all([startNode(replicaArgs), startNode(replicaArgs)]);
   const nodes = [master, ...replicas];
   await Promise.all(
     replicas.map(async (replica) =>
@@ -41,7 +49,8 @@ export async function startSentinel(options: { args?: readonly string[] } = {}):
     ),
   );
 
-  const sentinels = await Promise.all([startOne(master.port), startOne(master.port), startOne(master.port)]);
+  const start = async () => startOne(master.port, access, sentinelPassword);
+  const sentinels = await Promise.all([start(), start(), start()]);
   const ask = async (...command: string[]) => askSentinel(sentinels, command);
   await Promise.all(
     sentinels.map(async (sentinel) =>
@@ -81,30 +90,39 @@ export async function startSentinel(options: { args?: readonly string[] } = {}):
 interface Sentinel {
   readonly process: TestProcess;
   readonly port: number;
+  readonly access: RedisAccess;
 }
 
-async function startOne(masterPort: number): Promise<Sentinel> {
+async function startOne(masterPort: number, access: RedisAccess, ownPassword: string | undefined): Promise<Sentinel> {
   const folder = temporaryFolder();
   const port = await freePort();
   const file = join(folder, 'sentinel.conf'); // Sentinels rewrite it
   const lines = [
-    `port ${port}`,
+    ...listenSettings(port, access).map(([name, value]) => `${name} ${value}`),
+    ...(ownPassword === undefined ? [] : [`requirepass "${ownPassword}"`, `sentinel sentinel-pass "${ownPassword}"`]),
     'bind 127.0.0.1',
     `dir ${folder}`,
     `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${masterPort} 2`,
+    ...(access.password === undefined ? [] : [`sentinel auth-pass ${MASTER_NAME} "${access.password}"`]),
     `sentinel down-after-milliseconds ${MASTER_NAME} 2000`,
     `sentinel failover-timeout ${MASTER_NAME} 6000`,
     `sentinel parallel-syncs ${MASTER_NAME} 2`,
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
-  return { port, process: await TestProcess.start(requireTool('redis-server'), [file, '--sentinel'], { cwd: folder }) };
+  const { tls } = access;
+  const own: RedisAccess = { ...(ownPassword && { password: ownPassword }), ...(tls && { tls }) };
+  return {
+    port,
+    access: own,
+    process: await TestProcess.start(requireTool('redis-server'), [file, '--sentinel'], { cwd: folder }),
+  };
 }
 
 /** The answer of the first one that still runs. */
 async function askSentinel(sentinels: readonly Sentinel[], command: readonly string[]): Promise<string> {
   const alive = sentinels.find((sentinel) => sentinel.process.exit === undefined);
   if (alive === undefined) throw new Error('no Sentinel runs');
-  return redisCli(alive.port, ['SENTINEL', ...command]);
+  return redisCli(alive.port, ['SENTINEL', ...command], alive.access);
 }
 
 function field(reply: string, name: string): string | undefined {

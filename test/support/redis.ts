@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { freePort } from './ports.ts';
 import { TestProcess, type Exit } from './process.ts';
+import { listenSettings, type RedisAccess } from './redis-access.ts';
 import { redisCli } from './redis-cli.ts';
 import { temporaryFolder } from './temporary.ts';
 import { requireTool } from './tools.ts';
@@ -14,6 +15,9 @@ export interface RedisOptions {
   args?: readonly string[];
   /** Where the append-only file lives; default a temporary folder. */
   folder?: string;
+  access?: RedisAccess;
+  /** Default redis-server. */
+  program?: string;
 }
 
 /** A single Redis server with an append-only file, or one node of a larger topology. */
@@ -22,19 +26,22 @@ export class RedisServer {
   readonly socket: string | undefined;
   readonly folder: string;
   readonly #args: readonly string[];
+  readonly #access: RedisAccess;
+  readonly #program: string;
   #process: TestProcess | undefined;
 
-  private constructor(port: number, socket: string | undefined, folder: string, args: readonly string[]) {
+  private constructor(port: number, options: RedisOptions) {
     this.port = port;
-    this.socket = socket;
-    this.folder = folder;
-    this.#args = args;
+    this.socket = options.socket;
+    this.folder = options.folder ?? temporaryFolder();
+    this.#args = options.args ?? [];
+    this.#access = options.access ?? {};
+    this.#program = options.program ?? requireTool('redis-server');
   }
 
   static async start(options: RedisOptions = {}): Promise<RedisServer> {
-    const { socket, folder = temporaryFolder(), args = [] } = options;
-    const port = socket === undefined ? (options.port ?? (await freePort())) : 0;
-    const server = new RedisServer(port, socket, folder, args);
+    const port = options.socket === undefined ? (options.port ?? (await freePort())) : 0;
+    const server = new RedisServer(port, options);
     await server.restart();
     return server;
   }
@@ -64,11 +71,14 @@ export class RedisServer {
   /** Starts it again on the same address and the same data, ending it first where it still runs. */
   async restart(): Promise<void> {
     await this.#process?.stop();
-    const listen = ['--port', String(this.port), '--bind', '127.0.0.1'];
+    const listen = listenSettings(this.port, this.#access).flatMap(([name, value]) => [`--${name}`, value]);
+    listen.push('--bind', '127.0.0.1');
     if (this.socket !== undefined) listen.push('--unixsocket', this.socket);
+    const { password } = this.#access;
+    if (password !== undefined) listen.push('--requirepass', password, '--masterauth', password);
     const durable = ['--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction'];
     this.#process = await TestProcess.start(
-      requireTool('redis-server'),
+      this.#program,
       [...listen, '--dir', this.folder, ...durable, ...this.#args],
       { cwd: this.folder },
     );
@@ -81,7 +91,7 @@ export class RedisServer {
 
   /** Runs one command; rejects on an error reply. */
   async cli(...command: string[]): Promise<string> {
-    return redisCli(this.socket ?? this.port, command);
+    return redisCli(this.socket ?? this.port, command, this.#access);
   }
 
   /** One field of INFO. */

@@ -7,9 +7,11 @@
 -- It has no way back either, so a push that cannot be applied (somebody put another type of key in its group's place) goes
 -- to the dead letters.
 --
--- KEYS[1] pushes   KEYS[2] groups (index)   KEYS[3] changes   KEYS[4] dead
--- The groups' hashes share the hash tag of these; which ones are needed only the log knows.
+-- KEYS[1] pushes   KEYS[2] groups (index)   KEYS[3] changes   KEYS[4] dead   KEYS[5] a key that does not exist
+-- The groups' hashes share the hash tag of these; which ones are needed only the log knows. While their slot moves from one
+-- node of a Cluster to another, some may be here and some there: KEYS[5] makes Redis refuse the script until all are (TRYAGAIN).
 -- ARGV[1] what a group's key is before its ID   ARGV[2] most pushes to take   ARGV[3] most bytes of them (at least one push)
+-- KEYS[6] stream ID of the newest change that is no longer kept
 -- ARGV[4] ms for which changes are kept
 --
 -- An entry of the log is described in redis/push-record.ts, a group in state/group-record.ts.
@@ -22,6 +24,9 @@ local pushes, index, changes, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group_key, keep_changes_ms = ARGV[1], tonumber(ARGV[4])
 local VERSION = '2'
 local ZEROS = '00000000000000'
+local MARGIN_MS = 30000
+-- Changes are dropped some at a time.
+local DROP_MS = 5000
 local FIELDS = { 'id', 'since', 'verb', 'kind', 'at', 'ttl', 'body' }
 local VERBS = { PUT = true, POST = true, DELETE = true, FAIL = true, WIPE = true }
 local KINDS = { push = true, ingest = true }
@@ -65,6 +70,18 @@ local function text(ms)
     texts[ms] = known
   end
   return known
+end
+
+-- Milliseconds and sequence of a stream ID.
+local function parts(stream_id)
+  local ms, sequence = string.match(stream_id, '^(%d+)%-(%d+)$')
+  return tonumber(ms), tonumber(sequence)
+end
+
+local function is_after(a, b)
+  local a_ms, a_sequence = parts(a)
+  local b_ms, b_sequence = parts(b)
+  return a_ms > b_ms or (a_ms == b_ms and a_sequence > b_sequence)
 end
 
 local function hset(key, fields)
@@ -310,10 +327,11 @@ local function take(most, most_bytes)
   return batch
 end
 
--- Push IDs that the changes since `since` name.
-local function applied_since(since)
+-- Push IDs that the changes name, those from `ms` on and a little before: a master that took over may not have had the last
+-- of them, and begins again where it was.
+local function applied_since(ms)
   local seen = {}
-  for _, entry in ipairs(redis.call('XRANGE', changes, since, '+')) do
+  for _, entry in ipairs(redis.call('XRANGE', changes, text(math.max(0, ms - MARGIN_MS)), '+')) do
     for id in string.gmatch(entry[2][2], '(%S+):%a') do seen[id] = true end
   end
   return seen
@@ -354,16 +372,23 @@ end
 local batch = take(tonumber(ARGV[2]), tonumber(ARGV[3]))
 if #batch == 0 then return { 0, {} } end
 
-local oldest_since
+local sent_again_since
 local entries = {}
 for i, push in ipairs(batch) do
   entries[i] = push.entry
-  if not push.fault and push.since ~= '' and (not oldest_since or push.since < oldest_since) then oldest_since = push.since end
+  local since = not push.fault and push.since ~= '' and parts(push.since)
+  if since and (not sent_again_since or since < sent_again_since) then sent_again_since = since end
 end
-local seen = oldest_since and applied_since(oldest_since) or {}
+local seen = sent_again_since and applied_since(sent_again_since) or {}
+local dropped = sent_again_since and redis.call('GET', KEYS[6]) or '0-0'
 for _, push in ipairs(batch) do
-  if not push.fault then
-    push.is_duplicate = push.since ~= '' and seen[push.id]
+  if push.id then
+    if not push.fault and push.since ~= '' then
+      push.is_duplicate = seen[push.id]
+      if not seen[push.id] and is_after(dropped, push.since) then
+        push.fault = 'it was appended twice, so long ago that it is not known whether the first took effect: replay it if it did not'
+      end
+    end
     seen[push.id] = true
   end
 end
@@ -415,7 +440,12 @@ write_scores()
 -- A push may be in the log twice, apart by no more than a push waits for Redis: the first is to be recognised when the second
 -- comes, however long that takes. So changes are kept by the age of the log, not by the clock alone.
 local oldest_change = math.max(0, math.min(now, batch[#batch].ms) - keep_changes_ms)
-redis.call('XADD', changes, 'MINID', '~', text(oldest_change) .. '-0', '*',
-  'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '))
+local first = redis.call('XRANGE', changes, '-', '+', 'COUNT', 1)[1]
+if first and parts(first[1]) < oldest_change - DROP_MS then
+  local last = redis.call('XREVRANGE', changes, '(' .. text(oldest_change) .. '-0', '-', 'COUNT', 1)[1]
+  redis.call('SET', KEYS[6], last[1])
+  redis.call('XTRIM', changes, 'MINID', text(oldest_change))
+end
+redis.call('XADD', changes, '*', 'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '))
 reply[1], reply[2] = redis.call('XLEN', pushes), reasons
 return reply

@@ -1,0 +1,248 @@
+/**
+ * One lane of the log: pushes that arrive while an append is on its way are appended together, one pipeline at a time, so that
+ * the round trip is shared and pushes of one shard keep their order.
+ *
+ *     queued ──flush──▶ sent ──reply, and the barrier's──▶ settled
+ *        ▲               │
+ *        ├── refused ────┤  not carried out: again, as it is
+ *        └── in doubt ───┘  perhaps carried out, or not durable yet: again, marked, so that the merge drops a second one
+ *
+ * The mark is the newest change that was known of the shard before the push was first sent: had it been merged since, the changes
+ * after that one would say so (merge.lua). Changes are compared with changes only, so no clock has to be right.
+ *
+ * A push that is past its deadline is settled as unavailable; if it may have been stored, the error says so.
+ */
+import { GatewayError } from '../errors.ts';
+import { backoff, sleep } from '../lifecycle.ts';
+import type { RedisClient } from './connections.ts';
+import type { Barrier, Shortfall } from './durability.ts';
+import type { Keyspace } from './keys.ts';
+import { askedFrom, learnFrom, ownerOf } from './owner.ts';
+import type { PushEntry } from './push-record.ts';
+import { classify } from './retry.ts';
+
+const FLUSH_MAX_PUSHES = 512;
+/** A barrier may take long (a second, for a file that is synced each second): it is to be shared by all who wait for it. */
+const BARRIER_MAX_PUSHES = 4_096;
+const FLUSH_MAX_BYTES = 8 * 1024 * 1024;
+/** For so long a shortfall is taken for a part of a failover, after which replicas have yet to find their new master. */
+const SHORTFALL_PATIENCE_MS = 5_000;
+
+export interface Waiting {
+  readonly shard: number;
+  readonly entry: PushEntry;
+  readonly deadlineMs: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+  /** The newest change known before it was first sent; undefined until then. */
+  mark: string | undefined;
+  /** It may have been stored. */
+  inDoubt: boolean;
+  settled: boolean;
+}
+
+export interface LaneContext {
+  readonly client: RedisClient;
+  readonly keyspace: Keyspace;
+  readonly barrier: Barrier | undefined;
+  /** The newest change known of a shard, a stream ID; undefined if nothing is known yet. */
+  readonly newestChange: (shard: number) => string | undefined;
+  readonly signal: AbortSignal;
+}
+
+interface Replies {
+  /** The stream ID, or why not. */
+  readonly appends: readonly [error: Error | null, reply: unknown][];
+  readonly barrier: readonly [error: Error | null, reply: unknown][];
+}
+
+const NO_OWNER = new Error('no owner is known, and enableOfflineQueue options is false');
+const NO_REPLY: [Error, null] = [new Error('no reply'), null];
+
+export class AppendLane {
+  readonly #context: LaneContext;
+  #queue: Waiting[] = [];
+  #sent: Waiting[] = [];
+  #running = false;
+  #shortSinceMs: number | undefined;
+
+  constructor(context: LaneContext) {
+    this.#context = context;
+  }
+
+  add(waiting: Waiting): void {
+    this.#queue.push(waiting);
+    if (this.#running) return;
+    this.#running = true;
+    // The rest of this tick's pushes go along.
+    setImmediate(() => void this.#run());
+  }
+
+  expire(now: number): void {
+    this.#queue = this.#queue.filter((waiting) => !expire(waiting, now));
+    for (const waiting of this.#sent) expire(waiting, now, true);
+  }
+
+  refuseAll(error: Error): void {
+    for (const waiting of [...this.#sent, ...this.#queue]) settle(waiting, error);
+    this.#queue = [];
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#context;
+    const pause = backoff({ minMs: 10, maxMs: 500 });
+    while (this.#queue.length > 0 && !signal.aborted) {
+      const again = await this.#flush();
+      if (again.length === 0) {
+        pause.reset();
+        continue;
+      }
+      this.#queue = [...again, ...this.#queue];
+      await sleep(pause.next(), signal);
+    }
+    this.#running = false;
+  }
+
+  /** Returns, in order, what has to be appended again. */
+  async #flush(): Promise<Waiting[]> {
+    const batch = this.#take();
+    this.#sent = batch;
+    const { appends, barrier } = await this.#send(batch);
+    this.#sent = [];
+    const [barrierError] = barrier.find(([error]) => error !== null) ?? [null];
+    const shortfall = barrierError === null ? this.#shortfall(barrier.map(([, reply]) => reply)) : undefined;
+    return batch.filter((waiting, i) => {
+      const [error] = appends[i] ?? NO_REPLY;
+      if (error !== null) return this.#failed(waiting, error);
+      if (barrierError !== null) return this.#unconfirmed(waiting, barrierError);
+      if (shortfall?.mayPass === true) return doubt(waiting);
+      settle(waiting, shortfall && notDurable(shortfall.reason));
+      return false;
+    });
+  }
+
+  async #send(batch: readonly Waiting[]): Promise<Replies> {
+    const { client, keyspace } = this.#context;
+    try {
+      for (const waiting of batch) waiting.mark ??= await this.#newestChange(waiting.shard);
+    } catch {
+      return refusal(batch);
+    }
+    // All of a lane is in one place.
+    const owner = ownerOf(client, keyspace.shards[batch[0]?.shard ?? 0]?.pushes ?? '');
+    if (owner === undefined) return refusal(batch);
+    const replies = await this.#exec(owner, batch, []);
+    const errors = replies.appends.map(([error]) => error);
+    for (const error of errors) if (error !== null) learnFrom(client, error);
+    const asked = errors.includes(null) ? undefined : askedFrom(client, errors[0]);
+    return asked === undefined ? replies : await this.#exec(asked, batch, ['ASKING']);
+  }
+
+  async #exec(node: Exclude<ReturnType<typeof ownerOf>, undefined>, batch: readonly Waiting[], before: string[]) {
+    const pipeline = node.pipeline();
+    for (const { shard, entry } of batch) {
+      for (const command of before) pipeline.call(command);
+      pipeline.xadd(this.#context.keyspace.shards[shard]?.pushes ?? '', '*', ...entry.fields);
+    }
+    for (const [command, ...args] of this.#context.barrier?.commands ?? []) pipeline.call(command, ...args);
+    // What broke it is told by each command's own error.
+    const replies = (await pipeline.exec().catch(() => null)) ?? [];
+    const stride = before.length + 1;
+    const appends = batch.map((_, i) => replies[i * stride + before.length] ?? NO_REPLY);
+    const barrier = (this.#context.barrier?.commands ?? []).map(
+      (_, i) => replies[batch.length * stride + i] ?? NO_REPLY,
+    );
+    return { appends, barrier };
+  }
+
+  /** Whether the push has to be appended again. */
+  #failed(waiting: Waiting, error: Error): boolean {
+    switch (classify(error)) {
+      case 'unknown':
+        return doubt(waiting);
+      case 'refused':
+        return !waiting.settled;
+      case 'full':
+        settle(waiting, new GatewayError('redis_full', 'Redis is out of memory (maxmemory)', { cause: error }));
+        return false;
+      case 'broken':
+        settle(
+          waiting,
+          new GatewayError('redis_unavailable', `cannot append push: ${error.message}`, { cause: error }),
+        );
+        return false;
+      default:
+        return false;
+    }
+  }
+
+  /** It was appended, but the barrier failed. Whether the push has to be appended again. */
+  #unconfirmed(waiting: Waiting, error: Error): boolean {
+    if (classify(error) !== 'broken') return doubt(waiting);
+    settle(waiting, notDurable(`Redis does not confirm it (${error.message})`));
+    return false;
+  }
+
+  #shortfall(replies: readonly unknown[]): Shortfall | undefined {
+    const shortfall = this.#context.barrier?.shortfall(replies);
+    if (shortfall === undefined) {
+      this.#shortSinceMs = undefined;
+      return undefined;
+    }
+    this.#shortSinceMs ??= performance.now();
+    const isPatient = performance.now() - this.#shortSinceMs < SHORTFALL_PATIENCE_MS;
+    return { ...shortfall, mayPass: shortfall.mayPass && isPatient };
+  }
+
+  async #newestChange(shard: number): Promise<string> {
+    const { client, keyspace, newestChange } = this.#context;
+    const known = newestChange(shard);
+    if (known !== undefined) return known;
+    const [newest] = await client.xrevrange(keyspace.shards[shard]?.changes ?? '', '+', '-', 'COUNT', 1);
+    return newest?.[0] ?? '0-0';
+  }
+
+  #take(): Waiting[] {
+    const most = this.#context.barrier === undefined ? FLUSH_MAX_PUSHES : BARRIER_MAX_PUSHES;
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#queue.length && count < most && bytes < FLUSH_MAX_BYTES) {
+      bytes += this.#queue[count]?.entry.bytes ?? 0;
+      count++;
+    }
+    return this.#queue.splice(0, count);
+  }
+}
+
+/** Nothing was sent. */
+function refusal(batch: readonly Waiting[]): Replies {
+  return { appends: batch.map(() => [NO_OWNER, null]), barrier: [] };
+}
+
+/** Whether the push has to be appended again. */
+function doubt(waiting: Waiting): boolean {
+  waiting.inDoubt = true;
+  waiting.entry.mark(waiting.mark ?? '0-0');
+  return !waiting.settled;
+}
+
+function notDurable(reason: string): GatewayError {
+  const fate = 'Redis has the push, but it may not survive a failover or a crash: push again';
+  return new GatewayError('not_durable', `indeterminate: ${reason} (--push.durability); ${fate}`);
+}
+
+/** Whether it is settled. */
+export function expire(waiting: Waiting, now: number, isUnderWay = false): boolean {
+  if (now < waiting.deadlineMs) return waiting.settled;
+  const isUnknown = waiting.inDoubt || isUnderWay;
+  const fate = isUnknown ? 'indeterminate: it is not known whether the push was stored' : 'nothing was stored';
+  settle(waiting, new GatewayError('redis_unavailable', `Redis did not take the push in time; ${fate}`));
+  return true;
+}
+
+export function settle(waiting: Waiting, error?: Error): void {
+  if (waiting.settled) return;
+  waiting.settled = true;
+  if (error === undefined) waiting.resolve();
+  else waiting.reject(error);
+}
