@@ -206,7 +206,7 @@ describe('answers', () => {
 
   test('the scrape has its content type and its length', async () => {
     const { headers, body } = await gateway.request('/metrics?whatever=1');
-    expect(headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8; escaping=underscores');
     expect(headers['content-length']).toBe(String(body.length));
   });
 });
