@@ -9,7 +9,14 @@
  */
 import { escapeName } from './escaped-name.ts';
 import type { Family, Labels } from './model.ts';
-import { isLegacyLabelName, isLegacyMetricName, isMetricNameChar, isMetricNameStart } from './names.ts';
+import {
+  isLabelNameChar,
+  isLabelNameStart,
+  isLegacyLabelName,
+  isLegacyMetricName,
+  isMetricNameChar,
+  isMetricNameStart,
+} from './names.ts';
 
 export const escapingSchemes = ['allow-utf-8', 'underscores', 'dots', 'values'] as const;
 export type EscapingScheme = (typeof escapingSchemes)[number];
@@ -17,7 +24,7 @@ export type EscapingScheme = (typeof escapingSchemes)[number];
 /** A copy with the names of the family and of all labels escaped; the family itself when there is nothing to do. */
 export function escapeFamilyNames(family: Family, scheme: EscapingScheme): Family {
   if (scheme === 'allow-utf-8') return family;
-  const name = escapeMetricName(family.name, scheme);
+  const name = isLegacyMetricName(family.name) ? family.name : escape(family.name, scheme, 'metric');
   const metrics = family.metrics.map((metric) => ({ ...metric, labels: escapeLabels(metric.labels, scheme) }));
   // The metrics are those of the family's own type.
   return { ...family, name, metrics } as Family;
@@ -25,11 +32,13 @@ export function escapeFamilyNames(family: Family, scheme: EscapingScheme): Famil
 
 function escapeLabels(labels: Labels, scheme: EscapingScheme): Labels {
   if (labels.every(([name]) => isLegacyLabelName(name))) return labels;
-  return labels.map(([name, value]) => [escapeMetricName(name, scheme), value]);
+  return labels.map(([name, value]) => [isLegacyLabelName(name) ? name : escape(name, scheme, 'label'), value]);
 }
 
-function escapeMetricName(name: string, scheme: EscapingScheme): string {
-  if (isLegacyMetricName(name)) return name;
+function escape(name: string, scheme: EscapingScheme, kind: 'metric' | 'label'): string {
+  const [isStart, isChar] =
+    kind === 'metric' ? [isMetricNameStart, isMetricNameChar] : [isLabelNameStart, isLabelNameChar];
+  const isValid = (char: string, index: number): boolean => (index === 0 ? isStart : isChar)(char.codePointAt(0) ?? 0);
   switch (scheme) {
     case 'allow-utf-8':
       return name;
@@ -42,14 +51,9 @@ function escapeMetricName(name: string, scheme: EscapingScheme): string {
         return isValid(char, i) ? char : '__';
       }).join('');
     case 'values':
-      return escapeName(name);
+      return escapeName(name, kind);
     default:
       scheme satisfies never;
       return name;
   }
-}
-
-function isValid(char: string, index: number): boolean {
-  const code = char.codePointAt(0) ?? 0;
-  return index === 0 ? isMetricNameStart(code) : isMetricNameChar(code);
 }

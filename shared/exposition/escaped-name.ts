@@ -3,7 +3,7 @@
  * `_HEX_`: `my.label` is `U__my_2e_label`.
  * https://prometheus.io/docs/guides/utf8/ ("value encoding escaping")
  */
-import { isLegacyMetricName, isMetricNameChar } from './names.ts';
+import { isLabelNameChar, isLegacyLabelName, isLegacyMetricName, isMetricNameChar } from './names.ts';
 
 /** What is not an escaped name stands for itself. */
 export function unescapeName(escaped: string): string {
@@ -30,14 +30,15 @@ export function unescapeName(escaped: string): string {
   return out;
 }
 
-/** The inverse, for names that need it. */
-export function escapeName(name: string): string {
-  if (isLegacyMetricName(name) || name === '') return name;
+/** The inverse, for names that need it: those of metrics, which may have colons, or of labels. */
+export function escapeName(name: string, kind: 'metric' | 'label'): string {
+  const isValid = kind === 'metric' ? isMetricNameChar : isLabelNameChar;
+  if (name === '' || (kind === 'metric' ? isLegacyMetricName(name) : isLegacyLabelName(name))) return name;
   let out = 'U__';
   let first = true;
   for (const char of name) {
     const code = char.codePointAt(0) ?? 0;
-    const isLegacy = isMetricNameChar(code) && !(first && code >= 0x30 && code <= 0x39);
+    const isLegacy = isValid(code) && !(first && code >= 0x30 && code <= 0x39);
     out += char === '_' ? '__' : isLegacy ? char : `_${code.toString(16)}_`;
     first = false;
   }

@@ -16,7 +16,11 @@ export function formatFloat(n: number): string {
   return text.length - signAt === 2 ? `${text.slice(0, signAt + 1)}0${text.slice(signAt + 1)}` : text;
 }
 
-/** `fmt.Sprint` of a uint64: all digits, where JavaScript would write zeros for those it does not need. */
+/**
+ * `fmt.Sprint` of a uint64: all digits, where JavaScript would write zeros for those it does not need. 2^64 is what a double makes of the
+ * largest.
+ */
 export function formatCount(n: number): string {
+  if (n === 2 ** 64) return '18446744073709551615';
   return Number.isInteger(n) && n > Number.MAX_SAFE_INTEGER && n < 2 ** 64 ? BigInt(n).toString() : String(n);
 }

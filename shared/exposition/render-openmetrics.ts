@@ -10,7 +10,7 @@
  */
 import { formatFloat } from './format-float.ts';
 import type { Exemplar, Family, HistogramMetric, Labels, MetricType, SummaryMetric } from './model.ts';
-import { isLegacyMetricName } from './names.ts';
+import { isLegacyLabelName, isLegacyMetricName } from './names.ts';
 
 export const OPENMETRICS_EOF = '# EOF\n';
 
@@ -83,7 +83,7 @@ function histogramText(name: string, metric: HistogramMetric, sum: string, count
 }
 
 function series(name: string, labels: Labels): string {
-  const pairs = labels.map(([label, value]) => `${metricName(label)}="${escapeQuotes(value)}"`);
+  const pairs = labels.map(([label, value]) => `${labelName(label)}="${escapeQuotes(value)}"`);
   if (isLegacyMetricName(name)) return pairs.length === 0 ? name : `${name}{${pairs.join(',')}}`;
   return `{${[metricName(name), ...pairs].join(',')}}`;
 }
@@ -91,7 +91,7 @@ function series(name: string, labels: Labels): string {
 function exemplarText(exemplar: Exemplar | undefined): string {
   if (exemplar === undefined) return '';
   const { labels, value, timestamp } = exemplar;
-  const pairs = labels.map(([label, text]) => `${metricName(label)}="${escapeQuotes(text)}"`);
+  const pairs = labels.map(([label, text]) => `${labelName(label)}="${escapeQuotes(text)}"`);
   const at = timestamp === undefined ? '' : ` ${float(timestamp.seconds + timestamp.nanos / 1e9)}`;
   return ` # {${pairs.join(',')}} ${float(value)}${at}`;
 }
@@ -103,6 +103,10 @@ function float(value: number): string {
 
 function metricName(name: string): string {
   return isLegacyMetricName(name) ? name : `"${escapeQuotes(name)}"`;
+}
+
+function labelName(name: string): string {
+  return isLegacyLabelName(name) ? name : `"${escapeQuotes(name)}"`;
 }
 
 function escape(text: string): string {

@@ -1,12 +1,12 @@
 /**
  * The text exposition format 0.0.4 as expfmt.MetricFamilyToText writes it. Names that are not legacy-valid are quoted, a metric's inside
- * the braces: `{"my.metric",a="b"} 1`.
+ * the braces: `{"my.metric",a="b"} 1`. So are labels with a colon, which Go leaves as they are, and no parser reads.
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 import { formatFloat } from './format-float.ts';
 import { haveSameNames } from './group-labels.ts';
 import type { Family, HistogramMetric, Labels, MetricType, SummaryMetric } from './model.ts';
-import { isLegacyMetricName } from './names.ts';
+import { isLegacyLabelName, isLegacyMetricName } from './names.ts';
 
 /** The HELP line, unless there is none, and the TYPE line. The classic text format has no gauge histograms. */
 export function renderHeader(name: string, help: string, type: MetricType): string {
@@ -126,7 +126,7 @@ class Series {
     let before = this.#name + (this.#legacy ? '{' : ',');
     this.#prefixes = labels.map(([name]) => {
       // By the rule for metrics (a colon needs no quotes), as expfmt does it.
-      const prefix = `${before}${isLegacyMetricName(name) ? name : quoted(name)}="`;
+      const prefix = `${before}${isLegacyLabelName(name) ? name : quoted(name)}="`;
       before = '",';
       return prefix;
     });

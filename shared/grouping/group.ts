@@ -43,7 +43,7 @@ export function pathOf(group: Pick<Group, 'kind' | 'labels'>): string {
   }
   const job = group.labels.find(([name]) => name === 'job')?.[1] ?? '';
   const others = group.labels.filter(([name]) => name !== 'job');
-  return `${PUSH_PATH}${segments('job', job)}${others.map(([name, value]) => segments(escapeName(name), value)).join('')}`;
+  return `${PUSH_PATH}${segments('job', job)}${others.map(([name, value]) => segments(escapeName(name, 'label'), value)).join('')}`;
 }
 
 /** As plain text where that works: not for what would be split, cleaned away, or empty. */

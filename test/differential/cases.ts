@@ -356,6 +356,7 @@ const text: readonly Case[] = [
 // prettier-ignore
 const textLatest: readonly Case[] = [
   ['counts that are no numbers', put(J, '# TYPE h histogram\nh_bucket{le="1"} NaN\nh_count NaN\n'), put('/job/k', '# TYPE s summary\ns_count NaN\n'), put('/job/l', '# TYPE h histogram\nh_bucket{le="1"} +Inf\nh_count +Inf\n'), put('/job/m', '# TYPE h histogram\nh_bucket{le="1"} 1e30\nh_count 1e21\n')],
+  ['a count below 0 of what is kept exactly', put(J, '# TYPE s summary\ns_sum -0\ns_count -1\n')],
   ['counts beyond 64 bits', put(J, '# TYPE h histogram\nh_bucket{le="1"} 18446744073709551615\nh_bucket{le="2"} 1e20\nh_count 18446744073709551616\n'), put('/job/k', '# TYPE h histogram\nh_count 18446744073709551615\n'), put('/job/l', '# TYPE h histogram\nh_bucket{le="1"} 18446744073709551616\n')],
   ['one count that is a fraction makes floats of all', put(J, '# TYPE h histogram\nh_bucket{le="1"} 5.5\nh_bucket{le="2"} 1234567\nh_bucket{le="3"} 1e20\nh_count 12345678901234567890\n')],
   ['negative counts', put(J, '# TYPE h histogram\nh_count -1\n'), put(J, '# TYPE h histogram\nh_bucket{le="1"} -1\n')],

@@ -227,10 +227,10 @@ describe('a scrape', () => {
 
   // OpenMetrics stays off: Prometheus prefers it, and counters without _total would change their names.
   test.each([
-    ['of Prometheus 2', PROMETHEUS_2, 'text/plain; version=0.0.4; charset=utf-8'],
-    ['of Prometheus 3', PROMETHEUS_3, 'text/plain; version=0.0.4; charset=utf-8'],
-    ['of Prometheus 3 for native histograms', NATIVE_3, PROTOBUF],
-    ['of a browser', 'text/html,application/xhtml+xml,*/*;q=0.8', 'text/plain; version=0.0.4; charset=utf-8'],
+    ['of Prometheus 2', PROMETHEUS_2, 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'],
+    ['of Prometheus 3', PROMETHEUS_3, 'text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8'],
+    ['of Prometheus 3 for native histograms', NATIVE_3, `${PROTOBUF}; escaping=underscores`],
+    ['of a browser', 'text/html,*/*;q=0.8', 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'],
   ])('%s gets its format, gzip or not', async (_, accept, type) => {
     const plain = await gateway.request('/metrics', { headers: { accept } });
     expect(plain).toMatchObject({ status: 200, headers: { 'content-type': type } });

@@ -71,16 +71,13 @@ describe('content that does not fit together', () => {
 
 describe('a path that names no group', () => {
   test.for([
-    ['/metrics/job/', 307, 'Redirect'],
     ['/metrics/job@base64/', 404, '404 page not found'],
-    ['/metrics/job//a/b', 301, 'Moved'],
     ['/metrics/job/%2Fa/b', 400, 'job name is required'],
     ['/metrics/job@base64/=', 400, 'job name is required'],
     ['/metrics/job/j/a/b/c', 400, 'odd number of components'],
     ['/metrics/job/j/__a/b', 400, 'improper label name "__a"'],
     ['/metrics/job/j/0/b', 400, 'improper label name "0"'],
     ['/metrics/job/j/a@base64/a+b', 400, 'invalid base64 encoding'],
-    ['/metrics/job/j/../k', 301, 'Moved'],
     ['/metrics/job/a%2Fb', 400, 'odd number of components'],
     ['/metrics/job/%ff', 400, 'not a valid url component'],
     ['/metrics/job/%zz', 400, 'not a valid url component'],
@@ -169,11 +166,11 @@ describe('a path or a method that is none of ours', () => {
   test.for([
     ['PUT', '/metrics', 'GET, OPTIONS'],
     ['DELETE', '/metrics', 'GET, OPTIONS'],
-    ['GET', '/metrics/job/j', 'POST, PUT, DELETE, OPTIONS'],
-    ['PATCH', '/metrics/job/j', 'POST, PUT, DELETE, OPTIONS'],
-    ['GET', '/ingest', 'POST, OPTIONS'],
-    ['PUT', '/ingest', 'POST, OPTIONS'],
-    ['DELETE', '/ingest', 'POST, OPTIONS'],
+    ['GET', '/metrics/job/j', 'DELETE, OPTIONS, POST, PUT'],
+    ['PATCH', '/metrics/job/j', 'DELETE, OPTIONS, POST, PUT'],
+    ['GET', '/ingest', 'OPTIONS, POST'],
+    ['PUT', '/ingest', 'OPTIONS, POST'],
+    ['DELETE', '/ingest', 'OPTIONS, POST'],
     ['POST', '/-/healthy', 'GET, OPTIONS'],
     ['POST', '/-/ready', 'GET, OPTIONS'],
     ['POST', '/telemetry', 'GET, OPTIONS'],
@@ -184,7 +181,7 @@ describe('a path or a method that is none of ours', () => {
 
   test('OPTIONS tells the methods', async () => {
     const answer = await gateway.request('/metrics/job/j', { method: 'OPTIONS' });
-    expect(answer).toMatchObject({ status: 200, text: '', headers: { allow: 'POST, PUT, DELETE, OPTIONS' } });
+    expect(answer).toMatchObject({ status: 200, text: '', headers: { allow: 'DELETE, OPTIONS, POST, PUT' } });
   });
 
   test.for([

@@ -218,7 +218,7 @@ describe('UTF-8 names', () => {
   it.each<[body: string, meaning: string]>([
     ['{"my.metric","my label"="x",b="y"} 1\n', '# TYPE "my.metric" untyped\n{"my.metric","my label"="x",b="y"} 1\n'],
     ['"my.metric" 1\n', '# TYPE "my.metric" untyped\n{"my.metric"} 1\n'],
-    ['a{"b:c"="d"} 1\n', '# TYPE a untyped\na{b:c="d"} 1\n'],
+    ['a{"b:c"="d"} 1\n', '# TYPE a untyped\na{"b:c"="d"} 1\n'],
     [
       '# HELP "\\"\\\\\\n" x\n{"\\"\\\\\\n"} 1\n',
       '# HELP "\\"\\\\\\n" x\n# TYPE "\\"\\\\\\n" untyped\n{"\\"\\\\\\n"} 1\n',
