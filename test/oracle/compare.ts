@@ -72,7 +72,7 @@ function isKnown(body: string, ours: Verdict, official: Verdict): boolean {
 
 /** A label name with a colon is quoted by us alone: unquoted, nobody could read the text. */
 function withColonsUnquoted(text: string): string {
-  return text.replaceAll(/"([a-zA-Z_:][\w:]*)"=/g, '$1=');
+  return text.replaceAll(/(?<=[{,])"([a-zA-Z_:][\w:]*)"=/g, '$1=');
 }
 
 /** `text format parsing error in line 3: expected float as value, got …`: up to what is quoted. */
