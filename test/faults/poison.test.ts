@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { makeGroup } from '../../shared/grouping/group.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
 import { sampleLines, sampleSum, sampleValue } from '../support/metrics-text.ts';
@@ -13,25 +14,31 @@ let gateway: Gateway;
 beforeAll(async () => {
   redis = await startRedis();
   // One shard, so that the poison and the others are always in the same log.
-  gateway = await startGateway({ redis, args: ['--redis.shards=1', '--worker.claim-idle=1s'] });
+  gateway = await startGateway({ redis, args: ['--redis.shards=1'] });
 });
 
 const LOG = 'pgw:{0}:pushes';
 const DEAD = 'pgw:{0}:dead';
 
+/** A body that brings one family with one sample. */
+function bodyOf(job: string, family: string, value: number): string {
+  const { id } = makeGroup('push', [['job', job]]);
+  const line = `${family}{instance="",job="${job}"} ${value}\n`;
+  const strings = [id, JSON.stringify(['job', job]), '1', family, `untyped 1 0 ${line.length}\n${line}`];
+  return `${strings.map(({ length }) => length).join(' ')}\n${strings.join('')}`;
+}
+
 /** The fields of a good push, and what is to be different; undefined leaves a field out. */
 function entry(changes: Record<string, string | undefined>): string[] {
   const good = {
-    v: '1',
+    v: '2',
     id: 'poison.1',
+    since: '',
     verb: 'PUT',
     kind: 'push',
-    labels: '["job","poison"]',
     at: String(Date.now()),
     ttl: '60000',
-    format: 'text',
-    since: '',
-    body: 'poison 1\n',
+    body: bodyOf('poison', 'poison', 1),
   };
   return Object.entries({ ...good, ...changes }).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
 }
@@ -47,34 +54,27 @@ async function lastEntry(of: RedisServer, key: string): Promise<Record<string, s
   return fields;
 }
 
+const deadLettered = async (of: Gateway): Promise<number> =>
+  sampleSum(await of.telemetry(), 'pushgateway_pushes_settled_total', { outcome: 'dead-lettered' });
+
 describe('dead-lettered with the reason', () => {
   test.for<[what: string, fields: string[], reason: RegExp]>([
-    ['fields of somebody else', ['hello', 'world'], /it has no field "v"/],
-    ['a version to come', entry({ v: '2' }), /version "2" is not 1/],
+    ['fields of somebody else', ['hello', 'world'], /version "nil" is not 2/],
+    ['the version before', entry({ v: '1' }), /version "1" is not 2/],
     ['no ID', entry({ id: undefined }), /it has no field "id"/],
-    ['an ID that would be two', entry({ id: 'a b' }), /field "id" is "a b"/],
     ['a verb that is none', entry({ verb: 'PATCH' }), /field "verb" is "PATCH"/],
-    ['a kind that is none', entry({ kind: 'pull' }), /field "kind" is "pull"/],
-    ['a format that is none', entry({ format: 'xml' }), /field "format" is "xml"/],
-    ['labels that are no JSON', entry({ labels: 'job=poison' }), /./],
-    ['labels that are none of ours', entry({ labels: '{"job":"poison"}' }), /cannot decode labels/],
-    ['an arrival that is no time', entry({ at: 'now' }), /field "at" is "now"/],
     ['an arrival beyond all time', entry({ at: '9'.repeat(30) }), /field "at" is/],
-    ['a TTL that is none', entry({ ttl: 'NaN' }), /field "ttl" is "NaN"/],
-    ['a TTL below zero', entry({ ttl: '-1' }), /field "ttl" is "-1"/],
     ['a stream ID that is none', entry({ since: 'x' }), /field "since" is "x"/],
-    ['a body that is no exposition', entry({ body: '<html>\n' }), /line 1/],
-    ['a body that is no protobuf', entry({ format: 'protobuf', body: 'poison 1\n' }), /./],
-    ['thousands of fields', Array.from({ length: 9_000 }, (_, i) => `f${i}`), /it has no field "v"/],
+    ['a body that is text', entry({ body: 'poison 1\n' }), /as long as it says/],
+    ['a body that was cut short', entry({ body: bodyOf('poison', 'poison', 1).slice(0, -1) }), /as long as it says/],
+    ['thousands of fields', Array.from({ length: 9_000 }, (_, i) => `f${i}`), /version "nil"/],
   ])('%s', async ([what, fields, reason]) => {
     const before = Number(await redis.cli('XLEN', DEAD));
-    const counted = sampleSum(await gateway.telemetry(), 'pushgateway_pushes_settled_total', {
-      outcome: 'dead-lettered',
-    });
+    const counted = await deadLettered(gateway);
     const job = `beside-${what.replaceAll(/\W+/g, '-')}`;
-    // In one batch with good ones before and behind it.
+    // In one take with good ones before and behind it.
     gateway.process.signal('SIGSTOP');
-    const good = (n: number) => entry({ id: `good.${n}`, labels: `["job","${job}","n","${n}"]`, body: `good ${n}\n` });
+    const good = (n: number) => entry({ id: `good.${n}`, body: bodyOf(`${job}-${n}`, 'good', n) });
     await redis.cli('XADD', LOG, '*', ...good(1));
     const poisonId = await redis.cli('XADD', LOG, '*', ...fields);
     await redis.cli('XADD', LOG, '*', ...good(2));
@@ -84,44 +84,115 @@ describe('dead-lettered with the reason', () => {
     const dead = await lastEntry(redis, DEAD);
     expect(dead['entry']).toBe(poisonId);
     expect(dead['reason']).toMatch(reason);
-    expect(dead['deliveries']).toBe('1');
+    expect(dead['attempts']).toBe('1');
     for (const n of [1, 2]) {
-      await eventually(async () => sampleValue(await gateway.scrape(), 'good', { job, n: String(n) }) === n);
+      await eventually(async () => sampleValue(await gateway.scrape(), 'good', { job: `${job}-${n}` }) === n);
     }
     expect(await redis.cli('XLEN', LOG)).toBe('0');
     expect(sampleLines(await gateway.scrape()).filter((line) => line.startsWith('poison'))).toEqual([]);
-    const telemetry = await gateway.telemetry();
-    expect(sampleSum(telemetry, 'pushgateway_pushes_settled_total', { outcome: 'dead-lettered' })).toBe(counted + 1);
+    expect(await deadLettered(gateway)).toBe(counted + 1);
     expect(gateway.process.log()).toContain(`entry=${poisonId}`);
   });
 });
 
-describe('a push that was delivered again and again', () => {
-  // In one script, or the gateway, which blocks on the log, would get it first.
-  const LEAVE = `
-    local id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, 2))
-    redis.call('XREADGROUP', 'GROUP', 'workers', 'ghost', 'COUNT', 1, 'STREAMS', KEYS[1], '>')
-    redis.call('XCLAIM', KEYS[1], 'workers', 'ghost', 0, id, 'RETRYCOUNT', ARGV[1], 'JUSTID')`;
+describe('what can be merged, and not be read', () => {
+  const { id } = makeGroup('push', [['job', 'unread']]);
+  test.for<[what: string, strings: string[]]>([
+    ['labels that are none', [id, 'job=unread', '0']],
+    ['a family that was cut short', [id, '["job","unread"]', '1', 'unread', 'untyped 1']],
+  ])('%s: its group is named in the log, and left out', async ([what, strings]) => {
+    const body = `${strings.map(({ length }) => length).join(' ')}\n${strings.join('')}`;
+    const seen = gateway.process.log().length;
+    await redis.cli('XADD', LOG, '*', ...entry({ id: 'unread.1', body }));
+    await eventually(() => gateway.process.log().slice(seen).includes(id), { what: 'the name of the group' });
+    const job = `after-${what.replaceAll(/\W+/g, '-')}`;
+    expect((await gateway.push(`/metrics/job/${job}`, 'after 1\n', applied)).status).toBe(200);
+    const text = await gateway.scrape();
+    expect(sampleValue(text, 'after', { job })).toBe(1);
+    expect(text).not.toContain('unread');
+    // A push to the group makes it good again.
+    expect((await gateway.push('/metrics/job/unread', 'unread 2\n', applied)).status).toBe(200);
+    expect(sampleValue(await gateway.scrape(), 'unread')).toBe(2);
+    await gateway.delete('/metrics/job/unread', applied);
+  });
+});
 
-  /** Leaves a good push in the hands of a worker that is gone, delivered so often. */
-  async function leaveWithGhost(job: string, deliveries: number): Promise<void> {
-    const fields = entry({ id: `${job}.1`, labels: `["job","${job}"]` });
-    await redis.cli('EVAL', LEAVE, '1', LOG, String(deliveries), ...fields);
+describe('the script fails as a whole', () => {
+  /** Several times. */
+  async function untilTriedAgain(own: RedisServer): Promise<void> {
+    const failures = async (): Promise<number> =>
+      Number(/evalsha:.*failed_calls=(\d+)/.exec(await own.cli('INFO', 'commandstats'))?.[1]);
+    const before = await failures();
+    await eventually(async () => (await failures()) > before + 4, { timeoutMs: 20_000, what: 'more attempts' });
   }
 
-  test('4 times: is tried a fifth time', async () => {
-    await leaveWithGhost('fifth', 4);
-    await eventually(async () => sampleValue(await gateway.scrape(), 'poison', { job: 'fifth' }) === 1);
-    expect(sampleValue(await gateway.telemetry(), 'pushgateway_pushes_reclaimed_total')).toBe(1);
+  test('the push that makes it so goes to the dead letters after --worker.max-attempts, those behind it are merged', async () => {
+    // As when a push keeps Redis from all others for so long that somebody kills the script.
+    const own = await startRedis();
+    const ingest = await startGateway({ redis: own, role: 'ingest', args: ['--redis.shards=1'] });
+    const reader = await startGateway({ redis: own, role: 'reader', args: ['--redis.shards=1'] });
+    const many = `redis.call('XADD', KEYS[1], '*', 'pushes', string.rep('a:a ', ARGV[1]), 'groups', '')`;
+    await own.cli('EVAL', many, '1', 'pgw:{0}:changes', '1000000');
+    // It may have been applied long ago: a million pushes are looked through.
+    const slow = await own.cli('XADD', LOG, '*', ...entry({ id: 'slow.1', since: '0-1' }));
+    for (const job of ['a', 'b']) expect((await ingest.push(`/metrics/job/${job}`, 'behind 1\n')).status).toBe(202);
+    await own.cli('CONFIG', 'SET', 'lua-time-limit', '1');
+    const args = ['--redis.shards=1', '--worker.max-attempts=3'];
+    const worker = await startGateway({ redis: own, role: 'worker', args, waitUntilReady: false });
+
+    let killed = 0;
+    const isSettled = (): boolean => worker.process.log().includes('push moved to the dead letters');
+    await eventually(
+      async () => {
+        killed += await own.cli('SCRIPT', 'KILL').then(
+          () => 1,
+          () => 0,
+        );
+        return isSettled();
+      },
+      { timeoutMs: 60_000, intervalMs: 1, what: 'a dead letter' },
+    );
+    await own.cli('CONFIG', 'SET', 'lua-time-limit', '5000');
+    expect(killed).toBe(3);
+    const dead = await lastEntry(own, DEAD);
+    expect(dead).toMatchObject({ entry: slow, id: 'slow.1', attempts: '3' });
+    expect(dead['reason']).toMatch(/^its merge failed 3 times: .*SCRIPT KILL/);
+    for (const job of ['a', 'b'])
+      await eventually(async () => sampleValue(await reader.scrape(), 'behind', { job }) === 1);
+    await eventually(async () => (await deadLettered(worker)) === 1);
+    expect(worker.process.log()).toContain('cannot merge pushes; they stay in the log');
   });
 
-  test('5 times: is dead-lettered', async () => {
-    await leaveWithGhost('sixth', 5);
-    await eventually(async () => (await lastEntry(redis, DEAD))['labels'] === '["job","sixth"]', {
-      what: 'a dead letter',
-    });
-    expect((await lastEntry(redis, DEAD))['reason']).toBe('delivered 5 times without success');
-    expect(sampleValue(await gateway.scrape(), 'poison', { job: 'sixth' })).toBeUndefined();
+  test('for want of a right: the pushes stay in the log until it is there', async () => {
+    const own = await startRedis();
+    const ingest = await startGateway({ redis: own, role: 'ingest', args: ['--redis.shards=1'] });
+    await own.cli('ACL', 'SETUSER', 'worker', 'on', '>secret', '~*', '&*', '+@all', '-time');
+    const args = ['--redis.shards=1', '--redis.username=worker', '--redis.password=secret', '--worker.max-attempts=2'];
+    const worker = await startGateway({ redis: own, role: 'worker', args });
+    for (let i = 0; i < 3; i++) expect((await ingest.push(`/metrics/job/j${i}`, 'm 1\n')).status).toBe(202);
+    await worker.process.waitForLine(/cannot merge pushes.*can't run this command/);
+    await untilTriedAgain(own);
+    expect(await own.cli('XLEN', LOG)).toBe('3');
+    expect(await own.cli('XLEN', DEAD)).toBe('0');
+    await own.cli('ACL', 'SETUSER', 'worker', '+time');
+    await eventually(async () => (await own.cli('XLEN', LOG)) === '0', { what: 'an empty log' });
+    expect(await own.cli('XLEN', DEAD)).toBe('0');
+  });
+
+  test('somebody put another key in the place of one of ours: the pushes stay in the log until it is gone', async () => {
+    const own = await startRedis();
+    const flags = ['--redis.shards=1', '--redis.prefix=user_scripts'];
+    const [log, groups] = ['user_scripts:{0}:pushes', 'user_scripts:{0}:groups'];
+    const ingest = await startGateway({ redis: own, role: 'ingest', args: flags });
+    expect((await ingest.push('/metrics/job/j', 'm 1\n')).status).toBe(202);
+    await own.cli('SET', groups, 'not ours');
+    const worker = await startGateway({ redis: own, role: 'worker', args: [...flags, '--worker.max-attempts=1'] });
+    await worker.process.waitForLine(/cannot merge pushes.*holds a string, not a zset/);
+    await untilTriedAgain(own);
+    expect(await own.cli('XLEN', log)).toBe('1');
+    await own.cli('DEL', groups);
+    await eventually(async () => (await own.cli('XLEN', log)) === '0', { what: 'an empty log' });
+    expect(await own.cli('EXISTS', 'user_scripts:{0}:dead')).toBe('0');
   });
 });
 
@@ -132,7 +203,7 @@ test('who waits for a push that is dead-lettered is told', async () => {
   const waiting = ingest.push('/metrics/job/j', 'm 1\n', { headers: { prefer: 'wait=20' } });
   await eventually(async () => (await own.cli('XLEN', LOG)) === '1');
   const { entryId = '', id } = await lastEntry(own, LOG);
-  await own.cli('XADD', LOG, '*', ...entry({ id, body: 'no exposition' }));
+  await own.cli('XADD', LOG, '*', ...entry({ id, body: 'no lengths' }));
   await own.cli('XDEL', LOG, entryId);
   await startGateway({ redis: own, role: 'worker', args: ['--redis.shards=1'] });
   expect(await waiting).toMatchObject({ status: 202, text: expect.stringContaining('dead letters') as string });

@@ -102,7 +102,7 @@ class Fixture {
     this.feed = new ChangeFeed(this.#connections, keyspace, logger);
     this.feed.add(this.order);
     for (const view of this.views) {
-      const follower = new GroupFollower(this.#store, SHARDS);
+      const follower = new GroupFollower(this.#store, keyspace);
       follower.add(view);
       this.feed.add(follower);
     }

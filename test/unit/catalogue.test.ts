@@ -18,10 +18,10 @@ function labelsOf(text: string): Labels {
 
 function push(group: string, body: string, verb: CataloguedPush['verb'] = 'PUT', deadlineMs = 0): CataloguedPush {
   const labels = labelsOf(group);
-  const prepared = preparePush(Buffer.from(`${body}\n`), { format: 'text', grouping: labels, maxSeries: 0 });
-  const families = new Map(prepared.flatMap((group) => group.families.map((family) => [family.name, family])));
-  const { id: groupId } = makeGroup('push', labels);
-  return { id: `p${count++}`, verb, kind: 'push', labels, groupId, families, deadlineMs };
+  const made = makeGroup('push', labels);
+  const prepared = preparePush(Buffer.from(`${body}\n`), { format: 'text', group: made, maxSeries: 0 });
+  const families = new Map(prepared.flatMap((one) => one.families.map((family) => [family.name, family])));
+  return { id: `p${count++}`, verb, kind: 'push', labels, groupId: made.id, families, deadlineMs };
 }
 
 /** As one that was prepared in a thread: the label sets of its series are in its content only. */

@@ -10,8 +10,8 @@
 -- KEYS[1] pushes   KEYS[2] groups (index)   KEYS[3] changes   KEYS[4] dead   KEYS[5] a key that does not exist
 -- The groups' hashes share the hash tag of these; which ones are needed only the log knows. While their slot moves from one
 -- node of a Cluster to another, some may be here and some there: KEYS[5] makes Redis refuse the script until all are (TRYAGAIN).
--- ARGV[1] what a group's key is before its ID   ARGV[2] most pushes to take   ARGV[3] most bytes of them (at least one push)
 -- KEYS[6] stream ID of the newest change that is no longer kept
+-- ARGV[1] what a group's key is before its ID   ARGV[2] most pushes to take   ARGV[3] most bytes of them (at least one push)
 -- ARGV[4] ms for which changes are kept
 --
 -- An entry of the log is described in redis/push-record.ts, a group in state/group-record.ts.
@@ -20,7 +20,7 @@
 -- it (a applied, s superseded by a newer one taken with it, d duplicate of one applied before, x dead letters) and the
 -- ms of its stream ID, as `a1700000000000` }.
 
-local pushes, index, changes, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local pushes, index, changes, dead, dropped_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]
 local group_key, keep_changes_ms = ARGV[1], tonumber(ARGV[4])
 local VERSION = '2'
 local ZEROS = '00000000000000'
@@ -37,7 +37,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- Before anything is written: what follows must not fail half way.
-for key, wanted in pairs({ [pushes] = 'stream', [index] = 'zset', [changes] = 'stream', [dead] = 'stream' }) do
+for key, wanted in pairs({ [pushes] = 'stream', [index] = 'zset', [changes] = 'stream', [dead] = 'stream', [dropped_key] = 'string' }) do
   local found = redis.call('TYPE', key).ok
   if found ~= wanted and found ~= 'none' then
     return redis.error_reply('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. wanted .. ': is the prefix shared with others?')
@@ -380,7 +380,7 @@ for i, push in ipairs(batch) do
   if since and (not sent_again_since or since < sent_again_since) then sent_again_since = since end
 end
 local seen = sent_again_since and applied_since(sent_again_since) or {}
-local dropped = sent_again_since and redis.call('GET', KEYS[6]) or '0-0'
+local dropped = sent_again_since and redis.call('GET', dropped_key) or '0-0'
 for _, push in ipairs(batch) do
   if push.id then
     if not push.fault and push.since ~= '' then
@@ -443,7 +443,7 @@ local oldest_change = math.max(0, math.min(now, batch[#batch].ms) - keep_changes
 local first = redis.call('XRANGE', changes, '-', '+', 'COUNT', 1)[1]
 if first and parts(first[1]) < oldest_change - DROP_MS then
   local last = redis.call('XREVRANGE', changes, '(' .. text(oldest_change) .. '-0', '-', 'COUNT', 1)[1]
-  redis.call('SET', KEYS[6], last[1])
+  redis.call('SET', dropped_key, last[1])
   redis.call('XTRIM', changes, 'MINID', text(oldest_change))
 end
 redis.call('XADD', changes, '*', 'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '))

@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { startGateway } from '../support/gateway.ts';
+import { sampleValue } from '../support/metrics-text.ts';
+import { startRedis } from '../support/redis.ts';
+import { applied, keepAlive, type Answer } from '../support/request.ts';
+
+// A large push takes its time, and nobody else's.
+
+const MB = 1_000_000;
+
+/** Lines of that length, until it is so long. */
+function bodyOf(bytes: number, line: (i: number) => string): string {
+  const lines: string[] = [];
+  let length = 0;
+  for (let i = 0; ; i++) {
+    const next = line(i);
+    length += next.length;
+    if (length > bytes) return lines.join('');
+    lines.push(next);
+  }
+}
+
+test('while a push of 16 MB is read, small ones are answered', async () => {
+  const redis = await startRedis();
+  const gateway = await startGateway({ redis, args: ['--ingest.threads=1'] });
+  await gateway.push('/metrics/job/warm', 'warm 1\n', applied);
+  const body = bodyOf(16 * MB, (i) => `http_requests_total{method="GET",path="/api/v1/items/${i}",code="200"} ${i}\n`);
+  let answer: Answer | undefined;
+  const sent = performance.now();
+  const large = gateway.push('/metrics/job/large', body, { timeoutMs: 60_000 }).then((one) => (answer = one));
+  // Its body is in, and in the hands of a thread.
+  while (!/^pushgateway_inflight_bytes [1-9]\d{7}/m.test(await gateway.telemetry())) await sleep(5);
+  await sleep(100);
+
+  const agent = keepAlive(1);
+  const durations: number[] = [];
+  const startedAt = performance.now();
+  for (let i = 0; i < 50; i++) {
+    const before = performance.now();
+    expect((await gateway.push(`/metrics/job/small${i}`, 'small 1\n', { agent })).status).toBe(202);
+    durations.push(performance.now() - before);
+  }
+  const totalMs = performance.now() - startedAt;
+  agent.destroy();
+  expect(answer, 'the large one was still under way').toBeUndefined();
+  expect(totalMs).toBeLessThan(1_000);
+  expect((await large).status, (await large).text).toBe(202);
+  const worst = Math.max(...durations);
+  console.log(
+    `50 small pushes in ${Math.round(totalMs)} ms, the slowest ${Math.round(worst)} ms; the large one took ${Math.round(performance.now() - sent)} ms`,
+  );
+  expect((await gateway.push('/metrics/job/large', 'last 1\n', { method: 'POST', ...applied })).status).toBe(200);
+  const series = 'http_requests_total';
+  expect(sampleValue(await gateway.scrape(), series, { path: '/api/v1/items/7', job: 'large' })).toBe(7);
+});
+
+test('one that is too much for a thread is refused in one line, and the gateway lives', async () => {
+  const redis = await startRedis();
+  const gateway = await startGateway({ redis, args: ['--ingest.threads=1'] });
+  // Two million families of a few bytes each: a gigabyte of objects, or more time than it may have.
+  const body = bodyOf(16 * MB, (i) => `f${i.toString(36)} 1\n`);
+  const large = gateway.push('/metrics/job/large', body, { timeoutMs: 60_000 });
+  let isAnswered = false;
+  const answered = large.finally(() => (isAnswered = true));
+  let small = 0;
+  while (!isAnswered) {
+    expect((await gateway.push('/metrics/job/small', `small ${++small}\n`)).status).toBe(202);
+    await sleep(20);
+  }
+  const { status, text } = await answered;
+  console.log(`${text.trim()}; ${small} small pushes meanwhile`);
+  expect(status).toBe(413);
+  expect(text).toMatch(/^the push (?:takes more than 30 s|needs more than 1024 MB) to (?:be )?read: split it\n$/);
+  expect(gateway.process.exit).toBeUndefined();
+  // Another thread has taken its place.
+  const next = bodyOf(MB, (i) => `next{i="${i}"} ${i}\n`);
+  expect((await gateway.push('/metrics/job/next', next, applied)).status).toBe(200);
+  expect(sampleValue(await gateway.scrape(), 'next', { i: '9' })).toBe(9);
+  expect(await gateway.telemetry()).toMatch(/^pushgateway_inflight_bytes 0$/m);
+});

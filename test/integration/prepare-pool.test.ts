@@ -1,0 +1,125 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { PreparePool } from '../../services/ingest/prepare-pool.ts';
+import { preparePush, type PreparedGroup, type PrepareOptions } from '../../services/ingest/prepare-push.ts';
+import type { HistogramFamily } from '../../shared/exposition/model.ts';
+import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
+import { makeGroup } from '../../shared/grouping/group.ts';
+import type { FamilyContent } from '../../shared/state/family-record.ts';
+import { hold } from '../support/resources.ts';
+
+// Where a push is prepared makes no difference to what it is. Threads need the built files.
+
+const SMALL_BYTES = 64 * 1024;
+const group = makeGroup('push', [['job', 'j']]);
+const PUSH: PrepareOptions = { format: 'text', group, maxSeries: 0 };
+const INGEST: PrepareOptions = { ...PUSH, group: undefined };
+
+let pool: PreparePool;
+
+async function startPool(threads: number): Promise<PreparePool> {
+  const built = new URL('../../dist/services/ingest/prepare-pool.js', import.meta.url).href;
+  const started = new ((await import(built)) as { PreparePool: typeof PreparePool }).PreparePool(threads);
+  hold('prepare pool', async () => await started.destroy());
+  return started;
+}
+
+beforeAll(async () => {
+  pool = await startPool(1);
+});
+
+/** The text, and a comment that makes it so long. */
+function padded(text: string, bytes: number): Buffer {
+  const rest = bytes - Buffer.byteLength(text) - 3;
+  return Buffer.from(`${text}# ${'x'.repeat(rest)}\n`);
+}
+
+const hex = ({ exact }: FamilyContent): string => Buffer.from(exact ?? []).toString('hex');
+const contents = (groups: readonly PreparedGroup[]) =>
+  groups.map(({ groupId, labels, families }) => {
+    return {
+      groupId,
+      labels,
+      families: families.map(({ name, content }) => ({ name, ...content, exact: hex(content) })),
+    };
+  });
+
+const isFromThread = (groups: readonly PreparedGroup[]): boolean =>
+  groups.some(({ families }) => families.some(({ labelSets }) => labelSets === undefined));
+
+describe('just below the limit and just above, the same content', () => {
+  const HISTOGRAM =
+    '# HELP h what\\nit is\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="+Inf"} 2\nh_sum 3\nh_count 2\n';
+  test.for<[what: string, text: string, options: PrepareOptions]>([
+    ['a push', 'a{x="1"} 1\na{x="2"} -0\nb 1e9\n', PUSH],
+    ['several types', `${HISTOGRAM}# TYPE s summary\ns{quantile="0.5"} 1\ns_sum 1\ns_count 1\n`, PUSH],
+    ['characters of many bytes', 'a{x="größer \u{1f600}"} 1\n', PUSH],
+    ['names in UTF-8', '{"größe",x="1"} 1\n', { ...PUSH, format: 'text-utf8' }],
+    ['series', 'a{x="1"} 1\na{x="2"} 2\nb{x="1"} 3\n', INGEST],
+    ['nothing', '', PUSH],
+    ['no series', '', INGEST],
+  ])('%s', async ([, text, options]) => {
+    const below = await pool.prepare(padded(text, SMALL_BYTES - 1), options);
+    const above = await pool.prepare(padded(text, SMALL_BYTES), options);
+    expect(contents(above)).toEqual(contents(below));
+    expect(contents(above)).toEqual(contents(preparePush(Buffer.from(text), options)));
+    if (text === '') return;
+    expect([isFromThread(below), isFromThread(above)]).toEqual([false, true]);
+  });
+
+  test('protobuf, with what only that can say', async () => {
+    const family: HistogramFamily = {
+      name: 'h',
+      help: '',
+      type: 'histogram',
+      metrics: [{ labels: [['x', 'y'.repeat(SMALL_BYTES)]], buckets: [], sampleCount: 0, sampleSum: -0 }],
+    };
+    const body = Buffer.from(encodeFamily(family));
+    expect(body.length).toBeGreaterThan(SMALL_BYTES);
+    for (const options of [PUSH, INGEST]) {
+      const protobuf: PrepareOptions = { ...options, format: 'protobuf' };
+      const prepared = await pool.prepare(body, protobuf);
+      expect(isFromThread(prepared)).toBe(true);
+      expect(contents(prepared)).toEqual(contents(preparePush(body, protobuf)));
+      expect(contents(prepared)[0]?.families[0]?.exact).not.toBe('');
+    }
+  });
+});
+
+describe('just below the limit and just above, the same refusal', () => {
+  const refusal = async (body: Buffer, options: PrepareOptions): Promise<object> =>
+    await pool.prepare(body, options).then(
+      () => expect.fail('it was taken'),
+      (error: Error & { code?: string; fault?: string }) => {
+        return { name: error.name, message: error.message, code: error.code, fault: error.fault };
+      },
+    );
+  test.for<[what: string, text: string, kind: object]>([
+    ['what cannot be read', 'a 1\nb{\n', { name: 'GatewayError', code: 'exposition_invalid' }],
+    ['a timestamp', 'a 1 2\n', { name: 'GatewayError', code: 'push_inconsistent' }],
+    ['a series twice', 'a{x="1"} 1\na{x="1"} 1\n', { name: 'GatewayError', code: 'push_inconsistent' }],
+    ['too many series', 'a 1\nb 1\nc 1\nd 1\n', { name: 'BodyError', fault: 'too_large' }],
+  ])('%s', async ([, text, kind]) => {
+    for (const options of [PUSH, INGEST]) {
+      const limited = { ...options, maxSeries: 3 };
+      const below = await refusal(padded(text, SMALL_BYTES - 1), limited);
+      expect(below).toMatchObject(kind);
+      expect(await refusal(padded(text, SMALL_BYTES), limited)).toEqual(below);
+    }
+  });
+});
+
+test('more large pushes than may wait: the last ones are told so at once, the others are prepared', async () => {
+  const busy = await startPool(1);
+  const body = padded('a 1\n', SMALL_BYTES);
+  const all = await Promise.allSettled(Array.from({ length: 300 }, async () => await busy.prepare(body, PUSH)));
+  // One is in the thread, 256 wait for it.
+  expect(all.map(({ status }) => status)).toEqual([
+    ...Array.from({ length: 257 }, () => 'fulfilled'),
+    ...Array.from({ length: 43 }, () => 'rejected'),
+  ]);
+  const text = expect.stringContaining('too many large pushes are under way') as string;
+  for (const one of all) {
+    if (one.status === 'rejected') expect(one.reason).toMatchObject({ fault: 'overloaded', message: text });
+  }
+  expect(await busy.prepare(body, PUSH), 'later').toHaveLength(1);
+});
