@@ -1,4 +1,5 @@
 /** Starting, stopping and waiting. */
+import { setMaxListeners } from 'node:events';
 
 /** `destroy` awaits what is under way, and may be called at any time and more than once. */
 export interface Service {
@@ -38,6 +39,8 @@ function arm(ms: number, signal: AbortSignal | undefined, done: () => void): () 
   };
   if (signal?.aborted) finish();
   else {
+    // As many as there are loops wait for the same end; that is no leak.
+    if (signal !== undefined) setMaxListeners(0, signal);
     signal?.addEventListener('abort', finish);
     timer = setTimeout(tick, Math.min(ms, maxTimeoutMs));
   }

@@ -5,6 +5,7 @@ import { asError, GatewayError } from '../../shared/errors.ts';
 import { createLogger, type Logger } from '../../shared/logger.ts';
 import { Gateway } from './gateway.ts';
 
+const LINGER_MS = 500;
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
@@ -33,7 +34,11 @@ switch (loaded.kind) {
         process.exit(EXIT_FAILED);
       }, config.shutdown.graceMs).unref();
       gateway.destroy().then(
-        () => logger.info('stopped'),
+        () => {
+          logger.info('stopped');
+          // BullMQ leaves timers behind when it is closed while Redis is away; they have nothing left to do.
+          setTimeout(() => process.exit(), LINGER_MS).unref();
+        },
         (thrown: unknown) => {
           logger.error({ err: asError(thrown) }, 'could not drain');
           process.exitCode = EXIT_FAILED;

@@ -110,6 +110,8 @@ export interface Config {
     readonly durability: Durability;
     /** Pushes in the log above which new ones are refused; 0 = no limit. */
     readonly maxBacklog: number;
+    /** Size of the log in Redis' memory above which new pushes are refused. */
+    readonly maxBacklogBytes: number;
     /** Part of Redis' `maxmemory`, in percent, above which new pushes are refused. */
     readonly maxMemoryPercent: number;
     /** How long a push waits to be merged when the client does not ask; 0 = not at all. */

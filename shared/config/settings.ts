@@ -143,6 +143,10 @@ const push: readonly Setting[] = [
     default: '1000000',
     help: 'Pushes in the log above which new ones are refused (429) until it has shrunk by a fifth; 0 = no limit.',
   }),
+  setting('push.max-backlog-bytes', 'push.maxBacklogBytes', bytes, {
+    default: '1GiB',
+    help: 'Memory of the log in Redis above which new pushes are refused (429) until it has shrunk by a fifth.',
+  }),
   setting('push.max-memory-percent', 'push.maxMemoryPercent', integer(1, 100), {
     default: '85',
     help: "Part of Redis' maxmemory above which new pushes are refused (503): what is in the log needs room to be merged.",

@@ -14,6 +14,7 @@
  */
 import { GatewayError } from '../errors.ts';
 import { backoff, sleep } from '../lifecycle.ts';
+import { NO_REPLY, type Append, type AppendFlush, type Replies } from './append-flush.ts';
 import type { RedisClient } from './connections.ts';
 import type { Barrier, Shortfall } from './durability.ts';
 import type { Keyspace } from './keys.ts';
@@ -44,20 +45,14 @@ export interface Waiting {
 export interface LaneContext {
   readonly client: RedisClient;
   readonly keyspace: Keyspace;
+  readonly flush: AppendFlush;
   readonly barrier: Barrier | undefined;
   /** The newest change known of a shard, a stream ID; undefined if nothing is known yet. */
   readonly newestChange: (shard: number) => string | undefined;
   readonly signal: AbortSignal;
 }
 
-interface Replies {
-  /** The stream ID, or why not. */
-  readonly appends: readonly [error: Error | null, reply: unknown][];
-  readonly barrier: readonly [error: Error | null, reply: unknown][];
-}
-
 const NO_OWNER = new Error('no owner is known, and enableOfflineQueue options is false');
-const NO_REPLY: [Error, null] = [new Error('no reply'), null];
 
 export class AppendLane {
   readonly #context: LaneContext;
@@ -122,37 +117,21 @@ export class AppendLane {
   }
 
   async #send(batch: readonly Waiting[]): Promise<Replies> {
-    const { client, keyspace } = this.#context;
+    const { client, flush } = this.#context;
     try {
       for (const waiting of batch) waiting.mark ??= await this.#newestChange(waiting.shard);
     } catch {
       return refusal(batch);
     }
     // All of a lane is in one place.
-    const owner = ownerOf(client, keyspace.shards[batch[0]?.shard ?? 0]?.pushes ?? '');
+    const owner = ownerOf(client, this.#key(batch[0]?.shard ?? 0));
     if (owner === undefined) return refusal(batch);
-    const replies = await this.#exec(owner, batch, []);
+    const commands = batch.map(({ shard, entry }): Append => [this.#key(shard), entry.fields]);
+    const replies = await flush.exec(owner, commands, []);
     const errors = replies.appends.map(([error]) => error);
     for (const error of errors) if (error !== null) learnFrom(client, error);
     const asked = errors.includes(null) ? undefined : askedFrom(client, errors[0]);
-    return asked === undefined ? replies : await this.#exec(asked, batch, ['ASKING']);
-  }
-
-  async #exec(node: Exclude<ReturnType<typeof ownerOf>, undefined>, batch: readonly Waiting[], before: string[]) {
-    const pipeline = node.pipeline();
-    for (const { shard, entry } of batch) {
-      for (const command of before) pipeline.call(command);
-      pipeline.xadd(this.#context.keyspace.shards[shard]?.pushes ?? '', '*', ...entry.fields);
-    }
-    for (const [command, ...args] of this.#context.barrier?.commands ?? []) pipeline.call(command, ...args);
-    // What broke it is told by each command's own error.
-    const replies = (await pipeline.exec().catch(() => null)) ?? [];
-    const stride = before.length + 1;
-    const appends = batch.map((_, i) => replies[i * stride + before.length] ?? NO_REPLY);
-    const barrier = (this.#context.barrier?.commands ?? []).map(
-      (_, i) => replies[batch.length * stride + i] ?? NO_REPLY,
-    );
-    return { appends, barrier };
+    return asked === undefined ? replies : await flush.exec(asked, commands, ['ASKING']);
   }
 
   /** Whether the push has to be appended again. */
@@ -200,6 +179,10 @@ export class AppendLane {
     if (known !== undefined) return known;
     const [newest] = await client.xrevrange(keyspace.shards[shard]?.changes ?? '', '+', '-', 'COUNT', 1);
     return newest?.[0] ?? '0-0';
+  }
+
+  #key(shard: number): string {
+    return this.#context.keyspace.shards[shard]?.pushes ?? '';
   }
 
   #take(): Waiting[] {

@@ -6,6 +6,7 @@
  */
 import { Cluster } from 'ioredis';
 import { Gauge, type Registry } from 'prom-client';
+import { formatBytes } from '../config/bytes.ts';
 import type { Config } from '../config/config.ts';
 import { GatewayError } from '../errors.ts';
 import { sleep } from '../lifecycle.ts';
@@ -20,12 +21,16 @@ const AGAIN_MS = 100;
 export interface Backlog {
   /** Pushes in the log. */
   readonly length: number;
+  /** About their size in Redis' memory. */
+  readonly bytes: number;
   /** Age of the oldest push in the log, s. */
   readonly oldestSeconds: number;
   readonly deadLetters: number;
 }
 
-const NOTHING: Backlog = { length: 0, oldestSeconds: 0, deadLetters: 0 };
+type Limited = 'pushes' | 'bytes' | 'memory';
+
+const NOTHING: Backlog = { length: 0, bytes: 0, oldestSeconds: 0, deadLetters: 0 };
 /** Of the high-water mark. */
 const LOW_WATER = 0.8;
 
@@ -39,7 +44,9 @@ export interface BacklogContext {
 export class BacklogMonitor {
   readonly #connections: Connections;
   readonly #keyspace: Keyspace;
-  readonly #limits: { readonly maxBacklog: number; readonly maxMemoryPercent: number };
+  readonly #limits: Config['push'];
+  /** Limits that were reached, and are until their low-water mark. */
+  readonly #above = new Set<Limited>();
   readonly #abort = new AbortController();
   readonly #script = new Script('backlog');
   #running: Promise<void> | undefined;
@@ -65,6 +72,7 @@ export class BacklogMonitor {
       Number(this.#up),
     );
     gauge('pushgateway_stream_length', 'Pushes in the log that are not settled yet.', () => this.#backlog.length);
+    gauge('pushgateway_stream_bytes', 'About the memory that the log takes in Redis.', () => this.#backlog.bytes);
     gauge(
       'pushgateway_stream_oldest_pending_seconds',
       'Age of the oldest push in the log.',
@@ -118,36 +126,53 @@ export class BacklogMonitor {
     this.#connections.close(client);
   }
 
-  #judge({ length }: Backlog, memory: number): GatewayError | undefined {
-    const { maxBacklog, maxMemoryPercent } = this.#limits;
-    const mark = this.#refusal === undefined ? 1 : LOW_WATER;
-    if (maxBacklog > 0 && length > maxBacklog * mark) {
-      const why = `the log holds ${length} pushes that are not merged yet (--push.max-backlog=${maxBacklog})`;
-      return new GatewayError('overloaded', `${why}; nothing was stored, try again later`);
+  #judge({ length, bytes }: Backlog, memory: number): GatewayError | undefined {
+    const { maxBacklog, maxBacklogBytes, maxMemoryPercent } = this.#limits;
+    if (this.#isAbove('pushes', length, maxBacklog || Infinity)) {
+      return overloaded(`${length} pushes that are not merged yet (--push.max-backlog=${maxBacklog})`);
     }
-    if (memory * 100 > maxMemoryPercent * mark) {
+    if (this.#isAbove('bytes', bytes, maxBacklogBytes)) {
+      const size = formatBytes(maxBacklogBytes);
+      return overloaded(`more than ${size} of pushes that are not merged yet (--push.max-backlog-bytes)`);
+    }
+    // With nothing left to drain, waiting would free no more: what is stored may need that much for good.
+    if (length === 0 && memory * 100 <= maxMemoryPercent) this.#above.delete('memory');
+    if (this.#isAbove('memory', memory * 100, maxMemoryPercent)) {
       const why = `Redis is out of memory: it uses more than ${maxMemoryPercent} % of its maxmemory (--push.max-memory-percent)`;
       return new GatewayError('redis_full', `${why}; nothing was stored, try again later`);
     }
     return undefined;
   }
 
+  #isAbove(what: Limited, value: number, highWater: number): boolean {
+    const isAbove = value > highWater * (this.#above.has(what) ? LOW_WATER : 1);
+    if (isAbove) this.#above.add(what);
+    else this.#above.delete(what);
+    return isAbove;
+  }
+
   async #look(client: RedisClient): Promise<Backlog> {
     const looks = this.#keyspace.shards.map(async ({ pushes, dead }) => {
       // One key a command: while a slot moves, they are not always in the same place.
       const [reply, deadLetters] = await Promise.all([this.#script.run(client, [pushes], []), client.xlen(dead)]);
-      const [length, oldestId] = reply as [number, string];
-      return { length, oldestMs: oldestId === '' ? Infinity : Number(oldestId.split('-')[0]), deadLetters };
+      const [length, bytes, oldestId] = reply as [number, number, string];
+      return { length, bytes, oldestMs: oldestId === '' ? Infinity : Number(oldestId.split('-')[0]), deadLetters };
     });
     const shards = await Promise.all(looks);
-    const sum = (of: 'length' | 'deadLetters'): number => shards.reduce((total, shard) => total + shard[of], 0);
+    const sum = (of: 'length' | 'bytes' | 'deadLetters'): number =>
+      shards.reduce((total, shard) => total + shard[of], 0);
     const oldestMs = Math.min(...shards.map((shard) => shard.oldestMs));
     return {
       length: sum('length'),
+      bytes: sum('bytes'),
       oldestSeconds: oldestMs === Infinity ? 0 : Math.max(0, Date.now() - oldestMs) / 1000,
       deadLetters: sum('deadLetters'),
     };
   }
+}
+
+function overloaded(log: string): GatewayError {
+  return new GatewayError('overloaded', `the log holds ${log}; nothing was stored, try again later`);
 }
 
 /** Of the fullest master, as a part of its `maxmemory`; 0 where that is not set. */

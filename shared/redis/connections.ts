@@ -32,6 +32,10 @@ export const BLOCK_MS = 1_000;
 const RECONNECT_MAX_MS = 1_000;
 /** How often a server that reads its file is asked whether it has finished. */
 const LOADING_RETRY_MS = 250;
+/** After ioredis has given up. */
+const REVIVE_MS = 50;
+/** How often a Cluster is asked who owns what, besides whenever it says that we are wrong. */
+const SLOTS_REFRESH_MS = 2_000;
 /** A Redis that still does not answer, for the same reason, is mentioned again. */
 const REMIND_MS = 60_000;
 /** How long a connection that we close waits for the other side to close it too. */
@@ -51,6 +55,7 @@ export class Connections {
   readonly #tls: RedisOptions['tls'];
   #topology: Topology | undefined;
   #mayInfo = false;
+  readonly #slotsTimer: NodeJS.Timeout;
 
   /** `endpoints` overrides the configured ones; the embedded server's socket comes this way. */
   constructor(config: RedisConfig, logger: Logger, endpoints: readonly RedisEndpoint[] = config.endpoints) {
@@ -62,6 +67,7 @@ export class Connections {
       logger.warn('the certificate of Redis is not verified (redis.tls-skip-verify): anyone on the way can pose as it');
     }
     if (config.mode !== 'auto') this.#topology = config.mode;
+    this.#slotsTimer = setInterval(() => this.#refreshSlots(), SLOTS_REFRESH_MS).unref();
   }
 
   /**
@@ -174,6 +180,7 @@ export class Connections {
   }
 
   destroy(): void {
+    clearInterval(this.#slotsTimer);
     for (const client of this.#open) client.disconnect();
     this.#open.clear();
   }
@@ -184,8 +191,22 @@ export class Connections {
    */
   #adopt(client: RedisClient): void {
     this.#open.add(client);
+    let isClosing = false;
+    // A switch of masters that the Sentinels announce while ioredis is asking them makes it give up for good.
+    client.on('end', () => {
+      if (isClosing || !this.#open.has(client)) return;
+      setTimeout(() => {
+        if (!isClosing && this.#open.has(client)) client.connect().catch(() => undefined);
+      }, REVIVE_MS).unref();
+    });
+    const quit = client.quit.bind(client);
+    client.quit = () => {
+      isClosing = true;
+      return quit();
+    };
     const disconnect = client.disconnect.bind(client);
     client.disconnect = (reconnect = false) => {
+      isClosing ||= !reconnect;
       if (client.status === 'end') return;
       const isWaiting = client.status === 'reconnecting' && !reconnect;
       if (isWaiting && client instanceof Redis) client.connect().catch(() => undefined);
@@ -203,6 +224,12 @@ export class Connections {
       this.#adopt(copy);
       return copy;
     }) as typeof client.duplicate;
+  }
+
+  #refreshSlots(): void {
+    for (const client of this.#open) {
+      if (client instanceof Cluster && client.status === 'ready') client.refreshSlotsCache();
+    }
   }
 
   #options(purpose: Purpose, name: string): ServerOptions {
@@ -283,7 +310,8 @@ export class Connections {
       enableOfflineQueue,
       // We retry, so that a push knows that it may have been appended already.
       retryDelayOnFailover: 0,
-      slotsRefreshInterval: 2_000,
+      // Its own timer outlives a disconnect that comes while it asks; ours does not (#refreshSlots).
+      slotsRefreshInterval: 0,
       clusterRetryStrategy: (times) => Math.min(times * 100, RECONNECT_MAX_MS),
     };
     const seeds = this.#endpoints.flatMap((at) => (at.kind === 'tcp' ? [{ host: at.host, port: at.port }] : []));

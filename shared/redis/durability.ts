@@ -27,8 +27,9 @@ export interface Shortfall {
   readonly mayPass: boolean;
 }
 
-/** Shorter than the silence after which a connection is given up. */
-const BARRIER_TIMEOUT_MS = 2_000;
+const WAIT_TIMEOUT_MS = 1_000;
+/** A file that is synced each second takes up to that long. */
+const WAITAOF_TIMEOUT_MS = 2_500;
 /** What the append-only file has to be like where there is no WAITAOF. */
 const SYNCED = { appendonly: 'yes', appendfsync: 'always' } as const;
 
@@ -39,18 +40,23 @@ export async function settleBarrier(client: RedisClient, config: Config): Promis
     case 'memory':
       return undefined;
     case 'replica':
-      return replicaBarrier(config.redis.waitReplicas);
+      return replicaBarrier(config.redis.waitReplicas, patience(config, WAIT_TIMEOUT_MS));
     case 'disk':
-      return await diskBarrier(client);
+      return await diskBarrier(client, patience(config, WAITAOF_TIMEOUT_MS));
     default:
       durability satisfies never;
       return undefined;
   }
 }
 
-function replicaBarrier(wanted: number): Barrier {
+/** Shorter than the silence after which a connection is given up, for nothing else is answered on it meanwhile. */
+function patience({ redis: { timeoutMs } }: Config, wantedMs: number): number {
+  return timeoutMs === 0 ? wantedMs : Math.max(1, Math.min(wantedMs, Math.floor(timeoutMs / 2)));
+}
+
+function replicaBarrier(wanted: number, waitMs: number): Barrier {
   return {
-    commands: [['WAIT', wanted, BARRIER_TIMEOUT_MS]],
+    commands: [['WAIT', wanted, waitMs]],
     shortfall: ([reply]) =>
       Number(reply) >= wanted
         ? undefined
@@ -58,7 +64,7 @@ function replicaBarrier(wanted: number): Barrier {
   };
 }
 
-async function diskBarrier(client: RedisClient): Promise<Barrier> {
+async function diskBarrier(client: RedisClient, waitMs: number): Promise<Barrier> {
   const nodes = client instanceof Cluster ? client.nodes('master') : [client];
   if (nodes.length === 0) throw new Error('no master of the Cluster is known yet');
   const infos = await Promise.all(nodes.map(infoOf));
@@ -66,7 +72,7 @@ async function diskBarrier(client: RedisClient): Promise<Barrier> {
     if (infos.some((info) => info.includes('aof_enabled:0')))
       throw unable('this Redis has no append-only file (appendonly)');
     return {
-      commands: [['WAITAOF', 1, 0, BARRIER_TIMEOUT_MS]],
+      commands: [['WAITAOF', 1, 0, waitMs]],
       shortfall: ([reply]) =>
         Array.isArray(reply) && Number(reply[0]) >= 1
           ? undefined

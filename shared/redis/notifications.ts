@@ -38,7 +38,7 @@ export class Notifications {
       master === undefined ? '' : `${master.options.host}:${master.options.port}`,
     );
     for (const [name, subscriber] of this.#subscribers) {
-      if (names.includes(name)) continue;
+      if (names.includes(name) && subscriber.status !== 'end') continue;
       this.#connections.close(subscriber);
       this.#subscribers.delete(name);
     }

@@ -4,6 +4,7 @@
  */
 import { GatewayError } from '../errors.ts';
 import type { Push } from '../state/push.ts';
+import { AppendFlush } from './append-flush.ts';
 import { AppendLane, expire, settle, type Waiting } from './append-lane.ts';
 import type { Connections, RedisClient } from './connections.ts';
 import type { Barrier } from './durability.ts';
@@ -36,7 +37,8 @@ export class PushLog {
     const client = this.#connections.open('commands', 'append');
     this.#client = client;
     const [keyspace, newestChange, { signal }] = [this.#keyspace, this.#newestChange, this.#abort];
-    const context = { client, keyspace, barrier, newestChange, signal };
+    const flush = new AppendFlush(barrier);
+    const context = { client, keyspace, flush, barrier, newestChange, signal };
     const laneOf: AppendLane[] = [];
     for (const shards of this.#connections.lanes(this.#keyspace.shards.length)) {
       const lane = new AppendLane(context);

@@ -173,7 +173,7 @@ describe('a user who may no more than the documentation says', () => {
     const nodes = cluster?.nodes ?? [await startRedis()];
     for (const node of nodes) await node.cli(...rule.split(' '));
     const redis = { endpoint: nodes.map(({ endpoint }) => endpoint).join(','), args: [] };
-    const args = [...user, '--web.enable-admin-api', '--worker.claim-idle=1s'];
+    const args = [...user, '--web.enable-admin-api'];
     const gateway = await startGateway({ redis, args });
     await expectWorking(gateway, redis, args);
     await gateway.delete('/metrics/job/j/n/1', applied);
