@@ -33,7 +33,8 @@ function render(families: Families): string {
 export function textDifference(body: string, ours: Verdict, official: Verdict): string | undefined {
   if (isKnown(body, ours, official)) return undefined;
   if (ours.verdict !== official.verdict) return `we: ${ours.verdict}, official: ${official.verdict}`;
-  if (ours.verdict === 'taken' && withColonsUnquoted(ours.text) !== official.text) return 'different families';
+  if (ours.verdict === 'taken' && withColonsUnquoted(ours.text) !== withColonsUnquoted(official.text))
+    return 'different families';
   if (ours.verdict === 'refused' && fault(ours.text) !== fault(official.text)) return 'different faults';
   // The official check meets the families in random order, so the reason of an inconsistency is one of several.
   return undefined;
