@@ -6,11 +6,13 @@ PROM_PORT ?= 9090
 DATA_DIR ?= data
 URL ?= http://localhost:$(PORT)
 FUZZ_SECONDS ?= 60
+FAULT_SECONDS ?= 10
+SOAK_MINUTES ?= 20
 IMAGE ?= pushgateway-redis
 export PORT REDIS_PORT PROM_PORT DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check lint format ingest metrics start-redis stop-redis start-prom stop-prom \
+.PHONY: help run build test check lint format ingest metrics start-redis stop-redis start-prom stop-prom soak \
 	k6 bench fuzz faults docker-build clean tools dist
 
 help: ## List the targets
@@ -41,7 +43,7 @@ tools:
 
 test: node_modules/.package-lock.json ## Install what the tests need, and run all of them
 	@.ci/install-tools redis-server redis-cli curl prometheus? promtool? prometheus-pushgateway? chromium? \
-		python3-prometheus-client?
+		python3-prometheus-client? faketime?
 	npx vitest run $(ARGS)
 
 check: node_modules/.package-lock.json ## Types, lint, format, and the files that no compiler reads
@@ -56,9 +58,13 @@ lint: node_modules/.package-lock.json ## Lint alone, with what can be mended men
 format: node_modules/.package-lock.json ## Format every file
 	npx prettier --write .
 
-faults: node_modules/.package-lock.json ## The tests that kill, stop and starve processes
+faults: node_modules/.package-lock.json ## Every fault on every topology, FAULT_SECONDS (10) each, into docs/faults.md; takes hours
+	@.ci/install-tools redis-server redis-cli faketime?
+	FAULTS=all FAULT_SECONDS=$(FAULT_SECONDS) npx vitest run --project faults test/faults/faults.test.ts $(ARGS)
+
+soak: node_modules/.package-lock.json ## A steady load for SOAK_MINUTES (20): memory and backlog, into docs/faults.md
 	@.ci/install-tools redis-server redis-cli
-	npx vitest run --project faults $(ARGS)
+	SOAK_MINUTES=$(SOAK_MINUTES) npx vitest run --project faults test/faults/soak.test.ts $(ARGS)
 
 fuzz: node_modules/.package-lock.json ## Try random bodies, and requests against the official gateway, FUZZ_SECONDS (60) each
 	@.ci/install-tools redis-server prometheus-pushgateway?
