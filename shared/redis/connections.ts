@@ -14,6 +14,7 @@ import type { Config, RedisEndpoint } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
 import { backoff, sleep } from '../lifecycle.ts';
 import { asError, GatewayError } from '../errors.ts';
+import { isConnectedTo, MasterWatch, type MasterAddress } from './master-watch.ts';
 
 export type RedisClient = Redis | Cluster;
 export type Topology = 'single' | 'sentinel' | 'cluster';
@@ -45,6 +46,7 @@ export class Connections {
   readonly #open = new Set<RedisClient>();
   readonly #tls: RedisOptions['tls'];
   #topology: Topology | undefined;
+  #masterWatch: MasterWatch | undefined;
 
   /** `endpoints` overrides the configured ones; the embedded server's socket comes this way. */
   constructor(config: RedisConfig, logger: Logger, endpoints: readonly RedisEndpoint[] = config.endpoints) {
@@ -60,6 +62,7 @@ export class Connections {
 
   /** Waits until Redis answers, however long that takes, and settles what kind of Redis it is. */
   async detect(signal: AbortSignal): Promise<Topology> {
+    if (this.#config.mode === 'sentinel') this.#masterWatch ??= this.#watchMaster();
     const client = this.open('commands', 'detect');
     // Says more than that the command could not be sent.
     let cause: Error | undefined;
@@ -127,6 +130,7 @@ export class Connections {
   }
 
   destroy(): void {
+    this.#masterWatch?.destroy();
     for (const client of this.#open) client.disconnect();
     this.#open.clear();
   }
@@ -208,7 +212,9 @@ export class Connections {
     if (this.#config.mode === 'sentinel') {
       const sentinel: ServerOptions = {
         ...options,
-        sentinels: this.#endpoints.flatMap((at) => (at.kind === 'tcp' ? [{ host: at.host, port: at.port }] : [])),
+        sentinels: this.#tcpEndpoints(),
+        // One that hangs must not be waited for: there are others.
+        sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
         name: this.#config.masterName,
         sentinelRetryStrategy: (times) => Math.min(times * 100, RECONNECT_MAX_MS),
         failoverDetector: true,
@@ -223,6 +229,26 @@ export class Connections {
     return new Redis({ ...options, ...(at.kind === 'unix' ? { path: at.path } : { host: at.host, port: at.port }) });
   }
 
+  #tcpEndpoints(): MasterAddress[] {
+    return this.#endpoints.flatMap((at) => (at.kind === 'tcp' ? [{ host: at.host, port: at.port }] : []));
+  }
+
+  #watchMaster(): MasterWatch {
+    const { sentinelUsername, sentinelPassword, masterName } = this.#config;
+    const { username: _username, password: _password, tls: _tls, ...plain } = this.#options('commands', 'sentinel');
+    const options: ServerOptions = { ...plain, db: 0 };
+    if (sentinelUsername !== '') options.username = sentinelUsername;
+    if (sentinelPassword !== '') options.password = sentinelPassword;
+    const onMaster = (master: MasterAddress): void => {
+      for (const client of this.#open) {
+        if (!(client instanceof Redis) || client.status !== 'ready' || isConnectedTo(client.stream, master)) continue;
+        this.#logger.info({ master: `${master.host}:${master.port}` }, 'leaving a master that was replaced');
+        client.disconnect(true);
+      }
+    };
+    return new MasterWatch({ sentinels: this.#tcpEndpoints(), masterName, options, onMaster });
+  }
+
   #openCluster(options: ServerOptions): Cluster {
     const { retryStrategy: _retryStrategy, enableOfflineQueue = true, ...redisOptions } = options;
     const clusterOptions: ClusterOptions & { redisOptions: typeof redisOptions } = {
@@ -233,8 +259,7 @@ export class Connections {
       slotsRefreshInterval: 2_000,
       clusterRetryStrategy: (times) => Math.min(times * 100, RECONNECT_MAX_MS),
     };
-    const seeds = this.#endpoints.flatMap((at) => (at.kind === 'tcp' ? [{ host: at.host, port: at.port }] : []));
-    return new Cluster(seeds, clusterOptions);
+    return new Cluster(this.#tcpEndpoints(), clusterOptions);
   }
 }
 

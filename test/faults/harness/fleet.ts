@@ -46,10 +46,12 @@ export interface FleetOptions {
 
 export async function startFleet(backend: Backend, shape: Shape, options: FleetOptions = {}): Promise<Fleet> {
   const roles: Role[] = shape === 'all' ? ['all', 'all'] : ['ingest', 'ingest', 'worker', 'worker', 'reader', 'reader'];
+  // To look closer: --log.level=debug, with TEST_KEEP=1.
+  const more = (process.env['FAULT_GATEWAY_ARGS'] ?? '').split(' ').filter((arg) => arg !== '');
   const members = roles.map(async (role, i): Promise<Member> => {
     const link = options.links === true ? await startLink(backend) : undefined;
     const redis = { endpoint: link?.endpoint ?? backend.endpoint };
-    const args = ['--redis.expiration=0', ...backend.gatewayArgs, ...(options.args ?? [])];
+    const args = ['--redis.expiration=0', ...backend.gatewayArgs, ...(options.args ?? []), ...more];
     const gateway = await startGateway({ redis, role, args, waitUntilReady: false });
     return { name: `${role}-${(i % 2) + 1}`, role, link, gateway };
   });

@@ -108,7 +108,7 @@ export async function runFault(fault: Fault, topology: Topology, shape: Shape, o
     const failed = workload.failedScrapes.filter(
       ({ reader, failedMs, askedMs }) => !silent.has(reader) || failedMs < startMs || askedMs > endMs,
     );
-    return conclude({ fault, backend, shape, workload, verdict, books, failed, faultMs: endMs - startMs });
+    return conclude({ fault, backend, shape, fleet, workload, verdict, books, failed, faultMs: endMs - startMs });
   } finally {
     await workload.stop();
   }
@@ -159,6 +159,7 @@ interface Outcome {
   readonly fault: Fault;
   readonly backend: Backend;
   readonly shape: Shape;
+  readonly fleet: Fleet;
   readonly workload: Workload;
   readonly verdict: Verdict;
   readonly books: Books;
@@ -166,7 +167,7 @@ interface Outcome {
   readonly faultMs: number;
 }
 
-function conclude({ fault, backend, shape, workload, verdict, books, failed, faultMs }: Outcome): Result {
+function conclude({ fault, backend, shape, fleet, workload, verdict, books, failed, faultMs }: Outcome): Result {
   const { pushes } = workload;
   const allows = fault.allows ?? {};
   const count = (fate: string): number => pushes.filter((push) => push.fate === fate).length;
@@ -177,7 +178,7 @@ function conclude({ fault, backend, shape, workload, verdict, books, failed, fau
   const convergeMs = times.includes(undefined) ? undefined : Math.max(0, ...times.map((time = 0) => time));
 
   const complaints = verdict.violations
-    .filter(({ kind }) => !(kind === 'backwards' && allows.backwards === true))
+    .filter(({ kind }) => kind !== 'reordered' && !(kind === 'backwards' && allows.backwards === true))
     .map(({ kind, reader, group, atMs, what }) => `${kind}: ${reader} ${group} at ${atMs}: ${what}`);
   const unwanted = (fate: string): void => {
     const [example] = pushes.filter((push) => push.fate === fate);
@@ -186,6 +187,11 @@ function conclude({ fault, backend, shape, workload, verdict, books, failed, fau
   if (allows.refused !== true) unwanted('refused');
   if (allows.indeterminate !== true) unwanted('indeterminate');
   if (failed.length > 0) complaints.push(`${failed.length} scrapes failed, as ${JSON.stringify(failed[0])}`);
+  for (const { name, gateway } of fleet.members) {
+    const { exit } = gateway.process;
+    if (exit === undefined) continue;
+    complaints.push(`${name} ended with ${exit.code ?? exit.signal}: ${gateway.process.log().slice(-2_000)}`);
+  }
   if (convergeMs === undefined || convergeMs > CONVERGE_MS)
     complaints.push(`readers took ${convergeMs ?? 'for ever'} ms: ${JSON.stringify([...verdict.convergedMs])}`);
   if (books.logged > 0 || books.pending > 0)
