@@ -22,7 +22,7 @@ export type Topology = 'single' | 'sentinel' | 'cluster';
 /**
  * commands    fails at once when Redis is away
  * blocking    as commands, and its socket may stay silent for as long as a blocking read lasts
- * subscriber  restores its subscriptions
+ * subscriber  queues while Redis is away; who subscribes does so again whenever it is ready
  * jobs        as BullMQ wants it: queues while Redis is away, without end, and sends again what had no reply
  */
 export type Purpose = 'commands' | 'blocking' | 'subscriber' | 'jobs';
@@ -177,6 +177,8 @@ export class Connections {
       noDelay: true,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
+      // ioredis does not look at what becomes of it: a connection that breaks meanwhile would end the process.
+      autoResubscribe: false,
       maxRetriesPerRequest: 0,
       retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), RECONNECT_MAX_MS) * (0.75 + Math.random() / 2),
       // A master that was demoted keeps its connections: leave it for the new one.
@@ -193,7 +195,6 @@ export class Connections {
         options.socketTimeout = BLOCK_MS + silenceMs;
         break;
       case 'subscriber':
-        options.autoResubscribe = true;
         options.enableOfflineQueue = true;
         break;
       case 'jobs':
