@@ -9,7 +9,7 @@
  * was under way, and whoever sent it decides (see retry.ts). Each connection reconnects by itself for as long as it is open.
  */
 import { readFileSync } from 'node:fs';
-import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
+import { Cluster, Command, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
 import type { Config, RedisEndpoint } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
 import { backoff, sleep } from '../lifecycle.ts';
@@ -30,6 +30,8 @@ export type Purpose = 'commands' | 'blocking' | 'subscriber' | 'jobs';
 /** How long a blocking read blocks. Finite, so that a connection that died unnoticed is found. */
 export const BLOCK_MS = 1_000;
 const RECONNECT_MAX_MS = 1_000;
+/** How often a Cluster is asked who has which slots. */
+const SLOTS_REFRESH_MS = 2_000;
 /** How long a connection that we close waits for the other side to close it too. */
 const DISCONNECT_TIMEOUT_MS = 200;
 export const CONNECT_TIMEOUT_MS = 2_000;
@@ -47,6 +49,7 @@ export class Connections {
   readonly #tls: RedisOptions['tls'];
   #topology: Topology | undefined;
   #masterWatch: MasterWatch | undefined;
+  #slotsTimer: NodeJS.Timeout | undefined;
 
   /** `endpoints` overrides the configured ones; the embedded server's socket comes this way. */
   constructor(config: RedisConfig, logger: Logger, endpoints: readonly RedisEndpoint[] = config.endpoints) {
@@ -131,6 +134,8 @@ export class Connections {
 
   destroy(): void {
     this.#masterWatch?.destroy();
+    clearInterval(this.#slotsTimer);
+    this.#slotsTimer = undefined;
     for (const client of this.#open) client.disconnect();
     this.#open.clear();
   }
@@ -250,18 +255,35 @@ export class Connections {
     return new MasterWatch({ sentinels: this.#tcpEndpoints(), masterName, options, onMaster });
   }
 
+  #refreshSlots(): void {
+    for (const client of this.#open)
+      if (client instanceof Cluster && client.status === 'ready') client.refreshSlotsCache();
+  }
+
   #openCluster(options: ServerOptions): Cluster {
+    this.#slotsTimer ??= setInterval(() => this.#refreshSlots(), SLOTS_REFRESH_MS).unref();
     const { retryStrategy: _retryStrategy, enableOfflineQueue = true, ...redisOptions } = options;
     const clusterOptions: ClusterOptions & { redisOptions: typeof redisOptions } = {
       redisOptions,
       enableOfflineQueue,
       // We retry, so that a push knows that it may have been appended already.
       retryDelayOnFailover: 0,
-      slotsRefreshInterval: 2_000,
+      // We do it: ioredis' own goes on for ever where the client is closed in the middle of it.
+      slotsRefreshInterval: 0,
       clusterRetryStrategy: (times) => Math.min(times * 100, RECONNECT_MAX_MS),
     };
     return new Cluster(this.#tcpEndpoints(), clusterOptions);
   }
+}
+
+/**
+ * The connection to the master that holds the key; undefined while a Cluster's client knows none. What belongs together must go
+ * over one connection: in a pipeline of a Cluster's client, a command without a key may end up on any node.
+ */
+export function masterOf(client: RedisClient, key: string): Redis | undefined {
+  if (!(client instanceof Cluster)) return client;
+  const [name] = client.slots[new Command('EXISTS', [key]).getSlot() ?? 0] ?? [];
+  return client.nodes('master').find(({ options: { host, port } }) => `${host}:${port}` === name);
 }
 
 /** Resolves when the connection can take commands, when `timeoutMs` have passed, or when the signal is aborted. */

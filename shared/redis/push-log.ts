@@ -11,10 +11,11 @@
  *
  * A push that is past its deadline is settled as unavailable; if it was ever sent, its fate is unknown, and the error says so.
  */
+import { Cluster, type Redis } from 'ioredis';
 import { GatewayError } from '../errors.ts';
 import { backoff, sleep } from '../lifecycle.ts';
 import type { Push } from '../state/push.ts';
-import type { Connections, RedisClient } from './connections.ts';
+import { masterOf, type Connections, type RedisClient } from './connections.ts';
 import type { Barrier } from './durability.ts';
 import type { Keyspace } from './keys.ts';
 import { encodePush } from './push-record.ts';
@@ -153,7 +154,9 @@ class Lane {
   async #flush(): Promise<Waiting[]> {
     const batch = this.#take();
     this.#sent = batch;
-    const pipeline = this.#client.pipeline();
+    const client = this.#barrier === undefined ? this.#client : this.#masterOf(batch[0]?.shard ?? 0);
+    if (client === undefined) return this.#notSent(batch);
+    const pipeline = client.pipeline();
     for (const waiting of batch) {
       const keys = this.#keyspace.shards[waiting.shard];
       if (keys !== undefined) pipeline.xadd(keys.pushes, '*', ...encodePush(waiting.push, waiting.since));
@@ -165,15 +168,38 @@ class Lane {
     this.#sent = [];
     const [barrierError, barrierReply] = replies?.[batch.length] ?? [new Error('no reply'), null];
     const shortfall = barrierError === null ? this.#barrier?.shortfall(barrierReply) : undefined;
-    return batch.filter((waiting, i) => {
+    const again = batch.filter((waiting, i) => {
       const [error, id] = replies?.[i] ?? [new Error('no reply'), null];
       if (error !== null) return this.#failed(waiting, error);
       this.#lastIds.set(waiting.shard, String(id));
-      // Without the barrier's word it is as if there had been no reply at all.
-      if (this.#barrier !== undefined && barrierError !== null) return this.#failed(waiting, barrierError);
+      if (this.#barrier !== undefined && barrierError !== null) return this.#unconfirmed(waiting, barrierError);
       settle(waiting, shortfall === undefined ? undefined : notDurable(shortfall));
       return false;
     });
+    // Nobody else looks at what a node of a Cluster answers.
+    if (again.length > 0 && this.#client instanceof Cluster) this.#client.refreshSlotsCache();
+    return again;
+  }
+
+  #masterOf(shard: number): Redis | undefined {
+    return masterOf(this.#client, this.#keyspace.shards[shard]?.pushes ?? '');
+  }
+
+  #notSent(batch: Waiting[]): Waiting[] {
+    this.#sent = [];
+    if (this.#client instanceof Cluster) this.#client.refreshSlotsCache();
+    return batch.filter((waiting) => !waiting.settled);
+  }
+
+  /** It is in the log, but not known to be durable. Whether it has to be appended again. */
+  #unconfirmed(waiting: Waiting, error: Error): boolean {
+    // The master may have become a replica in between: then the push may not be there any more.
+    if (classify(error) === 'broken' && !error.message.includes('replica')) {
+      settle(waiting, notDurable(error.message));
+      return false;
+    }
+    waiting.since = this.#since(waiting.shard);
+    return !waiting.settled;
   }
 
   /** Whether the push has to be appended again. */
