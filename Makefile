@@ -43,7 +43,7 @@ tools:
 
 test: node_modules/.package-lock.json ## Install what the tests need, and run all of them
 	@.ci/install-tools redis-server redis-cli curl prometheus? promtool? prometheus-pushgateway? chromium? \
-		python3-prometheus-client? faketime?
+		python3-prometheus-client?
 	npx vitest run $(ARGS)
 
 check: node_modules/.package-lock.json ## Types, lint, format, and the files that no compiler reads
@@ -59,7 +59,7 @@ format: node_modules/.package-lock.json ## Format every file
 	npx prettier --write .
 
 faults: node_modules/.package-lock.json ## Every fault on every topology, FAULT_SECONDS (10) each, into docs/faults.md; takes hours
-	@.ci/install-tools redis-server redis-cli faketime?
+	@.ci/install-tools redis-server redis-cli
 	FAULTS=all FAULT_SECONDS=$(FAULT_SECONDS) npx vitest run --project faults test/faults/faults.test.ts $(ARGS)
 
 soak: node_modules/.package-lock.json ## A steady load for SOAK_MINUTES (20): memory and backlog, into docs/faults.md

@@ -30,8 +30,6 @@ const SWEEP_MS = 50;
  */
 const LAST_CALL_MS = 1_000;
 
-const closeSocket = SocketServer.prototype.close;
-
 const NOT_HTTP = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
 
 const options: ServerOptions = {
@@ -110,7 +108,7 @@ export class Listener {
   async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       // That of a plain socket: HTTP's own ends idle connections at once.
-      Reflect.apply(closeSocket, this.#server, [() => resolve()]);
+      SocketServer.prototype.close.call(this.#server, () => resolve());
     });
     this.#isClosing = true;
     this.#engine?.close();

@@ -1,5 +1,5 @@
-import { afterAll, describe, expect, test } from 'vitest';
-import { everyCase, shortCases } from './catalogue/catalogue.ts';
+import { describe, expect, test } from 'vitest';
+import { everyCase, shortCases, unbuilt } from './catalogue/catalogue.ts';
 import { writeFaults, type Absence } from './harness/report.ts';
 import { runFault, type Result } from './harness/scenario.ts';
 
@@ -21,6 +21,12 @@ const cases = every.filter(({ name }) => {
 const results: Result[] = [];
 const absent: Absence[] = [];
 
+function report(): void {
+  if (wanted !== 'all') return;
+  const once = absent.filter(({ fault }, i) => absent.findIndex((other) => other.fault === fault) === i);
+  writeFaults(results, [...once, ...unbuilt], `make faults FAULT_SECONDS=${holdMs / 1_000}`, cases.length);
+}
+
 describe('nothing acknowledged is lost', () => {
   test.for(cases)('$name', { timeout: 180_000 + holdMs }, async ({ fault, topology, shape }, { skip }) => {
     const missing = fault.missing?.();
@@ -28,14 +34,9 @@ describe('nothing acknowledged is lost', () => {
     skip(missing !== undefined, missing);
     const result = await runFault(fault, topology, shape, { holdMs });
     results.push(result);
+    report();
     const { complaints, violations, ...figures } = result;
     console.log(JSON.stringify({ ...figures, ...violations }));
     expect(complaints.slice(0, 20)).toEqual([]);
   });
-});
-
-afterAll(() => {
-  if (wanted !== 'all' || results.length === 0) return;
-  const once = absent.filter(({ fault }, i) => absent.findIndex((other) => other.fault === fault) === i);
-  writeFaults(results, once, `FAULT_SECONDS=${holdMs / 1_000} make faults`);
 });

@@ -15,10 +15,20 @@ export interface ClusterTopology {
   failOver(master: RedisServer): Promise<void>;
 }
 
-export async function startCluster(options: { args?: readonly string[] } = {}): Promise<ClusterTopology> {
+export interface ClusterOptions {
+  args?: readonly string[];
+  /** Of the nodes that begin as replicas. */
+  replicaEnv?: Record<string, string>;
+}
+
+export async function startCluster(options: ClusterOptions = {}): Promise<ClusterTopology> {
   const clusterArgs = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0'];
   const args = [...clusterArgs, ...(options.args ?? [])];
-  const nodes = await Promise.all(Array.from({ length: 6 }, async () => RedisServer.start({ args })));
+  const nodes = await Promise.all(
+    Array.from({ length: 6 }, async (_, i) =>
+      RedisServer.start({ args, env: i < 3 ? {} : (options.replicaEnv ?? {}) }),
+    ),
+  );
   const [first] = nodes;
   if (first === undefined) throw new Error('no node');
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);

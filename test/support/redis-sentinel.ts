@@ -23,13 +23,23 @@ export interface SentinelTopology {
   failOver(): Promise<RedisServer>;
 }
 
-export async function startSentinel(options: { args?: readonly string[] } = {}): Promise<SentinelTopology> {
-  const args = options.args ?? [];
+export interface SentinelOptions {
+  args?: readonly string[];
+  /** Of the replicas. */
+  replicaEnv?: Record<string, string>;
+  /** Under which port the first master is known to replicas and Sentinels, given its own. */
+  announce?: (port: number) => Promise<number>;
+}
+
+export async function startSentinel(options: SentinelOptions = {}): Promise<SentinelTopology> {
+  const { args = [], replicaEnv = {}, announce } = options;
   const master = await RedisServer.start({ args });
-  const replicaArgs = [...args, '--replicaof', '127.0.0.1', String(master.port), '--repl-diskless-sync-delay', '0'];
+  const masterPort = (await announce?.(master.port)) ?? master.port;
+  if (announce !== undefined) await master.cli('CONFIG', 'SET', 'replica-announce-port', String(masterPort));
+  const replicaArgs = [...args, '--replicaof', '127.0.0.1', String(masterPort), '--repl-diskless-sync-delay', '0'];
   const replicas = await Promise.all([
-    RedisServer.start({ args: replicaArgs }),
-    RedisServer.start({ args: replicaArgs }),
+    RedisServer.start({ args: replicaArgs, env: replicaEnv }),
+    RedisServer.start({ args: replicaArgs, env: replicaEnv }),
   ]);
   const nodes = [master, ...replicas];
   await Promise.all(
@@ -41,7 +51,7 @@ export async function startSentinel(options: { args?: readonly string[] } = {}):
     ),
   );
 
-  const sentinels = await Promise.all([startOne(master.port), startOne(master.port), startOne(master.port)]);
+  const sentinels = await Promise.all([startOne(masterPort), startOne(masterPort), startOne(masterPort)]);
   const ask = async (...command: string[]) => askSentinel(sentinels, command);
   await Promise.all(
     sentinels.map(async (sentinel) =>
@@ -54,7 +64,7 @@ export async function startSentinel(options: { args?: readonly string[] } = {}):
 
   const currentMaster = async (): Promise<RedisServer> => {
     const [, port] = (await ask('GET-MASTER-ADDR-BY-NAME', MASTER_NAME)).split('\n');
-    const node = nodes.find((candidate) => String(candidate.port) === port);
+    const node = String(masterPort) === port ? master : nodes.find((candidate) => String(candidate.port) === port);
     if (node === undefined) throw new Error(`the Sentinels name an unknown master, port ${port}`);
     return node;
   };

@@ -14,6 +14,8 @@ export interface RedisOptions {
   args?: readonly string[];
   /** Where the append-only file lives; default a temporary folder. */
   folder?: string;
+  /** Added to its environment. */
+  env?: Record<string, string>;
 }
 
 /** A single Redis server with an append-only file, or one node of a larger topology. */
@@ -22,19 +24,21 @@ export class RedisServer {
   readonly socket: string | undefined;
   readonly folder: string;
   readonly #args: readonly string[];
+  readonly #env: Record<string, string>;
   #process: TestProcess | undefined;
 
-  private constructor(port: number, socket: string | undefined, folder: string, args: readonly string[]) {
+  private constructor(port: number, folder: string, { socket, args = [], env = {} }: RedisOptions) {
     this.port = port;
     this.socket = socket;
     this.folder = folder;
     this.#args = args;
+    this.#env = env;
   }
 
   static async start(options: RedisOptions = {}): Promise<RedisServer> {
-    const { socket, folder = temporaryFolder(), args = [] } = options;
+    const { socket, folder = temporaryFolder() } = options;
     const port = socket === undefined ? (options.port ?? (await freePort())) : 0;
-    const server = new RedisServer(port, socket, folder, args);
+    const server = new RedisServer(port, folder, options);
     await server.restart();
     return server;
   }
@@ -70,7 +74,7 @@ export class RedisServer {
     this.#process = await TestProcess.start(
       requireTool('redis-server'),
       [...listen, '--dir', this.folder, ...durable, ...this.#args],
-      { cwd: this.folder },
+      { cwd: this.folder, env: this.#env },
     );
     await this.#process.waitUntil(
       `redis-server on ${this.endpoint}`,

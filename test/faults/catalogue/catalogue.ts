@@ -4,6 +4,7 @@ import type { Fault } from '../harness/scenario.ts';
 import { connectionFaults } from './connections.ts';
 import { longFreeze, processFaults } from './processes.ts';
 import { serverFaults } from './servers.ts';
+import { partitionFaults } from './partitions.ts';
 import { stateFaults } from './state.ts';
 
 export const catalogue: readonly Fault[] = [
@@ -12,6 +13,20 @@ export const catalogue: readonly Fault[] = [
   ...serverFaults,
   ...connectionFaults,
   ...stateFaults,
+  ...partitionFaults,
+];
+
+/** Faults that nobody has built yet, and why. */
+export const unbuilt: readonly { fault: string; why: string }[] = [
+  {
+    fault: 'partition of a minority master of a Cluster',
+    why: 'the cluster bus would have to go through proxies both ways; only the Sentinel topology has them',
+  },
+  { fault: 'clock of a single server stepping back', why: 'only promoted masters are run with another clock' },
+  {
+    fault: 'a Sentinel that hangs or is cut off during a failover',
+    why: 'no run of its own; the partition of a minority master cuts half of the gateways off from all Sentinels',
+  },
 ];
 
 export interface Case {

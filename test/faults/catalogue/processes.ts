@@ -1,10 +1,11 @@
-import type { Role } from '../../support/gateway.ts';
+import type { Gateway, Role } from '../../support/gateway.ts';
 import { SHAPES, type Fleet, type Member, type Shape } from '../harness/fleet.ts';
 import { TOPOLOGIES } from '../harness/backend.ts';
 import type { Fault } from '../harness/scenario.ts';
 
 // A process of ours dies, freezes, or is replaced.
 
+const START_TIMEOUT_MS = 60_000;
 const ROLES: readonly Role[] = ['ingest', 'worker', 'reader', 'all'];
 
 function victim(fleet: Fleet, role: Role): Member {
@@ -13,6 +14,11 @@ function victim(fleet: Fleet, role: Role): Member {
 
 function shapesOf(role: Role): readonly Shape[] {
   return role === 'all' ? ['all'] : ['split'];
+}
+
+async function comeBack(gateway: Gateway): Promise<void> {
+  await gateway.restart();
+  await gateway.waitUntilReady(START_TIMEOUT_MS);
 }
 
 function takesPushes(role: Role): boolean {
@@ -28,7 +34,7 @@ function killed(role: Role): Fault {
       const { gateway } = victim(fleet, role);
       await gateway.kill();
       await hold();
-      await gateway.restart();
+      await comeBack(gateway);
     },
     // Of what was under way in it, nobody knows.
     allows: { indeterminate: takesPushes(role), silent: (fleet) => [victim(fleet, role).name] },
@@ -62,7 +68,7 @@ const rollingRestart: Fault = {
   run: async ({ fleet, hold }) => {
     for (const { gateway } of fleet.members) {
       await gateway.stop();
-      await gateway.restart();
+      await comeBack(gateway);
       await hold(500);
     }
   },

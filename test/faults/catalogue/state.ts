@@ -81,22 +81,10 @@ async function moveSlot(
     await node.cli('CLUSTER', 'SETSLOT', slot, 'NODE', toId);
 }
 
-const POISON = [
-  'v',
-  '1',
-  'id',
-  'poison.1',
-  'verb',
-  'PUT',
-  'kind',
-  'push',
-  'labels',
-  '["job","poison"]',
-  'at',
-  '1',
-  'ttl',
-  '0',
-];
+/** The start of an entry that is in order so far. */
+function entry(id: string): string[] {
+  return ['v', '1', 'id', id, 'verb', 'PUT', 'kind', 'push', 'labels', '["job","poison"]', 'at', '1', 'ttl', '0'];
+}
 
 const poisoned: Fault = {
   name: 'poison pushes',
@@ -107,8 +95,19 @@ const poisoned: Fault = {
       const node = await backend.masterOf(`{${shard}}`);
       const key = `pgw:{${shard}}:pushes`;
       await node.cli('XADD', key, '*', 'hello', 'world');
-      await node.cli('XADD', key, '*', ...POISON, 'format', 'text', 'since', '', 'body', '<html>\n');
-      await node.cli('XADD', key, '*', ...POISON, 'format', 'protobuf', 'since', '', 'body', 'no protobuf');
+      await node.cli('XADD', key, '*', ...entry(`html.${shard}`), 'format', 'text', 'since', '', 'body', '<html>\n');
+      await node.cli(
+        'XADD',
+        key,
+        '*',
+        ...entry(`protobuf.${shard}`),
+        'format',
+        'protobuf',
+        'since',
+        '',
+        'body',
+        'no protobuf',
+      );
     }
   },
   allows: { deadLetters: () => 3 * SHARDS },
@@ -120,9 +119,7 @@ const slowReader: Fault = {
   topologies: TOPOLOGIES,
   shapes: SHAPES,
   run: async ({ fleet, hold }) => {
-    const sockets = fleet
-      .doing('reader')
-      .flatMap(({ gateway }) => Array.from({ length: 20 }, () => mute(gateway.port)));
+    const sockets = fleet.doing('reader').flatMap(({ gateway }) => Array.from({ length: 5 }, () => mute(gateway.port)));
     await hold();
     for (const socket of sockets) socket.destroy();
   },
@@ -132,7 +129,7 @@ function mute(port: number): Socket {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);
   socket.pause();
-  socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(500));
+  socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50));
   return socket;
 }
 

@@ -4,8 +4,8 @@
  */
 import { eventually } from '../../support/eventually.ts';
 import { startRedis, type RedisServer } from '../../support/redis.ts';
-import { startCluster } from '../../support/redis-cluster.ts';
-import { startSentinel } from '../../support/redis-sentinel.ts';
+import { startCluster, type ClusterOptions } from '../../support/redis-cluster.ts';
+import { startSentinel, type SentinelOptions } from '../../support/redis-sentinel.ts';
 
 export type Topology = 'single' | 'sentinel' | 'cluster';
 export const TOPOLOGIES: readonly Topology[] = ['single', 'sentinel', 'cluster'];
@@ -22,6 +22,8 @@ export interface Backend {
   /** In words, for the report. */
   readonly durability: string;
   readonly nodes: readonly RedisServer[];
+  /** Ports under which others know a server, where these are not its own: own port → known port. */
+  readonly knownPorts: Map<number, number>;
   /** The living masters. */
   masters(): Promise<RedisServer[]>;
   /** The master of shard 0: the victim where there are several. */
@@ -35,6 +37,10 @@ export interface Backend {
 
 export interface BackendOptions {
   readonly redisArgs?: readonly string[];
+  /** Of the servers that begin as replicas. */
+  readonly replicaEnv?: Record<string, string>;
+  /** Sentinel: see SentinelOptions. */
+  readonly announce?: (port: number) => Promise<number>;
 }
 
 export async function startBackend(topology: Topology, options: BackendOptions = {}): Promise<Backend> {
@@ -43,9 +49,9 @@ export async function startBackend(topology: Topology, options: BackendOptions =
     case 'single':
       return await single(args);
     case 'sentinel':
-      return await sentinel(args);
+      return await sentinel({ ...options, args });
     case 'cluster':
-      return await cluster(args);
+      return await cluster({ ...options, args });
     default:
       return topology satisfies never;
   }
@@ -59,6 +65,7 @@ async function single(args: readonly string[]): Promise<Backend> {
     gatewayArgs: ['--push.durability=disk'],
     durability: 'disk (appendfsync always)',
     nodes: [server],
+    knownPorts: new Map(),
     masters: async () => Promise.resolve([server]),
     master: async () => Promise.resolve(server),
     masterOf: async () => Promise.resolve(server),
@@ -67,14 +74,15 @@ async function single(args: readonly string[]): Promise<Backend> {
   };
 }
 
-async function sentinel(args: readonly string[]): Promise<Backend> {
-  const topology = await startSentinel({ args });
+async function sentinel(options: SentinelOptions): Promise<Backend> {
+  const topology = await startSentinel(options);
   return {
     topology: 'sentinel',
     endpoint: topology.endpoint,
     gatewayArgs: [`--redis.master-name=${topology.masterName}`, '--redis.wait-replicas=1'],
     durability: 'replica (WAIT 1)',
     nodes: topology.nodes,
+    knownPorts: new Map(),
     masters: async () => [await topology.master()],
     master: async () => topology.master(),
     masterOf: async () => topology.master(),
@@ -91,8 +99,8 @@ async function sentinel(args: readonly string[]): Promise<Backend> {
   };
 }
 
-async function cluster(args: readonly string[]): Promise<Backend> {
-  const topology = await startCluster({ args });
+async function cluster(options: ClusterOptions): Promise<Backend> {
+  const topology = await startCluster(options);
   const { nodes } = topology;
   return {
     topology: 'cluster',
@@ -100,6 +108,7 @@ async function cluster(args: readonly string[]): Promise<Backend> {
     gatewayArgs: ['--redis.wait-replicas=1'],
     durability: 'replica (WAIT 1)',
     nodes,
+    knownPorts: new Map(),
     masters: async () => topology.masters(),
     master: async () => topology.masterOf('{0}'),
     masterOf: async (key) => topology.masterOf(key),

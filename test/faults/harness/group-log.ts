@@ -120,7 +120,9 @@ export class GroupLog {
   *#after(state: State, untilMs: number): Generator<State> {
     for (let i = state.done; i < this.#certain.length; i++) {
       const step = this.#certain[i] as Step;
-      if (step.sentMs > untilMs) break;
+      // Nor may any that was sent later still.
+      if (step.sentMs > untilMs || (i > state.done && (this.#certain[state.done] as Step).answeredMs < step.sentMs))
+        break;
       if (!state.ahead.includes(i) && this.#mayFollow(state, step)) yield taken(state, i, step);
     }
     for (const [i, step] of this.#uncertain.entries()) {

@@ -54,13 +54,17 @@ export async function startLink(backend: Backend): Promise<Link> {
   const seeds = backend.endpoint.split(',').map((address) => Number(address.split(':')[1]));
   const upstreams = [...new Set([...seeds, ...backend.nodes.map(({ port }) => port)])];
   const proxies = await Promise.all(upstreams.map(async (upstream) => new Proxy(upstream, await freePort())));
-  const rename = makeRename(new Map(proxies.map(({ upstream, port }) => [upstream, port])));
+  const rename = makeRename(
+    new Map(proxies.map(({ upstream, port }) => [backend.knownPorts.get(upstream) ?? upstream, port])),
+  );
   for (const proxy of proxies) await proxy.start(rename);
   const endpoint = seeds
     .map((seed) => `127.0.0.1:${proxies.find(({ upstream }) => upstream === seed)?.port}`)
     .join(',');
   return new Link(endpoint, proxies);
 }
+
+const asIs = (text: string): string => text;
 
 /** One connection of the gateway, and what became of it on the other side. */
 interface Pair {
@@ -70,13 +74,14 @@ interface Pair {
   marked: boolean;
 }
 
-class Proxy {
+/** One port in front of another, without renaming unless told so. */
+export class Proxy {
   readonly upstream: number;
   readonly port: number;
   muted: string | undefined;
   readonly #pairs = new Set<Pair>();
   readonly #server: Server;
-  #rename: (text: string) => string = (text) => text;
+  #rename: (text: string) => string = asIs;
   #isCut = false;
   #lose: { command: string; left: number; done: () => void } | undefined;
 
@@ -86,7 +91,7 @@ class Proxy {
     this.#server = createServer({ noDelay: true }, (client) => this.#join(client));
   }
 
-  async start(rename: (text: string) => string): Promise<void> {
+  async start(rename: (text: string) => string = asIs): Promise<void> {
     this.#rename = rename;
     await new Promise<void>((done) => this.#server.listen(this.port, '127.0.0.1', done));
     hold(`proxy of port ${this.upstream}`, async () => {
@@ -135,6 +140,7 @@ class Proxy {
     });
     server.on('data', (chunk: Buffer) => {
       if (pair.marked && this.#lose !== undefined) return this.#losesReply(pair);
+      if (this.#rename === asIs) return client.write(chunk);
       // A reply ends with a line feed; what comes behind the last one may be half of a port.
       const text = rest + chunk.toString('latin1');
       const end = text.lastIndexOf('\n') + 1;

@@ -50,7 +50,13 @@ export interface Absence {
   readonly why: string;
 }
 
-export function writeFaults(results: readonly Result[], absent: readonly Absence[], command: string): void {
+/** Written after each run, so that one that is broken off leaves what it has found; `planned`: how many there are to be. */
+export function writeFaults(
+  results: readonly Result[],
+  absent: readonly Absence[],
+  command: string,
+  planned: number,
+): void {
   const total = (of: (result: Result) => number): number => results.reduce((sum, result) => sum + of(result), 0);
   const failed = results.filter(({ complaints }) => complaints.length > 0);
   const lines = [
@@ -58,7 +64,7 @@ export function writeFaults(results: readonly Result[], absent: readonly Absence
     '',
     circumstances(command),
     '',
-    `${results.length} runs, ${total(({ pushes }) => pushes)} pushes, ${total(({ acknowledged }) => acknowledged)} acknowledged, ` +
+    `${results.length} runs of ${planned} planned, ${total(({ pushes }) => pushes)} pushes, ${total(({ acknowledged }) => acknowledged)} acknowledged, ` +
       `${total(({ lost }) => lost)} lost, ${total(({ scrapes }) => scrapes)} scrapes; ${failed.length} runs with a complaint.`,
     '',
     '- *unknown*: pushes without an answer, or with one that says that nobody knows: they may take effect or not.',

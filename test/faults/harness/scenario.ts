@@ -37,7 +37,7 @@ export interface Fault {
   readonly durability?: string;
   /** Gateways reach Redis through links. */
   readonly links?: boolean;
-  readonly startBackend?: () => Promise<Backend>;
+  readonly startBackend?: (topology: Topology) => Promise<Backend>;
   /** Why it cannot be had on this machine. */
   readonly missing?: () => string | undefined;
   /** Before the fleet starts. */
@@ -84,7 +84,7 @@ export interface RunOptions extends WorkloadOptions {
 
 export async function runFault(fault: Fault, topology: Topology, shape: Shape, options: RunOptions): Promise<Result> {
   const backend =
-    (await fault.startBackend?.()) ?? (await startBackend(topology, { redisArgs: fault.redisArgs ?? [] }));
+    (await fault.startBackend?.(topology)) ?? (await startBackend(topology, { redisArgs: fault.redisArgs ?? [] }));
   await fault.prepare?.(backend);
   const args = ['--worker.claim-idle=2s', ...(fault.gatewayArgs?.(topology) ?? [])];
   const fleet = await startFleet(backend, shape, { args, links: fault.links === true });
@@ -102,6 +102,7 @@ export async function runFault(fault: Fault, topology: Topology, shape: Shape, o
     await sleep(AFTER_MS);
     await workload.stopPushing();
     const { final, books } = await settle(backend, workload);
+    if (final.length === 0) throw new Error('no reader answers, long after the fault');
     const history = { pushes: workload.pushes, flushes: workload.flushes };
     const verdict = check({ history, observations: workload.observations, final, faultEndMs: endMs });
     const silent = new Set(fault.allows?.silent?.(fleet));
@@ -137,6 +138,8 @@ async function settle(backend: Backend, workload: Workload): Promise<{ final: Ob
     },
     { timeoutMs: CONVERGE_MS, intervalMs: 50 },
   ).catch(() => undefined);
+  // One that does not answer in time is asked once more.
+  if (final.length === 0) final = await workload.observe();
   return { final, books };
 }
 
