@@ -33,6 +33,8 @@ export interface ConsumeContext {
   readonly signal: AbortSignal;
   readonly maxDeliveries: number;
   readonly inHand: InHand;
+  /** A read failed, and what Redis answered, if anything, is lost. Called before the next one; does not throw. */
+  readonly onReadFailed: (shards: readonly number[]) => Promise<void>;
 }
 
 /** The entries this worker is working on, by shard: while it lives, nobody is to take them over, however long they take. */
@@ -76,6 +78,7 @@ export async function consumeLane(
         logger.warn({ reason: error.message }, 'cannot read the log');
       }
       await sleep(pause.next(), signal);
+      await context.onReadFailed(shards);
     }
   }
   await Promise.all(underWay);

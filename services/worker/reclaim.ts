@@ -5,14 +5,20 @@ import type { Delivery, StaleEntry } from '../../shared/redis/push-consumer.ts';
 import { attempt, handle, type ConsumeContext } from './consume.ts';
 
 const PAGE = 64;
+/** More than a worker has in hand of one shard. */
+const OWN_PAGE = 1_024;
 
-/** What an earlier life of this worker left, whatever its age: nobody else works on it. Called before the first read. */
+/**
+ * What is this worker's and not in its hands, whatever its age: an earlier life left it, or its delivery was lost with the
+ * connection. Nobody else works on it. Not while a read of the shard is under way.
+ */
 export async function reclaimOwn(context: ConsumeContext, shard: number): Promise<void> {
-  const { commands, consumer } = context;
+  const { commands, consumer, inHand } = context;
   for (;;) {
-    const stale = await consumer.stale(commands, shard, 0, PAGE, consumer.name);
-    await claimAll(context, shard, stale, 0);
-    if (stale.length < PAGE) return;
+    const stale = await consumer.stale(commands, shard, 0, OWN_PAGE, consumer.name);
+    const lost = stale.filter(({ entryId }) => inHand.get(shard)?.has(entryId) !== true);
+    await claimAll(context, shard, lost, 0);
+    if (stale.length < OWN_PAGE || lost.length === 0) return;
   }
 }
 

@@ -10,7 +10,7 @@ import { GroupStore } from '../../shared/redis/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
 import { PushConsumer } from '../../shared/redis/push-consumer.ts';
 import { retrying } from '../../shared/redis/retry.ts';
-import { consumeLane, type ConsumeContext } from './consume.ts';
+import { attempt, consumeLane, type ConsumeContext } from './consume.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { PreparePool } from './prepare-pool.ts';
 import { reclaimOwn, reclaimStale, renewInHand } from './reclaim.ts';
@@ -61,6 +61,11 @@ export class WorkerService implements Service {
       signal,
       maxDeliveries: config.worker.maxDeliveries,
       inHand: new Map(keyspace.shards.map((_, shard) => [shard, new Set()])),
+      onReadFailed: async (shards) => {
+        for (const shard of shards) {
+          await attempt(logger, 'take back lost deliveries', () => retrying(() => reclaimOwn(context, shard), signal));
+        }
+      },
     };
     for (const shard of keyspace.shards.keys()) {
       await retrying(() => consumer.createGroup(commands, shard), signal);
