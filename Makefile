@@ -58,7 +58,7 @@ lint: node_modules/.package-lock.json ## Lint alone, with what can be mended men
 format: node_modules/.package-lock.json ## Format every file
 	npx prettier --write .
 
-faults: node_modules/.package-lock.json ## Every fault on every topology, FAULT_SECONDS (10) each, into docs/faults.md; takes hours
+faults: node_modules/.package-lock.json ## Every fault on every topology, FAULT_SECONDS (10) each, into docs/faults.md; takes long
 	@.ci/install-tools redis-server redis-cli
 	FAULTS=all FAULT_SECONDS=$(FAULT_SECONDS) npx vitest run --project faults test/faults/faults.test.ts $(ARGS)
 
