@@ -35,10 +35,15 @@ export interface Case {
   readonly shape: Shape;
 }
 
+/** In the order of running: each fault once, each time on another topology, then each a second time …: one may break off. */
 export function everyCase(): Case[] {
-  return catalogue.flatMap((fault) =>
-    fault.topologies.flatMap((topology) => fault.shapes.map((shape) => ({ fault, topology, shape }))),
-  );
+  const byFault = catalogue.map((fault, i) => {
+    const cases = fault.topologies.flatMap((topology) => fault.shapes.map((shape) => ({ fault, topology, shape })));
+    const turn = (i * 2) % cases.length;
+    return [...cases.slice(turn), ...cases.slice(0, turn)];
+  });
+  const rounds = Math.max(...byFault.map((cases) => cases.length));
+  return Array.from({ length: rounds }, (_, round) => byFault.flatMap((cases) => cases.slice(round, round + 1))).flat();
 }
 
 /** One of each kind, spread over the topologies and shapes. */

@@ -74,11 +74,11 @@ export function writeFaults(
     '  no family goes back in them, and the older push comes into force below the newer.',
     '- *no answer*: scrapes that failed; in brackets if only of processes that were themselves the victim.',
     '- *wait*: the longest of any push. *converged*: from the end of the fault until every reader showed all that had been',
-    '  acknowledged by then.',
+    '  acknowledged by then; a complaint if that is more than 2 s beyond what the load generator itself stood still meanwhile.',
     '',
     '| Fault | Topology | Shape | Durability | Pushes | Acknowledged | Lost | Refused | Unknown | Wrong | Backwards | Early | No answer | Fault | Wait | Converged |',
     `|${'---|'.repeat(16)}`,
-    ...results.map(row),
+    ...results.toSorted(byName).map(row),
     '',
   ];
   if (failed.length > 0) {
@@ -91,6 +91,10 @@ export function writeFaults(
   }
   if (absent.length > 0) lines.push('### Not run', '', ...absent.map(({ fault, why }) => `- **${fault}**: ${why}`), '');
   writePart('faults', lines.join('\n'));
+}
+
+function byName(one: Result, other: Result): number {
+  return one.fault.localeCompare(other.fault) || one.topology.localeCompare(other.topology);
 }
 
 function row(result: Result): string {
