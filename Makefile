@@ -7,12 +7,14 @@ DATA_DIR ?= data
 URL ?= http://localhost:$(PORT)
 FUZZ_SECONDS ?= 60
 SIZE ?= full
+FAULT_SECONDS ?= 10
+SOAK_MINUTES ?= 20
 IMAGE ?= pushgateway-redis
 export PORT REDIS_PORT PROM_PORT DATA_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check lint format ingest metrics start-redis stop-redis start-prom stop-prom \
-	k6 bench bench-micro fuzz faults docker-build clean tools dist
+	k6 bench bench-micro fuzz faults soak docker-build clean tools dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,9 +59,13 @@ lint: node_modules/.package-lock.json ## Lint alone, with what can be mended men
 format: node_modules/.package-lock.json ## Format every file
 	npx prettier --write .
 
-faults: node_modules/.package-lock.json ## The tests that kill, stop and starve processes
+faults: node_modules/.package-lock.json ## Every fault on every topology, FAULT_SECONDS (10) each, into docs/faults.md; takes long
 	@.ci/install-tools redis-server redis-cli
-	npx vitest run --project faults $(ARGS)
+	FAULTS=all FAULT_SECONDS=$(FAULT_SECONDS) npx vitest run --project faults test/faults/faults.test.ts $(ARGS)
+
+soak: node_modules/.package-lock.json ## A steady load for SOAK_MINUTES (20): memory and backlog, into docs/faults.md
+	@.ci/install-tools redis-server redis-cli
+	SOAK_MINUTES=$(SOAK_MINUTES) npx vitest run --project faults test/faults/soak.test.ts $(ARGS)
 
 fuzz: node_modules/.package-lock.json ## Try random bodies, and requests against the official gateway, FUZZ_SECONDS (60) each
 	@.ci/install-tools redis-server prometheus-pushgateway?

@@ -68,7 +68,7 @@ export default defineConfig({
           ...processes,
           name: 'faults',
           include: ['test/faults/**/*.test.ts'],
-          testTimeout: 180_000,
+          testTimeout: 240_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
           sequence: { groupOrder: 4 },

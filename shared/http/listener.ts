@@ -9,7 +9,7 @@
  */
 import { createServer as createHttp1, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { createServer as createHttps } from 'node:https';
-import type { ListenOptions, Socket } from 'node:net';
+import { Server as SocketServer, type ListenOptions, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../logger.ts';
 import { Http2Engine, type Http2Limits } from './http2-engine.ts';
@@ -25,8 +25,11 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 128 * 1024;
 /** How often, while closing, connections are looked for that have become idle. */
 const SWEEP_MS = 50;
-/** How long, once closing, a client that has connected may take to send its request. */
-const LAST_CALL_MS = 500;
+/**
+ * How long, once closing, a client that is connected may take to send a request. One on an idle connection may be on its way,
+ * and its client could not tell whether it was taken; whoever is answered is told that it was the last one.
+ */
+const LAST_CALL_MS = 1_000;
 
 const NOT_HTTP = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
 
@@ -53,6 +56,7 @@ export class Listener {
   readonly #handshaking = new Map<string, Socket>();
   #tls: TlsSettings | undefined;
   #http2 = false;
+  #isClosing = false;
   #closed: Promise<void> | undefined;
 
   constructor(handler: RequestListener, tls: TlsSettings | undefined, http2: boolean, logger: Logger) {
@@ -62,6 +66,7 @@ export class Listener {
     const ordered = inOrder(handler);
     const firstTouch: RequestListener = (request, response) => {
       this.#fresh.delete(request.socket);
+      if (this.#isClosing && request.httpVersionMajor === 1) response.setHeader('Connection', 'close');
       ordered(request, response);
     };
     this.#server = tls === undefined ? this.#createHttp1(firstTouch) : this.#createHttps(tls, firstTouch, handler);
@@ -96,7 +101,7 @@ export class Listener {
     server.requestCert = asksForCertificate(tls);
   }
 
-  /** Accepts no more connections and ends those that are idle; resolves when those that are not have ended too. */
+  /** Accepts no more connections, and ends those that are idle after a last call; resolves when all have ended. */
   async close(): Promise<void> {
     this.#closed ??= this.#close();
     await this.#closed;
@@ -104,20 +109,24 @@ export class Listener {
 
   async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
+      // That of a plain socket: HTTP's own ends idle connections at once.
+      SocketServer.prototype.close.call(this.#server, () => resolve());
     });
+    this.#isClosing = true;
     this.#engine?.close();
     const lastCallMs = performance.now() + LAST_CALL_MS;
     const sweep = setInterval(() => {
+      if (performance.now() < lastCallMs) return;
       // A request that was under way leaves one behind.
       this.#server.closeIdleConnections();
-      if (performance.now() < lastCallMs) return;
       for (const socket of [...this.#fresh, ...this.#handshaking.values()]) socket.destroy();
     }, SWEEP_MS);
     try {
       await closed;
     } finally {
       clearInterval(sweep);
+      // Ends what HTTP does for its connections.
+      this.#server.close();
     }
   }
 

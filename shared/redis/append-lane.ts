@@ -157,7 +157,8 @@ export class AppendLane {
 
   /** It was appended, but the barrier failed. Whether the push has to be appended again. */
   #unconfirmed(waiting: Waiting, error: Error): boolean {
-    if (classify(error) !== 'broken') return doubt(waiting);
+    // The master may have become a replica in between: then the push may not be there any more.
+    if (classify(error) !== 'broken' || error.message.includes('replica')) return doubt(waiting);
     settle(waiting, notDurable(`Redis does not confirm it (${error.message})`));
     return false;
   }

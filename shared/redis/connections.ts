@@ -15,6 +15,7 @@ import type { Logger } from '../logger.ts';
 import { backoff, sleep } from '../lifecycle.ts';
 import { asError, GatewayError } from '../errors.ts';
 import { explain, isAllowed, isClusterNode, misconfigured, whyNobodyAnswers } from './refusals.ts';
+import { isConnectedTo, MasterWatch, type MasterAddress } from './master-watch.ts';
 
 export type RedisClient = Redis | Cluster;
 export type Topology = 'single' | 'sentinel' | 'cluster';
@@ -22,7 +23,7 @@ export type Topology = 'single' | 'sentinel' | 'cluster';
 /**
  * commands    fails at once when Redis is away
  * blocking    as commands, and its socket may stay silent for as long as a blocking read lasts
- * subscriber  restores its subscriptions
+ * subscriber  queues while Redis is away; who subscribes does so again whenever it is ready
  * jobs        as BullMQ wants it: queues while Redis is away, without end, and sends again what had no reply
  */
 export type Purpose = 'commands' | 'blocking' | 'subscriber' | 'jobs';
@@ -55,6 +56,7 @@ export class Connections {
   readonly #tls: RedisOptions['tls'];
   #topology: Topology | undefined;
   #mayInfo = false;
+  #masterWatch: MasterWatch | undefined;
   readonly #slotsTimer: NodeJS.Timeout;
 
   /** `endpoints` overrides the configured ones; the embedded server's socket comes this way. */
@@ -75,6 +77,7 @@ export class Connections {
    * is not what was configured, which waiting would not change.
    */
   async detect(signal: AbortSignal): Promise<Topology> {
+    if (this.#config.mode === 'sentinel') this.#masterWatch ??= this.#watchMaster();
     const client = this.open('commands', 'detect');
     // Says more than that the command could not be sent.
     let cause: Error | undefined;
@@ -180,6 +183,7 @@ export class Connections {
   }
 
   destroy(): void {
+    this.#masterWatch?.destroy();
     clearInterval(this.#slotsTimer);
     for (const client of this.#open) client.disconnect();
     this.#open.clear();
@@ -250,6 +254,8 @@ export class Connections {
       maxLoadingRetryTime: LOADING_RETRY_MS,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
+      // ioredis does not look at what becomes of it: a connection that breaks meanwhile would end the process.
+      autoResubscribe: false,
       maxRetriesPerRequest: 0,
       retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), RECONNECT_MAX_MS) * (0.75 + Math.random() / 2),
       // A master that was demoted keeps its connections: leave it for the new one.
@@ -266,7 +272,6 @@ export class Connections {
         options.socketTimeout = BLOCK_MS + silenceMs;
         break;
       case 'subscriber':
-        options.autoResubscribe = true;
         options.enableOfflineQueue = true;
         break;
       case 'jobs':
@@ -285,7 +290,9 @@ export class Connections {
     if (this.#config.mode === 'sentinel') {
       const sentinel: ServerOptions = {
         ...options,
-        sentinels: this.#endpoints.flatMap((at) => (at.kind === 'tcp' ? [{ host: at.host, port: at.port }] : [])),
+        sentinels: this.#tcpEndpoints(),
+        // One that hangs must not be waited for: there are others.
+        sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
         name: this.#config.masterName,
         sentinelRetryStrategy: (times) => Math.min(times * 100, RECONNECT_MAX_MS),
         failoverDetector: true,
@@ -303,6 +310,26 @@ export class Connections {
     return new Redis({ ...options, ...(at.kind === 'unix' ? { path: at.path } : { host: at.host, port: at.port }) });
   }
 
+  #tcpEndpoints(): MasterAddress[] {
+    return this.#endpoints.flatMap((at) => (at.kind === 'tcp' ? [{ host: at.host, port: at.port }] : []));
+  }
+
+  #watchMaster(): MasterWatch {
+    const { sentinelUsername, sentinelPassword, masterName } = this.#config;
+    const { username: _username, password: _password, tls: _tls, ...plain } = this.#options('commands', 'sentinel');
+    const options: ServerOptions = { ...plain, db: 0 };
+    if (sentinelUsername !== '') options.username = sentinelUsername;
+    if (sentinelPassword !== '') options.password = sentinelPassword;
+    const onMaster = (master: MasterAddress): void => {
+      for (const client of this.#open) {
+        if (!(client instanceof Redis) || client.status !== 'ready' || isConnectedTo(client.stream, master)) continue;
+        this.#logger.info({ master: `${master.host}:${master.port}` }, 'leaving a master that was replaced');
+        client.disconnect(true);
+      }
+    };
+    return new MasterWatch({ sentinels: this.#tcpEndpoints(), masterName, options, onMaster });
+  }
+
   #openCluster(options: ServerOptions): Cluster {
     const { retryStrategy: _retryStrategy, enableOfflineQueue = true, ...redisOptions } = options;
     const clusterOptions: ClusterOptions & { redisOptions: typeof redisOptions } = {
@@ -314,8 +341,7 @@ export class Connections {
       slotsRefreshInterval: 0,
       clusterRetryStrategy: (times) => Math.min(times * 100, RECONNECT_MAX_MS),
     };
-    const seeds = this.#endpoints.flatMap((at) => (at.kind === 'tcp' ? [{ host: at.host, port: at.port }] : []));
-    return new Cluster(seeds, clusterOptions);
+    return new Cluster(this.#tcpEndpoints(), clusterOptions);
   }
 }
 

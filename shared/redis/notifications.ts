@@ -43,7 +43,7 @@ export class Notifications {
       this.#subscribers.delete(name);
     }
     for (const [i, name] of names.entries()) {
-      if (!this.#subscribers.has(name)) this.#subscribers.set(name, this.#subscribe(client, masters[i], name));
+      if (!this.#subscribers.has(name)) this.#subscribers.set(name, this.#subscribe(client, masters[i]));
     }
     if (!this.#switchOn) return;
     this.#switchOn = false;
@@ -55,30 +55,31 @@ export class Notifications {
     this.#subscribers.clear();
   }
 
-  #subscribe(client: RedisClient, master: Redis | undefined, name: string): Redis {
+  #subscribe(client: RedisClient, master: Redis | undefined): Redis {
     const subscriber = this.#connections.openSubscriber(master);
     subscriber.on('message', (channel: string) => {
       const shard = this.#shardOf.get(channel);
       if (shard !== undefined) this.#onChange(shard);
     });
-    // A server that came back may be another one, without our setting. The first time it is `ensure` that sees to it.
-    this.#switchOn = true;
-    subscriber.once('ready', () => subscriber.on('ready', () => (this.#switchOn = true)));
     const db = client instanceof Cluster ? 0 : (subscriber.options.db ?? 0);
     const channels = this.#keyspace.shards.map((keys, shard) => {
       const channel = `__keyspace@${db}__:${keys.changes}`;
       this.#shardOf.set(channel, shard);
       return channel;
     });
-    subscriber.subscribe(...channels).catch((thrown: unknown) => {
-      if (classify(thrown) === 'broken') {
-        this.#complain(thrown);
-        return;
-      }
-      // The connection broke before Redis had answered: the next `ensure` begins anew.
-      this.#connections.close(subscriber);
-      if (this.#subscribers.get(name) === subscriber) this.#subscribers.delete(name);
-    });
+    this.#switchOn = true;
+    let isFirst = true;
+    const subscribe = (): void => {
+      // A server that came back may be another one, without our setting. The first time it is `ensure` that sees to it.
+      if (!isFirst) this.#switchOn = true;
+      isFirst = false;
+      subscriber.subscribe(...channels).catch((thrown: unknown) => {
+        // A connection that broke before Redis had answered comes back, and is ready again.
+        if (classify(thrown) === 'broken') this.#complain(thrown);
+      });
+    };
+    subscriber.on('ready', subscribe);
+    if (subscriber.status === 'ready') subscribe();
     return subscriber;
   }
 

@@ -28,14 +28,22 @@ export interface SlotMigration {
   finish(): Promise<void>;
 }
 
-export async function startCluster(
-  options: { args?: readonly string[]; access?: RedisAccess; program?: string } = {},
-): Promise<ClusterTopology> {
+export interface ClusterOptions {
+  args?: readonly string[];
+  access?: RedisAccess;
+  program?: string;
+  /** Of the nodes that begin as replicas. */
+  replicaEnv?: Record<string, string>;
+}
+
+export async function startCluster(options: ClusterOptions = {}): Promise<ClusterTopology> {
   const { access = {}, program } = options;
   const clusterArgs = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0'];
   const args = [...clusterArgs, ...(options.args ?? [])];
   const nodes = await Promise.all(
-    Array.from({ length: 6 }, async () => RedisServer.start({ args, access, ...(program && { program }) })),
+    Array.from({ length: 6 }, async (_, i) =>
+      RedisServer.start({ args, access, env: i < 3 ? {} : (options.replicaEnv ?? {}), ...(program && { program }) }),
+    ),
   );
   const [first] = nodes;
   if (first === undefined) throw new Error('no node');

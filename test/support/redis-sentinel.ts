@@ -30,15 +30,21 @@ export interface SentinelOptions {
   /** Of the Sentinels themselves. */
   sentinelPassword?: string;
   program?: string;
+  /** Of the replicas. */
+  replicaEnv?: Record<string, string>;
+  /** Under which port the first master is known to replicas and Sentinels, given its own. */
+  announce?: (port: number) => Promise<number>;
 }
 
 export async function startSentinel(options: SentinelOptions = {}): Promise<SentinelTopology> {
-  const { args = [], access = {}, sentinelPassword, program } = options;
-  const startNode = async (nodeArgs: readonly string[]) =>
-    RedisServer.start({ args: nodeArgs, access, ...(program && { program }) });
+  const { args = [], access = {}, sentinelPassword, program, replicaEnv = {}, announce } = options;
+  const startNode = async (nodeArgs: readonly string[], env: Record<string, string> = {}) =>
+    RedisServer.start({ args: nodeArgs, access, env, ...(program && { program }) });
   const master = await startNode(args);
-  const replicaArgs = [...args, '--replicaof', '127.0.0.1', String(master.port), '--repl-diskless-sync-delay', '0'];
-  const replicas = await Promise.all([startNode(replicaArgs), startNode(replicaArgs)]);
+  const masterPort = (await announce?.(master.port)) ?? master.port;
+  if (announce !== undefined) await master.cli('CONFIG', 'SET', 'replica-announce-port', String(masterPort));
+  const replicaArgs = [...args, '--replicaof', '127.0.0.1', String(masterPort), '--repl-diskless-sync-delay', '0'];
+  const replicas = await Promise.all([startNode(replicaArgs, replicaEnv), startNode(replicaArgs, replicaEnv)]);
   const nodes = [master, ...replicas];
   await Promise.all(
     replicas.map(async (replica) =>
@@ -49,7 +55,7 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Sent
     ),
   );
 
-  const start = async () => startOne(master.port, access, sentinelPassword);
+  const start = async () => startOne(masterPort, access, sentinelPassword);
   const sentinels = await Promise.all([start(), start(), start()]);
   const ask = async (...command: string[]) => askSentinel(sentinels, command);
   await Promise.all(
@@ -63,7 +69,7 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Sent
 
   const currentMaster = async (): Promise<RedisServer> => {
     const [, port] = (await ask('GET-MASTER-ADDR-BY-NAME', MASTER_NAME)).split('\n');
-    const node = nodes.find((candidate) => String(candidate.port) === port);
+    const node = String(masterPort) === port ? master : nodes.find((candidate) => String(candidate.port) === port);
     if (node === undefined) throw new Error(`the Sentinels name an unknown master, port ${port}`);
     return node;
   };

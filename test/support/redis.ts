@@ -18,6 +18,8 @@ export interface RedisOptions {
   access?: RedisAccess;
   /** Default redis-server. */
   program?: string;
+  /** Added to its environment. */
+  env?: Record<string, string>;
 }
 
 /** A single Redis server with an append-only file, or one node of a larger topology. */
@@ -28,6 +30,7 @@ export class RedisServer {
   readonly #args: readonly string[];
   readonly #access: RedisAccess;
   readonly #program: string;
+  readonly #env: Record<string, string>;
   #process: TestProcess | undefined;
 
   private constructor(port: number, options: RedisOptions) {
@@ -36,6 +39,7 @@ export class RedisServer {
     this.folder = options.folder ?? temporaryFolder();
     this.#args = options.args ?? [];
     this.#access = options.access ?? {};
+    this.#env = options.env ?? {};
     this.#program = options.program ?? requireTool('redis-server');
   }
 
@@ -80,7 +84,7 @@ export class RedisServer {
     this.#process = await TestProcess.start(
       this.#program,
       [...listen, '--dir', this.folder, ...durable, ...this.#args],
-      { cwd: this.folder },
+      { cwd: this.folder, env: this.#env },
     );
     await this.#process.waitUntil(
       `redis-server on ${this.endpoint}`,

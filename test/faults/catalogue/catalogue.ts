@@ -1,0 +1,71 @@
+import type { Topology } from '../harness/backend.ts';
+import type { Shape } from '../harness/fleet.ts';
+import type { Fault } from '../harness/scenario.ts';
+import { connectionFaults } from './connections.ts';
+import { longFreeze, processFaults } from './processes.ts';
+import { serverFaults } from './servers.ts';
+import { partitionFaults } from './partitions.ts';
+import { stateFaults } from './state.ts';
+
+export const catalogue: readonly Fault[] = [
+  ...processFaults,
+  longFreeze,
+  ...serverFaults,
+  ...connectionFaults,
+  ...stateFaults,
+  ...partitionFaults,
+];
+
+/** Faults that nobody has built yet, and why. */
+export const unbuilt: readonly { fault: string; why: string }[] = [
+  {
+    fault: 'partition of a minority master of a Cluster',
+    why: 'the cluster bus would have to go through proxies both ways; only the Sentinel topology has them',
+  },
+  { fault: 'clock of a single server stepping back', why: 'only promoted masters are run with another clock' },
+  {
+    fault: 'a Sentinel that hangs or is cut off during a failover',
+    why: 'no run of its own; the partition of a minority master cuts half of the gateways off from all Sentinels',
+  },
+];
+
+export interface Case {
+  readonly fault: Fault;
+  readonly topology: Topology;
+  readonly shape: Shape;
+}
+
+/** In the order of running: each fault once, each time on another topology, then each a second time …: one may break off. */
+export function everyCase(): Case[] {
+  const byFault = catalogue.map((fault, i) => {
+    const cases = fault.topologies.flatMap((topology) => fault.shapes.map((shape) => ({ fault, topology, shape })));
+    const turn = (i * 2) % cases.length;
+    return [...cases.slice(turn), ...cases.slice(0, turn)];
+  });
+  const rounds = Math.max(...byFault.map((cases) => cases.length));
+  return Array.from({ length: rounds }, (_, round) => byFault.flatMap((cases) => cases.slice(round, round + 1))).flat();
+}
+
+/** One of each kind, spread over the topologies and shapes. */
+export function shortCases(): Case[] {
+  const chosen: [name: RegExp, topology: Topology, shape: Shape][] = [
+    [/^SIGKILL of one of two ingest/, 'single', 'split'],
+    [/^one of two worker frozen$/, 'cluster', 'split'],
+    [/^SIGKILL of the Redis master/, 'sentinel', 'split'],
+    [/^SIGKILL of the Redis master/, 'cluster', 'all'],
+    [/^Redis master frozen/, 'sentinel', 'all'],
+    [/^rolling restart/, 'single', 'split'],
+    [/^all connections dropped/, 'cluster', 'all'],
+    [/^reply lost/, 'single', 'all'],
+    [/^partition .* ingest/, 'single', 'split'],
+    [/^notifications forbidden/, 'sentinel', 'split'],
+    [/^maxmemory/, 'single', 'all'],
+    [/^FLUSHALL/, 'single', 'split'],
+    [/^slots migrated/, 'cluster', 'all'],
+  ];
+  return chosen.map(([name, topology, shape]) => {
+    const fault = catalogue.find((candidate) => name.test(candidate.name));
+    if (fault === undefined) throw new Error(`no fault is called ${name}`);
+    return { fault, topology, shape };
+  });
+}

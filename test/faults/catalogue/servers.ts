@@ -1,0 +1,66 @@
+import { SHAPES } from '../harness/fleet.ts';
+import { TOPOLOGIES, type Topology } from '../harness/backend.ts';
+import type { Fault } from '../harness/scenario.ts';
+
+// A Redis server dies or hangs, and comes back: where there are replicas, as a master that does not know that it is none any more.
+
+const REPLICATED: readonly Topology[] = ['sentinel', 'cluster'];
+
+const killedMaster: Fault = {
+  name: 'SIGKILL of the Redis master',
+  topologies: TOPOLOGIES,
+  shapes: SHAPES,
+  run: async ({ backend, hold }) => {
+    const master = await backend.master();
+    await master.kill();
+    if (backend.topology === 'single') await hold();
+    else await backend.replaced(master);
+    await master.restart();
+    await backend.whole();
+  },
+  allows: { backwards: true },
+};
+
+const frozenMaster: Fault = {
+  name: 'Redis master frozen, coming back as a stale one',
+  topologies: REPLICATED,
+  shapes: SHAPES,
+  run: async ({ backend, hold }) => {
+    const master = await backend.master();
+    master.pause();
+    try {
+      await backend.replaced(master);
+      await hold(1_000);
+    } finally {
+      master.resume();
+    }
+    await backend.whole();
+  },
+  allows: { backwards: true },
+};
+
+const frozenServer: Fault = {
+  name: 'Redis frozen',
+  topologies: ['single'],
+  shapes: SHAPES,
+  run: async ({ backend, hold }) => {
+    const server = await backend.master();
+    server.pause();
+    await hold();
+    server.resume();
+  },
+};
+
+/** Longer than a connection may stay silent: it is given up, with what was sent on it. */
+const frozenForLong: Fault = {
+  ...frozenServer,
+  name: 'Redis frozen for 8 s, longer than connections are held',
+  run: async ({ backend, hold }) => {
+    const server = await backend.master();
+    server.pause();
+    await hold(8_000);
+    server.resume();
+  },
+};
+
+export const serverFaults: readonly Fault[] = [killedMaster, frozenMaster, frozenServer, frozenForLong];

@@ -1,0 +1,139 @@
+import { connect, type Socket } from 'node:net';
+import type { RedisServer } from '../../support/redis.ts';
+import { SHAPES } from '../harness/fleet.ts';
+import { shardsOf, TOPOLOGIES } from '../harness/backend.ts';
+import type { Fault } from '../harness/scenario.ts';
+
+// Something is wrong with what Redis holds, or with who comes to us.
+
+const scriptFlush: Fault = {
+  name: 'SCRIPT FLUSH, again and again',
+  topologies: TOPOLOGIES,
+  shapes: SHAPES,
+  run: async ({ backend, hold }) => {
+    for (let round = 0; round < 12; round++) {
+      for (const node of await backend.masters()) await node.cli('SCRIPT', 'FLUSH');
+      await hold(250);
+    }
+  },
+};
+
+const full: Fault = {
+  name: 'maxmemory reached',
+  topologies: TOPOLOGIES,
+  shapes: SHAPES,
+  run: async ({ backend, hold }) => {
+    const masters = await backend.masters();
+    for (const node of masters) await node.cli('CONFIG', 'SET', 'maxmemory', (await node.info('used_memory')) ?? '');
+    await hold();
+    for (const node of masters) await node.cli('CONFIG', 'SET', 'maxmemory', '0');
+    // Until the gateways have seen it: they look each second.
+    await hold(1_500);
+  },
+  allows: { refused: true },
+};
+
+const flushed: Fault = {
+  name: 'FLUSHALL',
+  topologies: TOPOLOGIES,
+  shapes: SHAPES,
+  run: async ({ backend, workload, hold }) => {
+    const sentMs = Date.now();
+    for (const node of await backend.masters()) await node.cli('FLUSHALL');
+    workload.flushes.push({ sentMs, answeredMs: Date.now() });
+    await hold();
+  },
+};
+
+const moved: Fault = {
+  name: 'slots migrated under load',
+  topologies: ['cluster'],
+  shapes: SHAPES,
+  run: async ({ backend }) => {
+    const masters = await backend.masters();
+    for (let shard = 0; shard < shardsOf(backend.topology); shard++) {
+      const from = await backend.masterOf(`{${shard}}`);
+      const to = masters[(masters.indexOf(from) + 1) % masters.length];
+      if (to !== undefined) await moveSlot(await from.cli('CLUSTER', 'KEYSLOT', `{${shard}}`), from, to, masters);
+    }
+  },
+};
+
+/** As `redis-cli --cluster reshard` does it, one slot. */
+async function moveSlot(
+  slot: string,
+  from: RedisServer,
+  to: RedisServer,
+  masters: readonly RedisServer[],
+): Promise<void> {
+  const [fromId, toId] = [await from.cli('CLUSTER', 'MYID'), await to.cli('CLUSTER', 'MYID')];
+  await to.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId);
+  await from.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId);
+  for (;;) {
+    // One at a time, so that scripts meet a shard that is half here and half there.
+    const key = await from.cli('CLUSTER', 'GETKEYSINSLOT', slot, '1');
+    if (key === '') break;
+    await from.cli('MIGRATE', '127.0.0.1', String(to.port), key, '0', '5000');
+  }
+  for (const node of [to, from, ...masters.filter((other) => other !== to && other !== from)])
+    await node.cli('CLUSTER', 'SETSLOT', slot, 'NODE', toId);
+}
+
+/** Entries that no gateway wrote, or not like that. */
+const POISON: readonly (readonly string[])[] = [
+  ['hello', 'world'],
+  [
+    'v',
+    '2',
+    'id',
+    'short',
+    'since',
+    '',
+    'verb',
+    'PUT',
+    'kind',
+    'push',
+    'at',
+    '1',
+    'ttl',
+    '0',
+    'body',
+    '22 9 1\ncut short',
+  ],
+  ['v', '2', 'id', 'verb', 'since', '', 'verb', 'PATCH', 'kind', 'push', 'at', '1', 'ttl', '0', 'body', '\n'],
+];
+
+const poisoned: Fault = {
+  name: 'poison pushes',
+  topologies: TOPOLOGIES,
+  shapes: SHAPES,
+  run: async ({ backend }) => {
+    for (let shard = 0; shard < shardsOf(backend.topology); shard++) {
+      const node = await backend.masterOf(`{${shard}}`);
+      for (const fields of POISON) await node.cli('XADD', `pgw:{${shard}}:pushes`, '*', ...fields);
+    }
+  },
+  allows: { deadLetters: (topology) => POISON.length * shardsOf(topology) },
+};
+
+/** It asks, all the time, and never reads what it is told. */
+const slowReader: Fault = {
+  name: 'scrapers that do not read',
+  topologies: TOPOLOGIES,
+  shapes: SHAPES,
+  run: async ({ fleet, hold }) => {
+    const sockets = fleet.doing('reader').flatMap(({ gateway }) => Array.from({ length: 5 }, () => mute(gateway.port)));
+    await hold();
+    for (const socket of sockets) socket.destroy();
+  },
+};
+
+function mute(port: number): Socket {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.pause();
+  socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50));
+  return socket;
+}
+
+export const stateFaults: readonly Fault[] = [scriptFlush, full, flushed, moved, poisoned, slowReader];

@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest';
+import { everyCase, shortCases, unbuilt } from './catalogue/catalogue.ts';
+import { writeFaults, type Absence } from './harness/report.ts';
+import { runFault, type Result } from './harness/scenario.ts';
+
+// Something breaks while pushes come in: none that was acknowledged is lost, and no scrape shows what nobody pushed.
+//
+//   FAULTS=all       every fault on every topology, in both shapes, and docs/faults.md is written (make faults); else one of each kind
+//   FAULTS=PATTERN   those that match, by `name, topology, shape`; no report
+//   FAULT_SECONDS    how long a fault lasts that ends by itself; default 4
+
+const wanted = process.env['FAULTS'] ?? '';
+const holdMs = Number(process.env['FAULT_SECONDS'] ?? 4) * 1_000;
+const every = everyCase().map((one) => ({ ...one, name: `${one.fault.name}, ${one.topology}, ${one.shape}` }));
+const short = new Set(shortCases().map(({ fault, topology, shape }) => `${fault.name}, ${topology}, ${shape}`));
+const cases = every.filter(({ name }) => {
+  if (wanted === '') return short.has(name);
+  return wanted === 'all' || new RegExp(wanted).test(name);
+});
+
+const results: Result[] = [];
+const absent: Absence[] = [];
+
+function report(): void {
+  if (wanted !== 'all') return;
+  const once = absent.filter(({ fault }, i) => absent.findIndex((other) => other.fault === fault) === i);
+  writeFaults(results, [...once, ...unbuilt], `make faults FAULT_SECONDS=${holdMs / 1_000}`, cases.length);
+}
+
+describe('nothing acknowledged is lost', () => {
+  test.for(cases)('$name', { timeout: 180_000 + holdMs }, async ({ fault, topology, shape }, { skip }) => {
+    const missing = fault.missing?.();
+    if (missing !== undefined) absent.push({ fault: fault.name, why: missing });
+    skip(missing !== undefined, missing);
+    const result = await runFault(fault, topology, shape, { holdMs });
+    results.push(result);
+    report();
+    const { complaints, violations, ...figures } = result;
+    console.log(JSON.stringify({ ...figures, ...violations }));
+    expect(complaints.slice(0, 20)).toEqual([]);
+  });
+});

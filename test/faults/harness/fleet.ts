@@ -1,0 +1,61 @@
+import { startGateway, type Gateway, type Role } from '../../support/gateway.ts';
+import type { Backend } from './backend.ts';
+import { startLink, type Link } from './link.ts';
+
+/** Two of each: where one is missing, another is there. */
+export type Shape = 'all' | 'split';
+export const SHAPES: readonly Shape[] = ['all', 'split'];
+
+export interface Member {
+  /** `worker-2` */
+  readonly name: string;
+  readonly role: Role;
+  readonly gateway: Gateway;
+  /** Its way to Redis, where that is to be broken. */
+  readonly link: Link | undefined;
+}
+
+export class Fleet {
+  readonly members: readonly Member[];
+
+  constructor(members: readonly Member[]) {
+    this.members = members;
+  }
+
+  /** Those that do this; a process with all roles does everything. */
+  doing(role: Exclude<Role, 'all'>): Member[] {
+    return this.members.filter((member) => member.role === role || member.role === 'all');
+  }
+
+  /** The first of them: the victim. */
+  one(role: Exclude<Role, 'all'>): Member {
+    const [first] = this.doing(role);
+    if (first === undefined) throw new Error(`nobody is ${role}`);
+    return first;
+  }
+}
+
+/** Six at a time, on a machine that may be busy. */
+const START_TIMEOUT_MS = 60_000;
+
+export interface FleetOptions {
+  readonly args?: readonly string[];
+  /** Each member gets a way to Redis of its own. */
+  readonly links?: boolean;
+}
+
+export async function startFleet(backend: Backend, shape: Shape, options: FleetOptions = {}): Promise<Fleet> {
+  const roles: Role[] = shape === 'all' ? ['all', 'all'] : ['ingest', 'ingest', 'worker', 'worker', 'reader', 'reader'];
+  // To look closer: --log.level=debug, with TEST_KEEP=1.
+  const more = (process.env['FAULT_GATEWAY_ARGS'] ?? '').split(' ').filter((arg) => arg !== '');
+  const members = roles.map(async (role, i): Promise<Member> => {
+    const link = options.links === true ? await startLink(backend) : undefined;
+    const redis = { endpoint: link?.endpoint ?? backend.endpoint };
+    const args = ['--redis.expiration=0', ...backend.gatewayArgs, ...(options.args ?? []), ...more];
+    const gateway = await startGateway({ redis, role, args, waitUntilReady: false });
+    return { name: `${role}-${(i % 2) + 1}`, role, link, gateway };
+  });
+  const fleet = new Fleet(await Promise.all(members));
+  await Promise.all(fleet.members.map(async ({ gateway }) => gateway.waitUntilReady(START_TIMEOUT_MS)));
+  return fleet;
+}

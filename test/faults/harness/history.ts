@@ -1,0 +1,80 @@
+/**
+ * What was done to the gateway, as its clients know it: the truth that scrapes are held against.
+ *
+ * Each group has one writer, which waits for each answer before the next push. A PUT carries all families with one value, a
+ * POST only the middle one, so that half of a PUT can be told from a POST:
+ *
+ *     PUT 7      a=7 b=7 c=7
+ *     POST 8     a=7 b=8 c=7
+ *     DELETE 9   nothing
+ */
+export type Verb = 'PUT' | 'POST' | 'DELETE';
+
+/**
+ * ok              answered 2xx: it has to take effect, once
+ * refused         answered otherwise, and not as being unknown: it must never be seen
+ * indeterminate   no answer, or one that says that nobody knows: it may take effect, once, at any time after it was sent
+ */
+export type Fate = 'ok' | 'refused' | 'indeterminate';
+
+export interface Push {
+  readonly group: string;
+  /** Unique within the group, and growing. */
+  readonly value: number;
+  readonly verb: Verb;
+  /** Wall clock, ms, as the push times. */
+  readonly sentMs: number;
+  readonly answeredMs: number;
+  readonly fate: Fate;
+  /** Status and text, or what became of the connection. */
+  readonly answer: string;
+}
+
+/** Redis was emptied on purpose, at some moment within: what was before is gone. */
+export interface Flush {
+  readonly sentMs: number;
+  readonly answeredMs: number;
+}
+
+export interface History {
+  readonly pushes: readonly Push[];
+  readonly flushes: readonly Flush[];
+}
+
+/** The values of the families a, b and c of a group; 0 = there is none, NaN = its series differ among themselves. */
+export type Content = readonly [a: number, b: number, c: number];
+
+export const EMPTY: Content = [0, 0, 0];
+
+export function afterPush([a, , c]: Content, { verb, value }: Pick<Push, 'verb' | 'value'>): Content {
+  switch (verb) {
+    case 'PUT':
+      return [value, value, value];
+    case 'POST':
+      return [a, value, c];
+    case 'DELETE':
+      return EMPTY;
+    default:
+      return verb satisfies never;
+  }
+}
+
+export function isSame(one: Content, other: Content): boolean {
+  return one.every((value, i) => Object.is(value, other[i]));
+}
+
+export interface GroupView {
+  readonly content: Content;
+  /** push_time_seconds, in ms; undefined = there is none. */
+  readonly pushedMs: number | undefined;
+}
+
+/** One scrape that was answered. */
+export interface Observation {
+  readonly reader: string;
+  readonly askedMs: number;
+  readonly answeredMs: number;
+  readonly groups: ReadonlyMap<string, GroupView>;
+  /** Why it is no valid exposition. */
+  readonly invalid?: string;
+}

@@ -1,0 +1,186 @@
+/**
+ * A gateway's way to Redis, which a fault can break: a proxy before every server and Sentinel. Where Redis names servers
+ * (Sentinels' answers, CLUSTER SLOTS, MOVED), the proxies' ports stand in their place, so that the gateway never leaves it.
+ *
+ *     whole ──cut()──▶ cut: whatever is sent stays on the way ──mend()──▶ whole: it arrives, late
+ *       │
+ *       └──break()──▶ connections are closed; new ones work
+ */
+import { createServer, connect, type Server, type Socket } from 'node:net';
+import { freePort } from '../../support/ports.ts';
+import { hold } from '../../support/resources.ts';
+import type { Backend } from './backend.ts';
+
+export class Link {
+  /** As `--redis.endpoint` takes it. */
+  readonly endpoint: string;
+  readonly #proxies: readonly Proxy[];
+
+  constructor(endpoint: string, proxies: readonly Proxy[]) {
+    this.endpoint = endpoint;
+    this.#proxies = proxies;
+  }
+
+  /** To all, or to the servers on these ports. */
+  cut(ports?: readonly number[]): void {
+    for (const proxy of this.#of(ports)) proxy.cut();
+  }
+
+  mend(): void {
+    for (const proxy of this.#proxies) proxy.mend();
+  }
+
+  /** Closes all connections. */
+  break(): void {
+    for (const proxy of this.#proxies) proxy.break();
+  }
+
+  /** Closes the next connection on which a command that contains this was sent, when its reply comes: that is lost. Resolves then. */
+  async loseReply(command: string, times: number): Promise<void> {
+    await Promise.race(this.#proxies.map(async (proxy) => proxy.loseReplies(command, times)));
+  }
+
+  /** Messages of subscriptions that contain this are lost from now on. */
+  mute(pattern: string | undefined): void {
+    for (const proxy of this.#proxies) proxy.muted = pattern;
+  }
+
+  #of(ports: readonly number[] | undefined): readonly Proxy[] {
+    return ports === undefined ? this.#proxies : this.#proxies.filter(({ upstream }) => ports.includes(upstream));
+  }
+}
+
+export async function startLink(backend: Backend): Promise<Link> {
+  const seeds = backend.endpoint.split(',').map((address) => Number(address.split(':')[1]));
+  const upstreams = [...new Set([...seeds, ...backend.nodes.map(({ port }) => port)])];
+  const proxies = await Promise.all(upstreams.map(async (upstream) => new Proxy(upstream, await freePort())));
+  const rename = makeRename(
+    new Map(proxies.map(({ upstream, port }) => [backend.knownPorts.get(upstream) ?? upstream, port])),
+  );
+  for (const proxy of proxies) await proxy.start(rename);
+  const endpoint = seeds
+    .map((seed) => `127.0.0.1:${proxies.find(({ upstream }) => upstream === seed)?.port}`)
+    .join(',');
+  return new Link(endpoint, proxies);
+}
+
+const asIs = (text: string): string => text;
+
+/** One connection of the gateway, and what became of it on the other side. */
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+  /** Replies up to here count against `loseReplies`. */
+  marked: boolean;
+}
+
+/** One port in front of another, without renaming unless told so. */
+export class Proxy {
+  readonly upstream: number;
+  readonly port: number;
+  muted: string | undefined;
+  readonly #pairs = new Set<Pair>();
+  readonly #server: Server;
+  #rename: (text: string) => string = asIs;
+  #isCut = false;
+  #lose: { command: string; left: number; done: () => void } | undefined;
+
+  constructor(upstream: number, port: number) {
+    this.upstream = upstream;
+    this.port = port;
+    this.#server = createServer({ noDelay: true }, (client) => this.#join(client));
+  }
+
+  async start(rename: (text: string) => string = asIs): Promise<void> {
+    this.#rename = rename;
+    await new Promise<void>((done) => this.#server.listen(this.port, '127.0.0.1', done));
+    hold(`proxy of port ${this.upstream}`, async () => {
+      this.break();
+      await new Promise((done) => this.#server.close(done));
+    });
+  }
+
+  cut(): void {
+    this.#isCut = true;
+    for (const { client, server } of this.#pairs) {
+      client.pause();
+      server.pause();
+    }
+  }
+
+  mend(): void {
+    this.#isCut = false;
+    for (const { client, server } of this.#pairs) {
+      client.resume();
+      server.resume();
+    }
+  }
+
+  break(): void {
+    for (const { client, server } of this.#pairs) {
+      client.destroy();
+      server.destroy();
+    }
+  }
+
+  async loseReplies(command: string, times: number): Promise<void> {
+    await new Promise<void>((done) => {
+      this.#lose = { command, left: times, done };
+    });
+  }
+
+  #join(client: Socket): void {
+    const server = connect({ port: this.upstream, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+    const pair: Pair = { client, server, marked: false };
+    this.#pairs.add(pair);
+    let rest = '';
+    client.on('data', (chunk: Buffer) => {
+      if (this.#lose !== undefined && chunk.includes(this.#lose.command)) pair.marked = true;
+      server.write(chunk);
+    });
+    server.on('data', (chunk: Buffer) => {
+      if (pair.marked && this.#lose !== undefined) return this.#losesReply(pair);
+      if (this.#rename === asIs) return client.write(chunk);
+      // A reply ends with a line feed; what comes behind the last one may be half of a port.
+      const text = rest + chunk.toString('latin1');
+      const end = text.lastIndexOf('\n') + 1;
+      rest = text.slice(end);
+      const whole = text.slice(0, end);
+      if (this.muted !== undefined && whole.includes(this.muted)) return undefined;
+      client.write(Buffer.from(this.#rename(whole), 'latin1'));
+      return undefined;
+    });
+    const end = (): void => {
+      client.destroy();
+      server.destroy();
+      this.#pairs.delete(pair);
+    };
+    // What the gateway had sent before it gave the connection up still arrives, as it does from a kernel.
+    client.on('end', () => server.end());
+    client.on('error', () => undefined);
+    server.on('error', () => undefined);
+    client.on('close', () => {
+      if (!this.#isCut) end();
+    });
+    server.on('close', end);
+    if (this.#isCut) {
+      client.pause();
+      server.pause();
+    }
+  }
+
+  #losesReply(pair: Pair): undefined {
+    const lose = this.#lose;
+    if (lose === undefined) return;
+    pair.client.destroy();
+    if (--lose.left > 0) return;
+    this.#lose = undefined;
+    lose.done();
+  }
+}
+
+/** Ports as Redis writes them: `:17001` (an integer, MOVED), a bulk of its own, or behind an address. All have five digits. */
+function makeRename(names: ReadonlyMap<number, number>): (text: string) => string {
+  const pattern = new RegExp(`(^:|\\n:|\\n|127\\.0\\.0\\.1[ :])(${[...names.keys()].join('|')})(?=\\r|@| )`, 'g');
+  return (text) => text.replace(pattern, (_, before: string, port: string) => before + names.get(Number(port)));
+}

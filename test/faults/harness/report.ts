@@ -1,0 +1,127 @@
+/**
+ * docs/faults.md, written by the runs that it reports and by nothing else: each kind of run has its part between two marks,
+ * and writes that part anew.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { projectFolder } from '../../support/project.ts';
+import type { Result } from './scenario.ts';
+
+const FILE = join(projectFolder, 'docs/faults.md');
+
+const HEAD = `# Faults on purpose
+
+Written by the runs themselves (\`make faults\`, \`make soak\`), not by hand.
+
+A recorded load runs (50 groups, one writer each, 100 pushes/s in all: PUT of three families with one value, POST of one of
+them, DELETE), every reader is scraped each 100 ms, and something is broken. A judge (\`test/faults/harness/checker.ts\`) holds
+every scrape against what was pushed: see there for what counts as lost, torn, resurrected or backwards. Writers wait up to
+35 s for an answer; where a gateway cannot be connected to, they go to the next one, as behind a load balancer, and never send
+a push twice that may have been sent. \`all\`: two processes with all roles. \`split\`: two each of ingest, worker and reader.
+
+`;
+
+export type Part = 'faults' | 'soak';
+const PARTS: readonly Part[] = ['faults', 'soak'];
+
+const marks = (part: Part): [begin: string, end: string] => [`<!-- ${part}: begin -->\n`, `<!-- ${part}: end -->\n`];
+
+export function writePart(part: Part, text: string): void {
+  const old = existsSync(FILE) ? readFileSync(FILE, 'utf8') : '';
+  const parts = PARTS.map((name) => {
+    const [begin, end] = marks(name);
+    const from = old.indexOf(begin);
+    const kept = from < 0 ? '\nNot run yet.\n\n' : old.slice(from + begin.length, old.indexOf(end, from));
+    return begin + (name === part ? `\n${text.trim()}\n\n` : kept) + end;
+  });
+  writeFileSync(FILE, HEAD + parts.join('\n'));
+}
+
+/** When, on what, and how to do it again. */
+export function circumstances(command: string): string {
+  const model = cpus()[0]?.model.trim() ?? 'unknown';
+  const machine = `${cpus().length} cores (${model}), ${Math.round(totalmem() / 2 ** 30)} GiB`;
+  return `\`${command}\`, ${new Date().toISOString().slice(0, 10)}, ${machine}, shared by load, gateways and Redis.`;
+}
+
+export interface Absence {
+  readonly fault: string;
+  readonly why: string;
+}
+
+/** Written after each run, so that one that is broken off leaves what it has found; `planned`: how many there are to be. */
+export function writeFaults(
+  results: readonly Result[],
+  absent: readonly Absence[],
+  command: string,
+  planned: number,
+): void {
+  const total = (of: (result: Result) => number): number => results.reduce((sum, result) => sum + of(result), 0);
+  const failed = results.filter(({ complaints }) => complaints.length > 0);
+  const lines = [
+    '## What became of the pushes',
+    '',
+    circumstances(command),
+    '',
+    `${results.length} runs of ${planned} planned, ${total(({ pushes }) => pushes)} pushes, ${total(({ acknowledged }) => acknowledged)} acknowledged, ` +
+      `${total(({ lost }) => lost)} lost, ${total(({ scrapes }) => scrapes)} scrapes; ${failed.length} runs with a complaint.`,
+    '',
+    '- *unknown*: pushes without an answer, or with one that says that nobody knows: they may take effect or not.',
+    '- *wrong*: torn, resurrected, invalid, refused but seen, with a wrong push time, or readers that differ at the end.',
+    '- *backwards*: views that a reader took back, of pushes that were not acknowledged yet when it showed them.',
+    '  no family goes back in them, and the older push comes into force below the newer.',
+    '- *no answer*: scrapes that failed; in brackets if only of processes that were themselves the victim.',
+    '- *wait*: the longest of any push. *converged*: from the end of the fault until every reader showed all that had been',
+    '  acknowledged by then; a complaint if that is more than 2 s beyond what the load generator itself stood still meanwhile.',
+    '',
+    '| Fault | Topology | Shape | Durability | Pushes | Acknowledged | Lost | Refused | Unknown | Wrong | Backwards | Early | No answer | Fault | Wait | Converged |',
+    `|${'---|'.repeat(16)}`,
+    ...results.toSorted(byName).map(row),
+    '',
+  ];
+  if (failed.length > 0) {
+    lines.push('### Complaints', '');
+    for (const { fault, topology, shape, complaints } of failed) {
+      lines.push(`- **${fault}**, ${topology}, ${shape}: ${complaints.length}, among them`);
+      for (const complaint of complaints.slice(0, 3)) lines.push(`  - ${complaint.slice(0, 300)}`);
+    }
+    lines.push('');
+  }
+  if (absent.length > 0) lines.push('### Not run', '', ...absent.map(({ fault, why }) => `- **${fault}**: ${why}`), '');
+  writePart('faults', lines.join('\n'));
+}
+
+function byName(one: Result, other: Result): number {
+  return one.fault.localeCompare(other.fault) || one.topology.localeCompare(other.topology);
+}
+
+function row(result: Result): string {
+  const { violations, failedScrapes, complaints } = result;
+  const { lost: _lost, backwards = 0, reordered = 0, ...others } = violations;
+  const wrong = Object.values(others).reduce((sum, count) => sum + count, 0);
+  const isVictims = !complaints.some((complaint) => complaint.includes('scrapes failed'));
+  const cells = [
+    result.fault,
+    result.topology,
+    result.shape,
+    result.durability,
+    result.pushes,
+    result.acknowledged,
+    result.lost,
+    result.refused,
+    result.indeterminate,
+    wrong,
+    backwards,
+    reordered,
+    failedScrapes > 0 && isVictims ? `(${failedScrapes})` : failedScrapes,
+    seconds(result.faultMs),
+    seconds(result.longestWaitMs),
+    result.convergeMs === undefined ? 'never' : seconds(result.convergeMs),
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(2)} s`;
+}
