@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { preparePush, type PrepareOptions } from '../../services/ingest/prepare-push.ts';
 import { labelSetsOf } from '../../shared/exposition/label-sets.ts';
-import type { Families, Family, Labels, NativeBuckets } from '../../shared/exposition/model.ts';
+import type { Family, Labels, NativeBuckets } from '../../shared/exposition/model.ts';
 import { decodeProtobuf, encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
 import { makeGroup } from '../../shared/grouping/group.ts';
 
@@ -124,7 +124,7 @@ describe('what text does not say whole is kept as protobuf beside it', () => {
       const exact = group?.families[0]?.content.exact;
       expect(exact !== undefined).toBe(isExact);
       if (exact === undefined) continue;
-      const { labels } = (decodeProtobuf(exact) as Families).get('m')?.metrics[0] ?? {};
+      const { labels } = decodeProtobuf(exact).get('m')?.metrics[0] ?? {};
       expect(labels).toEqual(options === INGEST ? [] : [['instance', ''], ...GROUPING]);
       expect(decodeProtobuf(exact).get('m')).toMatchObject({ ...family, metrics: [{ ...family.metrics[0], labels }] });
     }
