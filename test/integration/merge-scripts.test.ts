@@ -651,17 +651,20 @@ describe('dead letters', () => {
   });
 });
 
-test('backlog: pushes in the log, and the oldest', async () => {
+test('backlog: pushes in the log, their bytes, and the oldest', async () => {
   const backlog = new Script('backlog');
   const look = async () => await backlog.run(redis, [keys.pushes], []);
-  expect(await look()).toEqual([0, '']);
-  await append('PUT');
+  expect(await look()).toEqual([0, 0, '']);
+  await append('PUT', { body: `a{x="${'x'.repeat(10_000)}"} 1\n` });
   const second = await append('PUT');
   await append('PUT');
+  const [length, bytes] = (await look()) as [number, number, string];
+  expect(length).toBe(3);
+  expect(bytes).toBeGreaterThan(10_000);
   await store.bury(redis, 0, 'reason', 1);
-  expect(await look()).toEqual([2, second]);
+  expect(await look()).toMatchObject([2, expect.any(Number), second]);
   await merge();
-  expect(await look()).toEqual([0, '']);
+  expect(await look()).toEqual([0, 0, '']);
 });
 
 describe('a group that no gateway wrote', () => {
