@@ -496,9 +496,8 @@ describe('a push that was appended twice, and a DELETE between', () => {
     // Only what the log can no longer ask for is forgotten.
     await append('POST', { jobs: ['other'], body: 'b 1\n' });
     await merge();
-    const [first] = (await redis.xrange(keys.changes, '-', '+', 'COUNT', 1)) as [string, string[]][];
-    const [oldest] = first ?? [''];
-    expect(Number(oldest.split('-')[0])).toBeGreaterThan(longAgo + 600_000 - keepChangesMs(0));
+    const [oldest] = (await redis.xrange(keys.changes, '-', '+', 'COUNT', 1)) as [string, string[]][];
+    expect(Number(oldest?.[0].split('-')[0])).toBeGreaterThan(longAgo + 600_000 - keepChangesMs(0));
     expect(await redis.get(keys.dropped)).toBe(`${longAgo + 499}-0`);
 
     // And what then asks for it is not merged at a guess.
@@ -652,17 +651,20 @@ describe('dead letters', () => {
   });
 });
 
-test('backlog: pushes in the log, and the oldest', async () => {
+test('backlog: pushes in the log, their bytes, and the oldest', async () => {
   const backlog = new Script('backlog');
   const look = async () => await backlog.run(redis, [keys.pushes], []);
-  expect(await look()).toEqual([0, '']);
-  await append('PUT');
+  expect(await look()).toEqual([0, 0, '']);
+  await append('PUT', { body: `a{x="${'x'.repeat(10_000)}"} 1\n` });
   const second = await append('PUT');
   await append('PUT');
+  const [length, bytes] = (await look()) as [number, number, string];
+  expect(length).toBe(3);
+  expect(bytes).toBeGreaterThan(10_000);
   await store.bury(redis, 0, 'reason', 1);
-  expect(await look()).toEqual([2, second]);
+  expect(await look()).toMatchObject([2, expect.any(Number), second]);
   await merge();
-  expect(await look()).toEqual([0, '']);
+  expect(await look()).toEqual([0, 0, '']);
 });
 
 describe('a group that no gateway wrote', () => {

@@ -196,7 +196,7 @@ const by =
     key(a) < key(b) ? -1 : 1;
 
 /** `part`: what is shown of these groups alone; all decide together what that is. */
-function renderAll(groups: Iterable<Held>, nowMs: number, part: (of: Group) => boolean = () => true) {
+function renderAll(groups: Iterable<Held>, nowMs: number, part: (group: Group) => boolean = () => true) {
   const live = [...groups].filter(({ record }) => !isPast(record.untilMs, nowMs));
   const all = live.flatMap((held) => holdingsOf(held, nowMs));
   const families = new Map<string, Holding[]>();

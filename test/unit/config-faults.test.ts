@@ -48,7 +48,7 @@ describe('flags', () => {
       ['--push.max-body-bytes=1GiB'],
       'cannot use --push.max-inflight-bytes "256MiB": expected at least --push.max-body-bytes, which is 1GiB',
     ],
-    [['--redis.shards=1025'], 'cannot use --redis.shards "1025": expected a whole number from 1 to 1024'],
+    [['--redis.shards=1025'], 'cannot use --redis.shards "1025": expected a whole number from 0 to 1024'],
     [['--redis.prefix={x}'], 'cannot use --redis.prefix "{x}": expected 1 to 64 letters'],
     [['--data.dir='], 'cannot use --data.dir "": expected a text'],
     [['--redis.endpoint=h:x'], 'cannot use --redis.endpoint "h:x": expected host:port'],
@@ -105,7 +105,7 @@ describe('flags', () => {
   test('all at once, from everywhere', () => {
     const faults = faultsOf(
       ['--prot=1', '--log.level=x', 'bogus', '--config.file=f'],
-      { PUSHGATEWAY_PROT: '1', PUSHGATEWAY_REDIS_SHARDS: '0', OTHER: 'x' },
+      { PUSHGATEWAY_PROT: '1', PUSHGATEWAY_REDIS_SHARDS: '-1', OTHER: 'x' },
       { f: 'prot: 1\nredis: {timeout: 1}\n' },
     );
     expectFaults(
@@ -117,7 +117,7 @@ describe('flags', () => {
         'cannot use unknown key prot (f, line 1): did you mean port?',
         'cannot use --log.level "x"',
         'cannot use redis.timeout "1" (f, line 2): expected a duration',
-        'cannot use PUSHGATEWAY_REDIS_SHARDS "0": expected a whole number from 1 to 1024',
+        'cannot use PUSHGATEWAY_REDIS_SHARDS "-1": expected a whole number from 0 to 1024',
       ].toSorted((a, b) => order(faults, a) - order(faults, b)),
     );
     expect(faults).toHaveLength(7);

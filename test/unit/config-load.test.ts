@@ -55,7 +55,7 @@ describe('defaults', () => {
         maxInflightBytes: 268_435_456,
         maxSeriesPerPush: 0,
       },
-      redis: { prefix: 'pgw', shards: 16, embedded: false },
+      redis: { prefix: 'pgw', shards: 0, embedded: false },
       web: { listen: [{ kind: 'tcp', host: '', port: 9753 }], routePrefix: '', externalPrefix: '' },
       ingest: { threads: 3 },
       worker: { batchSize: 256, maxAttempts: 5 },
@@ -217,7 +217,7 @@ ttl_rules:
     expect(config).toMatchObject({
       port: 3,
       log: { level: 'warn', format: 'json' },
-      redis: { prefix: 'file', shards: 16 },
+      redis: { prefix: 'file', shards: 0 },
     });
   });
 
