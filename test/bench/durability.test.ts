@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startGateway } from '../support/gateway.ts';
+import { startGateway, type Gateway } from '../support/gateway.ts';
 import { findNewerRedis } from '../support/newer-redis.ts';
 import { startRedis } from '../support/redis.ts';
 import { startCluster } from '../support/redis-cluster.ts';
@@ -11,11 +11,11 @@ import { runOrThrow } from '../support/run.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { requireTool } from '../support/tools.ts';
 
-// What each durability level costs on each topology: `BENCH=1 npx vitest run test/bench/durability.test.ts` prints the table of
+// What each durability level costs on each topology, against `memory` in the same round: `BENCH=1 npx vitest run test/bench/durability.test.ts` prints the table of
 // docs/durability.md. Levels take turns, so that a busy minute of the machine meets all of them.
 
-const ROUNDS = Number(process.env['ROUNDS'] ?? 3);
-const SECONDS = Number(process.env['SECONDS'] ?? 5);
+const ROUNDS = Number(process.env['ROUNDS'] ?? 7);
+const SECONDS = Number(process.env['SECONDS'] ?? 3);
 const CONNECTIONS = [16, 64];
 
 const EVERYSEC = ['--appendonly', 'yes', '--appendfsync', 'everysec'];
@@ -99,28 +99,31 @@ const median = (values: readonly number[]): number => values.toSorted((a, b) => 
 
 test.for(['one server', 'Sentinel', 'a Cluster'])('%s', async (topology) => {
   const script = writeScript();
-  const all = await cases(topology);
-  const results = new Map<string, Measured[]>();
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const one of all) {
-      const gateway = await startGateway({ redis: one, args: one.args });
-      for (const connections of CONNECTIONS) {
-        await load(gateway.url, script, connections).catch(() => undefined); // warm-up, and what is left drains
-        await eventually(async () => /^pushgateway_stream_length 0$/m.test(await gateway.telemetry()), {
-          timeoutMs: 60_000,
-        });
-        const key = `${one.level} | ${one.redis} | ${connections}`;
-        results.set(key, [...(results.get(key) ?? []), await load(gateway.url, script, connections)]);
+  const all = await Promise.all(
+    (await cases(topology)).map(async (one) => ({
+      ...one,
+      gateway: await startGateway({ redis: one, args: one.args }),
+    })),
+  );
+  const drained = async (gateway: Gateway): Promise<unknown> =>
+    eventually(async () => /^pushgateway_stream_length 0$/m.test(await gateway.telemetry()), { timeoutMs: 60_000 });
+  for (const connections of CONNECTIONS) {
+    const rounds: Measured[][] = [];
+    for (let round = -1; round < ROUNDS; round++) {
+      const measured: Measured[] = [];
+      for (const { gateway } of all) {
+        measured.push(await load(gateway.url, script, connections));
+        await drained(gateway);
       }
-      await gateway.stop();
+      if (round >= 0) rounds.push(measured); // the first one warms up
     }
-  }
-  for (const [key, runs] of results) {
-    const base = results.get(`memory | everysec | ${key.split(' | ').at(-1)}`) ?? [];
-    const rate = median(runs.map(({ perSecond }) => perSecond));
-    const share = rate / median(base.map(({ perSecond }) => perSecond));
-    const [p50, p99] = [median(runs.map(({ p50Ms }) => p50Ms)), median(runs.map(({ p99Ms }) => p99Ms))];
-    const cells = [topology, key, rate.toFixed(0), share.toFixed(2), p50.toFixed(1), p99.toFixed(1)];
-    console.log(`| ${cells.join(' | ')} |`);
+    for (const [i, { level, redis }] of all.entries()) {
+      const of = (read: (measured: Measured, round: readonly Measured[]) => number): number =>
+        median(rounds.map((round) => read(round[i] as Measured, round)));
+      const share = of(({ perSecond }, [memory]) => perSecond / (memory?.perSecond ?? NaN));
+      const rate = of(({ perSecond }) => perSecond).toFixed(0);
+      const [p50, p99] = [of(({ p50Ms }) => p50Ms).toFixed(1), of(({ p99Ms }) => p99Ms).toFixed(1)];
+      console.log(`| ${[topology, level, redis, connections, rate, share.toFixed(2), p50, p99].join(' | ')} |`);
+    }
   }
 });
