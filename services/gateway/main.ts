@@ -33,15 +33,17 @@ switch (loaded.kind) {
         logger.error({ grace_ms: config.shutdown.graceMs }, 'could not drain in time');
         process.exit(EXIT_FAILED);
       }, config.shutdown.graceMs).unref();
-      const stopped = (): void => {
-        logger.info('stopped');
-        // BullMQ leaves timers behind when it is closed while Redis is away; they have nothing left to do.
-        setTimeout(() => process.exit(), LINGER_MS).unref();
-      };
-      gateway.destroy().then(stopped, (thrown: unknown) => {
-        logger.error({ err: asError(thrown) }, 'could not drain');
-        process.exitCode = EXIT_FAILED;
-      });
+      gateway.destroy().then(
+        () => {
+          logger.info('stopped');
+          // BullMQ leaves timers behind when it is closed while Redis is away; they have nothing left to do.
+          return setTimeout(() => process.exit(), LINGER_MS).unref();
+        },
+        (thrown: unknown) => {
+          logger.error({ err: asError(thrown) }, 'could not drain');
+          process.exitCode = EXIT_FAILED;
+        },
+      );
     };
     for (const name of signals) process.on(name, stop);
     try {
