@@ -75,7 +75,14 @@ export default defineConfig({
         },
       },
       {
-        test: { name: 'bench', include: [], benchmark: { include: ['test/bench/**/*.bench.ts'] } },
+        test: {
+          ...processes,
+          name: 'bench',
+          // Measurements take long and judge nothing: only when they are asked for.
+          include: process.env['BENCH'] === '1' ? ['test/bench/**/*.test.ts'] : [],
+          testTimeout: 3_600_000,
+          benchmark: { include: ['test/bench/**/*.bench.ts'] },
+        },
       },
     ],
   },

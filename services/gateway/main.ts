@@ -37,7 +37,7 @@ switch (loaded.kind) {
         () => {
           logger.info('stopped');
           // BullMQ leaves timers behind when it is closed while Redis is away; they have nothing left to do.
-          setTimeout(() => process.exit(), LINGER_MS).unref();
+          return setTimeout(() => process.exit(), LINGER_MS).unref();
         },
         (thrown: unknown) => {
           logger.error({ err: asError(thrown) }, 'could not drain');

@@ -478,6 +478,49 @@ describe('a push that was appended twice, and a DELETE between', () => {
     expect(await outcomes()).toEqual(['applied', 'duplicate']);
   });
 
+  test('a master that took over had lost the last changes, and its clock is behind: a little before `since` counts', async () => {
+    await append('PUT', { id: 'twice', body: 'a 1\n' });
+    await append('DELETE');
+    await merge();
+    await append('PUT', { id: 'twice', body: 'a 1\n', since: `${Date.now() + 20_000}-0` });
+    expect(await outcomes()).toEqual(['duplicate']);
+  });
+
+  test('nothing since was dropped, though all that was before', async () => {
+    await append('DELETE');
+    await redis.set(keys.dropped, '1700000000000-3');
+    await append('PUT', { id: 'twice', body: 'a 1\n', since: '1700000000000-3' });
+    expect(await outcomes()).toEqual(['applied', 'applied']);
+  });
+
+  test('it is not known any more whether the first took effect: to the dead letters, once', async () => {
+    await redis.set(keys.dropped, '1700000000000-4');
+    await append('PUT', { id: 'twice', body: 'a 1\n', since: '1700000000000-3' });
+    await append('PUT', { id: 'twice', body: 'a 1\n', since: '1700000000000-3' });
+    const { settled, reasons } = await merge();
+    expect(settled.map(({ outcome }) => outcome)).toEqual(['dead-lettered', 'duplicate']);
+    expect(reasons).toEqual([expect.stringMatching(/ it was appended twice, so long ago/)]);
+    expect(await content()).toBe('');
+    expect((await deadLetters.list(redis, 10)).map(({ reason }) => reason)).toHaveLength(1);
+  });
+
+  test('changes are kept for as long as pushes are held, and the newest that is dropped is remembered', async () => {
+    const longAgo = Date.now() - 300_000;
+    for (let i = 0; i < 10; i++) {
+      await redis.xadd(keys.changes, `${longAgo + i * 20_000}-0`, 'pushes', `old.${i}:a`, 'groups', '');
+    }
+    const patient = new GroupStore(makeKeyspace(`scripts${serial - 1}`, 1), () => undefined, keepChangesMs(600_000));
+    await append('POST', { body: 'a 1\n' });
+    await patient.merge(redis, 0, ALL);
+    expect(await redis.xlen(keys.changes)).toBe(11);
+    expect(await redis.get(keys.dropped)).toBeNull();
+
+    await append('POST', { body: 'a 2\n' });
+    await merge();
+    expect(await redis.xlen(keys.changes)).toBe(2);
+    expect(await redis.get(keys.dropped)).toBe(`${longAgo + 180_000}-0`);
+  });
+
   test('the workers were away for ten minutes between the two: it is the age of the log that counts', async () => {
     const longAgo = Date.now() - 600_000;
     const pipeline = redis.pipeline();
@@ -651,17 +694,20 @@ describe('dead letters', () => {
   });
 });
 
-test('backlog: pushes in the log, and the oldest', async () => {
+test('backlog: pushes in the log, about their bytes, and the oldest', async () => {
   const backlog = new Script('backlog');
   const look = async () => await backlog.run(redis, [keys.pushes], []);
-  expect(await look()).toEqual([0, '']);
+  expect(await look()).toEqual([0, 0, '']);
   await append('PUT');
-  const second = await append('PUT');
+  const second = await append('PUT', { body: `a{x="${'x'.repeat(50_000)}"} 1\n` });
   await append('PUT');
   await store.bury(redis, 0, 'reason', 1);
-  expect(await look()).toEqual([2, second]);
+  const [length, bytes, oldest] = (await look()) as [number, number, string];
+  expect([length, oldest]).toEqual([2, second]);
+  expect(bytes).toBeGreaterThan(50_000);
+  expect(bytes).toBeLessThan(150_000);
   await merge();
-  expect(await look()).toEqual([0, '']);
+  expect(await look()).toEqual([0, 0, '']);
 });
 
 describe('a group that no gateway wrote', () => {

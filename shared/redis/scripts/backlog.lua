@@ -5,4 +5,4 @@
 
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 local length = redis.call('XLEN', KEYS[1])
-return { length, length > 0 and redis.call('MEMORY', 'USAGE', KEYS[1]) or 0, first and first[1] or '' }
+return { length, length > 0 and redis.call('MEMORY', 'USAGE', KEYS[1], 'SAMPLES', 100) or 0, first and first[1] or '' }
