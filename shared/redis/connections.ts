@@ -14,8 +14,8 @@ import type { Config, RedisEndpoint } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
 import { backoff, sleep } from '../lifecycle.ts';
 import { asError, GatewayError } from '../errors.ts';
-import { explain, isAllowed, isClusterNode, misconfigured, whyNobodyAnswers } from './refusals.ts';
 import { isConnectedTo, MasterWatch, type MasterAddress } from './master-watch.ts';
+import { explain, isAllowed, isClusterNode, misconfigured, whyNobodyAnswers } from './refusals.ts';
 
 export type RedisClient = Redis | Cluster;
 export type Topology = 'single' | 'sentinel' | 'cluster';
@@ -56,8 +56,8 @@ export class Connections {
   readonly #tls: RedisOptions['tls'];
   #topology: Topology | undefined;
   #mayInfo = false;
-  #masterWatch: MasterWatch | undefined;
   readonly #slotsTimer: NodeJS.Timeout;
+  #masterWatch: MasterWatch | undefined;
 
   /** `endpoints` overrides the configured ones; the embedded server's socket comes this way. */
   constructor(config: RedisConfig, logger: Logger, endpoints: readonly RedisEndpoint[] = config.endpoints) {
@@ -77,7 +77,6 @@ export class Connections {
    * is not what was configured, which waiting would not change.
    */
   async detect(signal: AbortSignal): Promise<Topology> {
-    if (this.#config.mode === 'sentinel') this.#masterWatch ??= this.#watchMaster();
     const client = this.open('commands', 'detect');
     // Says more than that the command could not be sent.
     let cause: Error | undefined;
@@ -89,6 +88,7 @@ export class Connections {
         try {
           await ready(client, CONNECT_TIMEOUT_MS, signal);
           this.#topology = await this.#askTopology(client);
+          if (this.#topology === 'sentinel') this.#masterWatch ??= this.#watchMaster();
           return this.#topology;
         } catch (thrown) {
           signal.throwIfAborted();
@@ -183,8 +183,8 @@ export class Connections {
   }
 
   destroy(): void {
-    this.#masterWatch?.destroy();
     clearInterval(this.#slotsTimer);
+    this.#masterWatch?.destroy();
     for (const client of this.#open) client.disconnect();
     this.#open.clear();
   }
@@ -316,8 +316,8 @@ export class Connections {
 
   #watchMaster(): MasterWatch {
     const { sentinelUsername, sentinelPassword, masterName } = this.#config;
-    const { username: _username, password: _password, tls: _tls, ...plain } = this.#options('commands', 'sentinel');
-    const options: ServerOptions = { ...plain, db: 0 };
+    const { username: _username, password: _password, ...plain } = this.#options('commands', 'sentinel');
+    const options: ServerOptions = { ...plain, db: 0, enableReadyCheck: false };
     if (sentinelUsername !== '') options.username = sentinelUsername;
     if (sentinelPassword !== '') options.password = sentinelPassword;
     const onMaster = (master: MasterAddress): void => {

@@ -37,12 +37,12 @@ export interface ClusterOptions {
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<ClusterTopology> {
-  const { access = {}, program } = options;
+  const { access = {}, program, replicaEnv = {} } = options;
   const clusterArgs = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0'];
   const args = [...clusterArgs, ...(options.args ?? [])];
   const nodes = await Promise.all(
     Array.from({ length: 6 }, async (_, i) =>
-      RedisServer.start({ args, access, env: i < 3 ? {} : (options.replicaEnv ?? {}), ...(program && { program }) }),
+      RedisServer.start({ args, access, env: i < 3 ? {} : replicaEnv, ...(program && { program }) }),
     ),
   );
   const [first] = nodes;

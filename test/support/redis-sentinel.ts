@@ -37,7 +37,7 @@ export interface SentinelOptions {
 }
 
 export async function startSentinel(options: SentinelOptions = {}): Promise<SentinelTopology> {
-  const { args = [], access = {}, sentinelPassword, program, replicaEnv = {}, announce } = options;
+  const { args = [], access = {}, sentinelPassword, program, replicaEnv, announce } = options;
   const startNode = async (nodeArgs: readonly string[], env: Record<string, string> = {}) =>
     RedisServer.start({ args: nodeArgs, access, env, ...(program && { program }) });
   const master = await startNode(args);

@@ -46,7 +46,7 @@ function partition(role: 'ingest' | 'worker' | 'reader'): Fault {
     run: async ({ fleet, hold }) => {
       const { link } = fleet.one(role);
       link?.cut();
-      // Longer than the claim time, and than a connection may stay silent.
+      // Longer than a connection may stay silent.
       await hold(8_000);
       link?.mend();
     },

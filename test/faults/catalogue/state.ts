@@ -1,7 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import type { RedisServer } from '../../support/redis.ts';
 import { SHAPES } from '../harness/fleet.ts';
-import { shardsOf, TOPOLOGIES } from '../harness/backend.ts';
+import { TOPOLOGIES } from '../harness/backend.ts';
 import type { Fault } from '../harness/scenario.ts';
 
 // Something is wrong with what Redis holds, or with who comes to us.
@@ -51,56 +50,22 @@ const moved: Fault = {
   shapes: SHAPES,
   run: async ({ backend }) => {
     const masters = await backend.masters();
-    for (let shard = 0; shard < shardsOf(backend.topology); shard++) {
+    for (let shard = 0; shard < backend.shards; shard++) {
       const from = await backend.masterOf(`{${shard}}`);
       const to = masters[(masters.indexOf(from) + 1) % masters.length];
-      if (to !== undefined) await moveSlot(await from.cli('CLUSTER', 'KEYSLOT', `{${shard}}`), from, to, masters);
+      const migration = to && (await backend.migrate?.(`{${shard}}`, to));
+      // One at a time, so that scripts meet a shard that is half here and half there.
+      for (const key of (await migration?.keys()) ?? []) await migration?.move([key]);
+      await migration?.finish();
     }
   },
 };
 
-/** As `redis-cli --cluster reshard` does it, one slot. */
-async function moveSlot(
-  slot: string,
-  from: RedisServer,
-  to: RedisServer,
-  masters: readonly RedisServer[],
-): Promise<void> {
-  const [fromId, toId] = [await from.cli('CLUSTER', 'MYID'), await to.cli('CLUSTER', 'MYID')];
-  await to.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId);
-  await from.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId);
-  for (;;) {
-    // One at a time, so that scripts meet a shard that is half here and half there.
-    const key = await from.cli('CLUSTER', 'GETKEYSINSLOT', slot, '1');
-    if (key === '') break;
-    await from.cli('MIGRATE', '127.0.0.1', String(to.port), key, '0', '5000');
-  }
-  for (const node of [to, from, ...masters.filter((other) => other !== to && other !== from)])
-    await node.cli('CLUSTER', 'SETSLOT', slot, 'NODE', toId);
-}
-
-/** Entries that no gateway wrote, or not like that. */
+/** Not what a gateway writes: something else, a version to come, a body that is none. */
 const POISON: readonly (readonly string[])[] = [
   ['hello', 'world'],
-  [
-    'v',
-    '2',
-    'id',
-    'short',
-    'since',
-    '',
-    'verb',
-    'PUT',
-    'kind',
-    'push',
-    'at',
-    '1',
-    'ttl',
-    '0',
-    'body',
-    '22 9 1\ncut short',
-  ],
-  ['v', '2', 'id', 'verb', 'since', '', 'verb', 'PATCH', 'kind', 'push', 'at', '1', 'ttl', '0', 'body', '\n'],
+  ['v', '99', 'id', 'poison.1', 'body', ''],
+  ['v', '2', 'id', 'poison.2', 'since', '', 'verb', 'PUT', 'kind', 'push', 'at', '1', 'ttl', '0', 'body', '<html>\n'],
 ];
 
 const poisoned: Fault = {
@@ -108,12 +73,15 @@ const poisoned: Fault = {
   topologies: TOPOLOGIES,
   shapes: SHAPES,
   run: async ({ backend }) => {
-    for (let shard = 0; shard < shardsOf(backend.topology); shard++) {
+    for (let shard = 0; shard < backend.shards; shard++) {
       const node = await backend.masterOf(`{${shard}}`);
-      for (const fields of POISON) await node.cli('XADD', `pgw:{${shard}}:pushes`, '*', ...fields);
+      for (const [i, fields] of POISON.entries()) {
+        const own = fields.map((field) => (field.startsWith('poison.') ? `${field}.${shard}.${i}` : field));
+        await node.cli('XADD', `pgw:{${shard}}:pushes`, '*', ...own);
+      }
     }
   },
-  allows: { deadLetters: (topology) => POISON.length * shardsOf(topology) },
+  allows: { deadLetters: ({ shards }) => POISON.length * shards },
 };
 
 /** It asks, all the time, and never reads what it is told. */

@@ -4,15 +4,14 @@
  */
 import { eventually } from '../../support/eventually.ts';
 import { startRedis, type RedisServer } from '../../support/redis.ts';
-import { startCluster, type ClusterOptions } from '../../support/redis-cluster.ts';
+import { startCluster, type ClusterOptions, type ClusterTopology } from '../../support/redis-cluster.ts';
 import { startSentinel, type SentinelOptions } from '../../support/redis-sentinel.ts';
 
 export type Topology = 'single' | 'sentinel' | 'cluster';
 export const TOPOLOGIES: readonly Topology[] = ['single', 'sentinel', 'cluster'];
 
-/** The gateways' default. */
-/** As a gateway lays them out. */
-export const shardsOf = (topology: Topology): number => (topology === 'cluster' ? 16 : 1);
+/** What the gateways lay out. */
+const SHARDS: Readonly<Record<Topology, number>> = { single: 1, sentinel: 1, cluster: 16 };
 
 export interface Backend {
   readonly topology: Topology;
@@ -23,6 +22,9 @@ export interface Backend {
   /** In words, for the report. */
   readonly durability: string;
   readonly nodes: readonly RedisServer[];
+  readonly shards: number;
+  /** Cluster only. */
+  readonly migrate?: ClusterTopology['migrate'];
   /** Ports under which others know a server, where these are not its own: own port → known port. */
   readonly knownPorts: Map<number, number>;
   /** The living masters. */
@@ -66,6 +68,7 @@ async function single(args: readonly string[]): Promise<Backend> {
     gatewayArgs: ['--push.durability=disk'],
     durability: 'disk (appendfsync always)',
     nodes: [server],
+    shards: SHARDS.single,
     knownPorts: new Map(),
     masters: async () => Promise.resolve([server]),
     master: async () => Promise.resolve(server),
@@ -83,6 +86,7 @@ async function sentinel(options: SentinelOptions): Promise<Backend> {
     gatewayArgs: [`--redis.master-name=${topology.masterName}`, '--redis.wait-replicas=1'],
     durability: 'replica (WAIT 1)',
     nodes: topology.nodes,
+    shards: SHARDS.sentinel,
     knownPorts: new Map(),
     masters: async () => [await topology.master()],
     master: async () => topology.master(),
@@ -109,7 +113,9 @@ async function cluster(options: ClusterOptions): Promise<Backend> {
     gatewayArgs: ['--redis.wait-replicas=1'],
     durability: 'replica (WAIT 1)',
     nodes,
+    shards: SHARDS.cluster,
     knownPorts: new Map(),
+    migrate: async (key, to) => topology.migrate(key, to),
     masters: async () => topology.masters(),
     master: async () => topology.masterOf('{0}'),
     masterOf: async (key) => topology.masterOf(key),
@@ -177,12 +183,13 @@ const BOOKS = `
   return { read, logged, dead, table.concat(settled, ' ') }`;
 
 export async function readBooks(backend: Backend): Promise<Books> {
-  const shards = shardsOf(backend.topology);
   const replies = await Promise.all(
-    (await backend.masters()).map(async (node) => (await node.cli('EVAL', BOOKS, '0', String(shards))).split('\n')),
+    (await backend.masters()).map(async (node) =>
+      (await node.cli('EVAL', BOOKS, '0', String(backend.shards))).split('\n'),
+    ),
   );
   const sum = (field: number): number => replies.reduce((total, reply) => total + Number(reply[field]), 0);
-  if (sum(0) !== shards) throw new Error(`the masters hold ${sum(0)} of ${shards} shards`);
+  if (sum(0) !== backend.shards) throw new Error(`the masters hold ${sum(0)} of ${backend.shards} shards`);
   const words = (field: number): string[] =>
     replies.flatMap((reply) => (reply[field] ?? '').split(' ').filter(Boolean));
   // `ID:OUTCOME`; a second append of a push is found to be a duplicate (d), which is no second effect.

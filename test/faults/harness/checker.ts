@@ -5,8 +5,7 @@
  *   torn          half of a PUT, or what is left of a group after its DELETE
  *   resurrected   a reader shows again what an acknowledged push had replaced, after it had shown that
  *   backwards     the same, but what it had shown before was not acknowledged yet
- *   reordered     a push is shown while an older one is still to come. Workers merge in any order (see merge.lua): what counts
- *                 is that no family goes back, and where it all ends
+ *   reordered     a push is shown while an older one is still to come, though no family goes back
  *   unpushed      a value that nobody has pushed, or not yet
  *   refused       a push that was refused took effect
  *   push time     push_time_seconds is of none of the pushes that are shown

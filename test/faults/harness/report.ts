@@ -68,15 +68,14 @@ export function writeFaults(
       `${total(({ lost }) => lost)} lost, ${total(({ scrapes }) => scrapes)} scrapes; ${failed.length} runs with a complaint.`,
     '',
     '- *unknown*: pushes without an answer, or with one that says that nobody knows: they may take effect or not.',
-    '- *wrong*: torn, resurrected, invalid, refused but seen, with a wrong push time, or readers that differ at the end.',
+    '- *wrong*: torn, resurrected, out of order, invalid, refused but seen, with a wrong push time, or readers that differ at the end.',
     '- *backwards*: views that a reader took back, of pushes that were not acknowledged yet when it showed them.',
-    '  no family goes back in them, and the older push comes into force below the newer.',
     '- *no answer*: scrapes that failed; in brackets if only of processes that were themselves the victim.',
     '- *wait*: the longest of any push. *converged*: from the end of the fault until every reader showed all that had been',
     '  acknowledged by then; a complaint if that is more than 2 s beyond what the load generator itself stood still meanwhile.',
     '',
-    '| Fault | Topology | Shape | Durability | Pushes | Acknowledged | Lost | Refused | Unknown | Wrong | Backwards | Early | No answer | Fault | Wait | Converged |',
-    `|${'---|'.repeat(16)}`,
+    '| Fault | Topology | Shape | Durability | Pushes | Acknowledged | Lost | Refused | Unknown | Wrong | Backwards | No answer | Fault | Wait | Converged |',
+    `|${'---|'.repeat(15)}`,
     ...results.toSorted(byName).map(row),
     '',
   ];
@@ -98,7 +97,7 @@ function byName(one: Result, other: Result): number {
 
 function row(result: Result): string {
   const { violations, failedScrapes, complaints } = result;
-  const { lost: _lost, backwards = 0, reordered = 0, ...others } = violations;
+  const { lost: _lost, backwards = 0, ...others } = violations;
   const wrong = Object.values(others).reduce((sum, count) => sum + count, 0);
   const isVictims = !complaints.some((complaint) => complaint.includes('scrapes failed'));
   const cells = [
@@ -113,7 +112,6 @@ function row(result: Result): string {
     result.indeterminate,
     wrong,
     backwards,
-    reordered,
     failedScrapes > 0 && isVictims ? `(${failedScrapes})` : failedScrapes,
     seconds(result.faultMs),
     seconds(result.longestWaitMs),

@@ -55,7 +55,7 @@ export interface Allowance {
   readonly backwards?: boolean;
   /** Members that cannot answer scrapes while the fault lasts. */
   readonly silent?: (fleet: Fleet) => readonly string[];
-  readonly deadLetters?: (topology: Topology) => number;
+  readonly deadLetters?: (backend: Backend) => number;
 }
 
 export interface Result {
@@ -219,7 +219,7 @@ function conclude({
   const convergeMs = times.includes(undefined) ? undefined : Math.max(0, ...times.map((time = 0) => time));
 
   const complaints = verdict.violations
-    .filter(({ kind }) => kind !== 'reordered' && !(kind === 'backwards' && allows.backwards === true))
+    .filter(({ kind }) => !(kind === 'backwards' && allows.backwards === true))
     .map(({ kind, reader, group, atMs, what }) => `${kind}: ${reader} ${group} at ${atMs}: ${what}`);
   const unwanted = (fate: string): void => {
     const [example] = pushes.filter((push) => push.fate === fate);
@@ -238,7 +238,7 @@ function conclude({
       `readers took ${convergeMs ?? 'for ever'} ms (this process itself stood still for ${stallMs} ms): ${JSON.stringify([...verdict.convergedMs])}`,
     );
   if (books.logged > 0) complaints.push(`${books.logged} pushes are left in the log`);
-  const buried = allows.deadLetters?.(backend.topology) ?? 0;
+  const buried = allows.deadLetters?.(backend) ?? 0;
   if (books.deadLetters !== buried) complaints.push(`${books.deadLetters} dead letters, not ${buried}`);
   if (books.settledTwice.length > 0) complaints.push(`took effect twice: ${books.settledTwice.join(' ')}`);
   return {
