@@ -9,6 +9,7 @@ import { makeKeyspace, type ShardKeys } from '../../shared/redis/keys.ts';
 import { encodePush } from '../../shared/redis/push-record.ts';
 import { Script } from '../../shared/redis/scripts.ts';
 import type { GroupContent, Push, Verb } from '../../shared/state/push.ts';
+import { stampOf } from '../../shared/state/stamp.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { hold } from '../support/resources.ts';
 
@@ -145,6 +146,9 @@ describe('merge', () => {
     const groups = ['j', 'k', 'l'].map(groupId).join(' ');
     expect(await told()).toEqual([`pushes one:s two:a three:a groups ${groups}`]);
     expect([await content('j'), await content('k'), await content('l')]).toEqual(['a 2\n', 'a 3\n', 'a 3\n']);
+    const [record] = await store.load(redis, 0, [groupId('k')]);
+    const stamp = stampOf(appended[2] ?? '');
+    expect([record?.top, record?.families.get('a')?.stamp]).toEqual([stamp, stamp]);
   });
 
   test('a DELETE and a WIPE tell of every group that is no more', async () => {
@@ -301,6 +305,7 @@ describe('what cannot be merged goes to the dead letters, and its neighbours are
     ['a body without lengths', { body: 'a 1' }, 'not as long as it says'],
     ['a body of digits', { body: '1'.repeat(200_000) }, 'not as long as it says'],
     ['an empty body', { body: '' }, 'not as long as it says'],
+    ['a body of one line', { body: '<html>\n' }, 'names no group'],
     ['a body that was cut short', { body: `22 11 1\n${good.groupId}${good.labels.slice(0, 3)}` }, 'as long as it says'],
     ['a body that is too long', { body: `22 2 1\n${good.groupId}[]0xyz` }, 'as long as it says'],
     ['a body that lacks a family', { body: `22 2 1\n${good.groupId}[]1` }, /nil/],

@@ -229,6 +229,7 @@ local function apply(push)
     return
   end
   local list = strings(push.body)
+  if not list[1] then error('its body names no group', 0) end
   local at = 1
   -- `stamp deadline arrival ` is what a family's record begins with.
   local written = table.concat({ push.stamp, text(push.deadline), push.at, '' }, ' ')
