@@ -164,7 +164,7 @@ const push: readonly Setting[] = [
     help: 'Memory for pushes that are under way; above it they are answered 429.',
   }),
   setting('push.max-series-per-push', 'push.maxSeriesPerPush', integer(0, many), {
-    default: '0',
+    default: '500000',
     help: 'Most series in one push; 0 = no limit.',
   }),
   setting('push.disable-consistency-check', 'push.disableConsistencyCheck', flag, {

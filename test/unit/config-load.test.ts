@@ -53,7 +53,7 @@ describe('defaults', () => {
         waitMs: 0,
         maxBodyBytes: 16_777_216,
         maxInflightBytes: 268_435_456,
-        maxSeriesPerPush: 0,
+        maxSeriesPerPush: 500_000,
       },
       redis: { prefix: 'pgw', shards: 0, embedded: false },
       web: { listen: [{ kind: 'tcp', host: '', port: 9753 }], routePrefix: '', externalPrefix: '' },
