@@ -16,6 +16,7 @@ import { instrument } from '../../shared/http/self-metrics.ts';
 import { createServer } from '../../shared/http/server.ts';
 import { serveStatus } from '../../shared/http/status-api.ts';
 import { listen } from '../../shared/http/listen.ts';
+import { sleep } from '../../shared/lifecycle.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { BacklogMonitor } from '../../shared/redis/backlog-monitor.ts';
 import { ChangeFeed } from '../../shared/redis/change-feed.ts';
@@ -30,6 +31,8 @@ import { retrying } from '../../shared/redis/retry.ts';
 import { IngestService } from '../ingest/ingest.ts';
 import { ReaderService } from '../reader/reader.ts';
 import { WorkerService } from '../worker/worker.ts';
+
+const READY_CHECK_MS = 20;
 
 export class Gateway {
   readonly #config: Config;
@@ -126,7 +129,9 @@ export class Gateway {
     if (this.#reader !== undefined || this.#ingest !== undefined) this.#feed.start();
     await Promise.all([this.#ingest?.start(barrier), this.#worker?.start(), this.#reader?.start()]);
     this.#running = true;
-    this.#announce(url, topology);
+    // The first look at the log, and what a reader has to load.
+    while (!signal.aborted && this.#notReady().length > 0) await sleep(READY_CHECK_MS, signal);
+    if (!signal.aborted) this.#announce(url, topology);
   }
 
   async #drain(): Promise<void> {
