@@ -57,10 +57,10 @@ test('while a push of 16 MB is read, small ones are answered', async () => {
   expect(sampleValue(await gateway.scrape(), series, { path: '/api/v1/items/7', job: 'large' })).toBe(7);
 });
 
-test('one that is too much for a thread is refused in one line, and the gateway lives', async () => {
+test('one that is too much is refused in one line, and the gateway lives', async () => {
   const redis = await startRedis();
   const gateway = await startGateway({ redis, args: ['--ingest.threads=1'] });
-  // Two million families of a few bytes each: a gigabyte of objects, or more time than it may have.
+  // Two million families of a few bytes each: more than a push may have, or, on a slow machine, more time than it may take.
   const body = bodyOf(16 * MB, (i) => `f${i.toString(36)} 1\n`);
   const answers: Answer[] = [];
   const large = gateway.push('/metrics/job/large', body, { timeoutMs: 60_000 }).then((one) => answers.push(one));
@@ -73,7 +73,9 @@ test('one that is too much for a thread is refused in one line, and the gateway 
   const { status, text } = answers[0] as Answer;
   console.log(`${text.trim()}; ${small} small pushes meanwhile`);
   expect(status).toBe(413);
-  expect(text).toMatch(/^the push (?:takes more than 30 s|needs more than 1024 MB) to (?:be )?read: split it\n$/);
+  expect(text).toMatch(
+    /^the push (?:has \d+ series, more than the 500000 allowed .*|takes more than 30 s to read: split it)\n$/,
+  );
   expect(gateway.process.exit).toBeUndefined();
   // Another thread has taken its place.
   const next = bodyOf(MB, (i) => `next{i="${i}"} ${i}\n`);
