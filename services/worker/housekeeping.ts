@@ -12,7 +12,7 @@ import { sleep } from '../../shared/lifecycle.ts';
 import type { Connections, RedisClient } from '../../shared/redis/connections.ts';
 import type { GroupStore } from '../../shared/redis/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
-import { attempt } from './merge-lane.ts';
+import { classify } from '../../shared/redis/retry.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
 
 const QUEUE = 'housekeeping';
@@ -134,5 +134,16 @@ export class Housekeeping {
       'MINID',
       `${Date.now() - Math.ceil(deadLetterRetentionMs)}-0`,
     );
+  }
+}
+
+/** For what only makes sense while Redis is there: reports other faults, returns whether it worked. */
+async function attempt(logger: Logger, what: string, run: () => Promise<void>): Promise<boolean> {
+  try {
+    await run();
+    return true;
+  } catch (thrown) {
+    if (classify(thrown) === 'broken') logger.warn({ err: asError(thrown) }, `cannot ${what}`);
+    return false;
   }
 }

@@ -113,14 +113,3 @@ function report(
     logger.error(fields, 'push moved to the dead letters');
   }
 }
-
-/** For what only makes sense while Redis is there: reports other faults, returns whether it worked. */
-export async function attempt(logger: Logger, what: string, run: () => Promise<void>): Promise<boolean> {
-  try {
-    await run();
-    return true;
-  } catch (thrown) {
-    if (classify(thrown) === 'broken') logger.warn({ err: asError(thrown) }, `cannot ${what}`);
-    return false;
-  }
-}

@@ -69,9 +69,3 @@ export class Keyspace {
     return this.#shards.length > 0;
   }
 }
-
-export function makeKeyspace(prefix: string, shardCount: number): Keyspace {
-  const keyspace = new Keyspace(prefix);
-  keyspace.fix(shardCount);
-  return keyspace;
-}

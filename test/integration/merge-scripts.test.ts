@@ -5,11 +5,12 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { encodeLabels, makeGroup } from '../../shared/grouping/group.ts';
 import { DeadLetters } from '../../shared/redis/dead-letters.ts';
 import { GroupStore, keepChangesMs, type MergeResult } from '../../shared/redis/group-store.ts';
-import { makeKeyspace, type ShardKeys } from '../../shared/redis/keys.ts';
+import type { ShardKeys } from '../../shared/redis/keys.ts';
+import { makeKeyspace } from '../support/keyspace.ts';
 import { encodePush } from '../../shared/redis/push-record.ts';
 import { Script } from '../../shared/redis/scripts.ts';
 import type { GroupContent, Push, Verb } from '../../shared/state/push.ts';
-import { stampOf } from '../../shared/state/stamp.ts';
+import { stampOf } from '../support/stamp.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { hold } from '../support/resources.ts';
 

@@ -9,7 +9,8 @@ import { ChangeFeed, type ChangeConsumer, type ShardChanges } from '../../shared
 import { Connections, type RedisClient } from '../../shared/redis/connections.ts';
 import { GroupFollower } from '../../shared/redis/group-follower.ts';
 import { GroupStore } from '../../shared/redis/group-store.ts';
-import { makeKeyspace, type ShardKeys } from '../../shared/redis/keys.ts';
+import type { ShardKeys } from '../../shared/redis/keys.ts';
+import { makeKeyspace } from '../support/keyspace.ts';
 import type { GroupRecord } from '../../shared/state/group-record.ts';
 import type { Outcome } from '../../shared/state/push.ts';
 import { eventually } from '../support/eventually.ts';

@@ -5,7 +5,7 @@ import { beforeAll, expect, it } from 'vitest';
 import type { Labels } from '../../shared/exposition/model.ts';
 import { encodeLabels, makeGroup } from '../../shared/grouping/group.ts';
 import { GroupStore } from '../../shared/redis/group-store.ts';
-import { makeKeyspace } from '../../shared/redis/keys.ts';
+import { makeKeyspace } from '../support/keyspace.ts';
 import { encodePush } from '../../shared/redis/push-record.ts';
 import { deadlineOf, type Outcome, type Push, type Verb } from '../../shared/state/push.ts';
 import { startRedis } from '../support/redis.ts';

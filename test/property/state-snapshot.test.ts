@@ -9,7 +9,7 @@ import { encodeLabels, makeGroup, shardOf, type Group } from '../../shared/group
 import type { FamilyRecord } from '../../shared/state/family-record.ts';
 import type { GroupRecord } from '../../shared/state/group-record.ts';
 import { Snapshot } from '../../shared/state/snapshot.ts';
-import { stampOf } from '../../shared/state/stamp.ts';
+import { stampOf } from '../support/stamp.ts';
 
 // The snapshot, changed piece by piece, always says what a plain rendering of everything that lives would say.
 

@@ -3,7 +3,7 @@ import type { Labels, MetricType } from '../../shared/exposition/model.ts';
 import type { FamilyRecord } from '../../shared/state/family-record.ts';
 import type { GroupRecord } from '../../shared/state/group-record.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
-import { stampOf } from '../../shared/state/stamp.ts';
+import { stampOf } from './stamp.ts';
 
 export interface GivenGroup {
   readonly kind?: GroupKind;
