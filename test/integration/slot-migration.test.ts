@@ -106,6 +106,8 @@ describe.for([
     });
     const late = await startGateway({ redis: cluster, args, role: 'reader' });
     expect(select(await late.scrape(), 'moving')).toHaveLength(GROUPS);
+    // A reader is ready when it has the groups; its first look at the log is apart from that.
+    await eventually(async () => sampleValue(await late.telemetry(), 'pushgateway_redis_up') === 1);
     for (const one of [gateway, reader, late]) {
       expect(await one.request('/-/ready')).toMatchObject({ status: 200 });
       expect(sampleValue(await one.telemetry(), 'pushgateway_redis_up')).toBe(1);
