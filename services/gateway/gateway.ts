@@ -106,7 +106,7 @@ export class Gateway {
     await this.#started;
   }
 
-  /** Stops accepting, finishes what was accepted, closes. */
+  /** Is not ready from now on; after `shutdown.delay`, stops accepting, finishes what was accepted, closes. */
   async destroy(): Promise<void> {
     this.#destroyed ??= this.#drain();
     await this.#destroyed;
@@ -136,6 +136,8 @@ export class Gateway {
 
   async #drain(): Promise<void> {
     this.#abort.abort();
+    const { delayMs } = this.#config.shutdown;
+    if (this.#running && delayMs > 0) await sleep(delayMs);
     // Pushes that wait for a Redis that is away, or for workers, get half of the time there is, the rest is for our own end.
     const patienceMs = this.#running ? this.#config.shutdown.graceMs / 2 : 0;
     const patience = setTimeout(() => this.#stopWaiting(), patienceMs);

@@ -32,7 +32,7 @@ switch (loaded.kind) {
       setTimeout(() => {
         logger.error({ grace_ms: config.shutdown.graceMs }, 'could not drain in time');
         process.exit(EXIT_FAILED);
-      }, config.shutdown.graceMs).unref();
+      }, config.shutdown.delayMs + config.shutdown.graceMs).unref();
       gateway.destroy().then(
         () => {
           logger.info('stopped');

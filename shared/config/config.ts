@@ -134,6 +134,10 @@ export interface Config {
     /** 0 = kept until dropped by hand. */
     readonly retentionMs: number;
   };
-  readonly shutdown: { readonly graceMs: number };
+  readonly shutdown: {
+    /** Until the port closes; not ready meanwhile. */
+    readonly delayMs: number;
+    readonly graceMs: number;
+  };
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
 }

@@ -223,9 +223,13 @@ const operation: readonly Setting[] = [
     default: '168h',
     help: 'How long dead letters are kept; 0 = until dropped by hand.',
   }),
+  setting('shutdown.delay', 'shutdown.delayMs', duration, {
+    default: '0s',
+    help: 'When stopped: time for load balancers to see that this process is not ready; it serves until then.',
+  }),
   setting('shutdown.grace', 'shutdown.graceMs', duration, {
     default: '30s',
-    help: 'Time for what is under way to finish when stopped.',
+    help: 'When stopped: time after the delay for what is under way to finish.',
   }),
   ignoredSetting('persistence.file', text, { help: 'Accepted and ignored: everything is kept in Redis.' }),
   ignoredSetting('persistence.interval', duration, {

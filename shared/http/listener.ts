@@ -10,6 +10,7 @@
 import { createServer as createHttp1, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { Server as SocketServer, type ListenOptions, type Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../logger.ts';
 import { Http2Engine, type Http2Limits } from './http2-engine.ts';
@@ -108,6 +109,10 @@ export class Listener {
   }
 
   async #close(): Promise<void> {
+    // Closing resets connections that wait to be accepted. That is done once a turn of the event loop, and the second turn is
+    // a short one: what it leaves waiting is what came within microseconds.
+    await setImmediate();
+    await setImmediate();
     const closed = new Promise<void>((resolve) => {
       // That of a plain socket: HTTP's own ends idle connections at once.
       SocketServer.prototype.close.call(this.#server, () => resolve());

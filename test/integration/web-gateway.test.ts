@@ -182,6 +182,19 @@ describe('listeners', () => {
     agent.destroy();
   });
 
+  test('SIGTERM, with time for load balancers to notice', async () => {
+    const gateway = await startGateway({ args: ['--shutdown.delay=2s'] });
+    gateway.process.signal('SIGTERM');
+    await gateway.process.waitForLine(/msg="draining"/);
+    expect(await gateway.request('/-/ready')).toMatchObject({
+      status: 503,
+      text: expect.stringContaining('shutting down'),
+    });
+    expect(await gateway.push('/metrics/job/late', 'late 1\n')).toMatchObject({ status: 202 });
+    await eventually(async () => (await gateway.scrape()).includes('late{'));
+    expect(await gateway.process.waitForExit()).toEqual({ code: 0, signal: null });
+  });
+
   test('a unix socket is taken again after a crash', async () => {
     const folder = temporaryFolder();
     const address = `--web.listen-address=unix:${folder}/s`;

@@ -60,7 +60,7 @@ describe('defaults', () => {
       ingest: { threads: 3 },
       worker: { batchSize: 256, maxAttempts: 5 },
       deadLetter: { retentionMs: 604_800_000 },
-      shutdown: { graceMs: 30_000 },
+      shutdown: { delayMs: 0, graceMs: 30_000 },
       ttlRules: [],
     });
     expect(good(loadConfig({ argv: [], env: {}, host: { cores: 1 } })).ingest.threads).toBe(1);

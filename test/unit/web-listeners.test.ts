@@ -2,10 +2,13 @@
 import { once } from 'node:events';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { get, request as httpRequest, type IncomingMessage } from 'node:http';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { text as readText } from 'node:stream/consumers';
 import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
+import { Listener } from '../../shared/http/listener.ts';
+import { createLogger } from '../../shared/logger.ts';
 import { makeCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort, freePorts } from '../support/ports.ts';
@@ -14,6 +17,7 @@ import { hold } from '../support/resources.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { ask, askHttp2, handshake, openHttp2, startWeb } from '../support/web.ts';
 
+const noLogger = createLogger({ level: 'error', format: 'logfmt' });
 const { cert, key } = makeCertificate('server');
 const tls = { yaml: 'tls_server_config: {cert_file: c, key_file: k}', files: { c: cert, k: key } };
 
@@ -243,6 +247,18 @@ describe('close', () => {
     });
     await closed;
     agent.destroy();
+  });
+
+  test('a connection that waits to be accepted: its request is taken', async () => {
+    const listener = new Listener((_request, response) => response.end('late'), undefined, false, noLogger);
+    await listener.listen({ port: 0, host: '127.0.0.1' });
+    const socket = connect((listener.address as AddressInfo).port, '127.0.0.1');
+    socket.end('GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n');
+    // The kernel has shaken hands then; the server's turn to accept has not come.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    const closed = listener.close();
+    expect(await readText(socket)).toContain('late');
+    await closed;
   });
 
   test('while a request is being sent: it is taken', async () => {
