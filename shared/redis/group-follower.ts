@@ -12,6 +12,11 @@ import type { Keyspace } from './keys.ts';
 /** Groups fetched in one pipeline. */
 const LOAD_BATCH = 256;
 
+interface Fetched {
+  readonly batch: readonly string[];
+  readonly records: Promise<(GroupRecord | undefined)[]>;
+}
+
 export interface GroupSink {
   /** IDs of the groups it holds. */
   ids(): Iterable<string>;
@@ -67,9 +72,20 @@ export class GroupFollower implements ChangeConsumer {
     ids: readonly string[],
     onBatch?: (records: readonly (GroupRecord | undefined)[]) => void,
   ): Promise<void> {
-    for (let from = 0; from < ids.length; from += LOAD_BATCH) {
+    const fetch = (from: number): Fetched | undefined => {
+      if (from >= ids.length) return undefined;
       const batch = ids.slice(from, from + LOAD_BATCH);
-      const records = await this.#store.load(client, shard, batch);
+      const records = this.#store.load(client, shard, batch);
+      // Whoever has stopped waiting for it has told why.
+      records.catch(() => undefined);
+      return { batch, records };
+    };
+    let fetched = fetch(0);
+    for (let from = LOAD_BATCH; fetched !== undefined; from += LOAD_BATCH) {
+      const { batch } = fetched;
+      const records = await fetched.records;
+      // On its way while these are taken in.
+      fetched = fetch(from);
       const now = Date.now();
       for (const [i, id] of batch.entries()) for (const sink of this.#sinks) sink.set(id, records[i], now);
       onBatch?.(records);
