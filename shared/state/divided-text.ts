@@ -7,7 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { shardOf } from '../grouping/group.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
 
-/** Divisions kept at a time: each holds all texts once more. */
+/** Divisions kept at a time, but for those that are being made: each holds all texts once more. */
 const MAX_DIVISIONS = 2;
 const UNUSED_MS = 10 * 60_000;
 /** Making the parts gives way to other work after so long. */
@@ -24,6 +24,7 @@ export interface ShownText {
 interface Division {
   readonly parts: readonly ExpositionText[];
   readonly made: Promise<void>;
+  isMade: boolean;
   usedMs: number;
 }
 
@@ -55,19 +56,23 @@ export class DividedText {
     if (division === undefined) {
       this.#makeRoom();
       const parts = Array.from({ length: n }, () => new ExpositionText());
-      division = { parts, made: this.#make(parts, shown()), usedMs: nowMs };
+      division = { parts, made: this.#make(parts, shown()), isMade: false, usedMs: nowMs };
       this.#divisions.set(n, division);
     }
     division.usedMs = nowMs;
     await division.made;
+    division.isMade = true;
     return division.parts[i]?.buffers(headerOf) ?? [];
   }
 
+  /** Whoever waits for one that is being made would miss the changes after it was dropped. */
   #makeRoom(): void {
-    while (this.#divisions.size >= MAX_DIVISIONS) {
-      const [oldest] = [...this.#divisions].toSorted(([, a], [, b]) => a.usedMs - b.usedMs);
-      if (oldest === undefined) return;
-      this.#divisions.delete(oldest[0]);
+    const made = [...this.#divisions]
+      .filter(([, { isMade }]) => isMade)
+      .toSorted(([, a], [, b]) => a.usedMs - b.usedMs);
+    for (const [n] of made) {
+      if (this.#divisions.size < MAX_DIVISIONS) return;
+      this.#divisions.delete(n);
     }
   }
 
