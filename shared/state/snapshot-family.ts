@@ -10,12 +10,14 @@ import type { GroupRecord } from './group-record.ts';
 /** Why a family of a group is kept out of the exposition (see snapshot.ts). */
 export type KeptOut = 'type' | 'duplicate' | 'clash';
 
+export type HeldRecord = Omit<FamilyRecord, 'text'>;
+
 /** What a group holds of one family. Its text is in the snapshot's. */
 export interface Holding {
   readonly group: SnapshotGroup;
   readonly name: string;
-  readonly record: Omit<FamilyRecord, 'text'>;
-  readonly bytes: number;
+  record: HeldRecord;
+  bytes: number;
   reason: KeptOut | undefined;
   /** Its text while it is kept out. */
   hidden: Buffer | undefined;
@@ -91,6 +93,18 @@ export class FamilyEntry {
     this.#holders.set(holding.group.order, holding);
     this.#count(holding, 1);
     if (this.#oldest !== undefined && isOlder(holding, this.#oldest)) this.#oldest = holding;
+  }
+
+  /**
+   * Whether it may become this, and nobody's place in the exposition is another: all holders have, and had, the same type and
+   * the same label names. So it is for most pushes.
+   */
+  renew(holding: Holding, record: HeldRecord): boolean {
+    if (holding.reason !== undefined || holding.record.type !== record.type) return false;
+    if (this.#types.size > 1 || this.#labelNames.size > 1) return false;
+    if (holding === this.#oldest) this.#oldest = undefined;
+    holding.record = record;
+    return true;
   }
 
   delete(holding: Holding): void {

@@ -233,10 +233,22 @@ export class Snapshot {
     const stamp = family.stamp === group.record.top ? group.record.top : family.stamp;
     const help = family.help === known?.help ? known.help : family.help;
     const exact = family.exact.length === 0 ? NOTHING : Buffer.from(family.exact);
+    const record = { stamp, deadlineMs, arrivalMs, type, samples, help, exact };
+    if (known !== undefined && before !== undefined && before.record.samples > 0 && samples > 0) {
+      const { record: replaced, bytes } = before;
+      if (known.renew(before, record)) {
+        known.help = help;
+        before.bytes = text.length;
+        this.#series += samples - replaced.samples;
+        this.#bytes += text.length - bytes;
+        this.#show(before.name, group, Buffer.from(text));
+        return;
+      }
+    }
     const holding: Holding = {
       group,
       name: known?.name ?? name,
-      record: { stamp, deadlineMs, arrivalMs, type, samples, help, exact },
+      record,
       bytes: text.length,
       reason: undefined,
       hidden: undefined,
