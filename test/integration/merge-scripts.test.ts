@@ -431,6 +431,25 @@ describe('a key of the shard that holds something else', () => {
   });
 });
 
+describe('a right that is missing', () => {
+  const needed =
+    'hget hgetall hset hdel del pexpireat persist zadd zrem zrange xadd xrevrange xtrim set xdel xlen'.split(' ');
+
+  test.each(needed)('%s: nothing is taken until it is there', async (command) => {
+    const name = `worker${serial}`;
+    await redis.call('ACL', ['SETUSER', name, 'on', '>secret', '~*', '+@all', `-${command}`]);
+    const limited = redis.duplicate({ username: name, password: 'secret' });
+    hold('limited client', async () => await Promise.resolve(limited.disconnect()));
+    await append('PUT', { body: 'a 1\n' });
+    await expect(store.merge(limited, 0, ALL)).rejects.toThrow(
+      `NOPERM our user may not run ${command.toUpperCase()} on`,
+    );
+    expect([await redis.xlen(keys.pushes), await redis.xlen(keys.dead), await exists()]).toEqual([1, 0, NEITHER]);
+    await redis.call('ACL', ['SETUSER', name, `+${command}`]);
+    expect(await store.merge(limited, 0, ALL)).toMatchObject({ settled: [{ outcome: 'applied' }] });
+  });
+});
+
 describe('a push that was appended twice, and a DELETE between', () => {
   const appendTwice = async (): Promise<void> => {
     await append('PUT', { id: 'twice', body: 'a 1\n' });
