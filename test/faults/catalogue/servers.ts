@@ -63,4 +63,24 @@ const frozenForLong: Fault = {
   },
 };
 
-export const serverFaults: readonly Fault[] = [killedMaster, frozenMaster, frozenServer, frozenForLong];
+/** The one that every gateway asks first; connections to it are accepted, and never answered. */
+const frozenSentinel: Fault = {
+  name: 'SIGKILL of the Redis master while a Sentinel hangs',
+  topologies: ['sentinel'],
+  shapes: SHAPES,
+  run: async ({ backend, hold }) => {
+    const master = await backend.master();
+    const [first] = backend.sentinels ?? [];
+    if (first === undefined) throw new Error('there is no Sentinel');
+    first.signal('SIGSTOP');
+    await master.kill();
+    await backend.replaced(master);
+    await hold();
+    first.signal('SIGCONT');
+    await master.restart();
+    await backend.whole();
+  },
+  allows: { backwards: true },
+};
+
+export const serverFaults: readonly Fault[] = [killedMaster, frozenMaster, frozenServer, frozenForLong, frozenSentinel];
