@@ -106,6 +106,12 @@ describe('finds', () => {
       ['25 1 1 1', '65 1 3 1', '90 0 3 0'],
     ],
     [
+      'ahead',
+      'a POST that was not acknowledged yet before the PUT under it',
+      ['PUT 1 ok 10-20', 'PUT 2 ok 30-40', 'POST 3 ok 50-80'],
+      ['25 1 1 1', '65 1 3 1', '90 2 3 2'],
+    ],
+    [
       'backwards',
       'a value that was not acknowledged yet',
       ['PUT 1 ok 10-20', 'PUT 2 ok 30-60'],

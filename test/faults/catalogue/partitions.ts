@@ -32,8 +32,9 @@ const minorityMaster: Fault = {
     for (const { link } of fleet.members) link?.mend();
     await backend.whole();
   },
-  // Who can reach only the old master is told that what it wrote there is on no replica.
-  allows: { indeterminate: true, backwards: true },
+  // Who can reach only the old master is told that what it wrote there is on no replica; whoever reads there sees it, though
+  // what was acknowledged by the new master meanwhile is missing. (A Cluster's old master soon stops to answer.)
+  allows: { indeterminate: true, backwards: true, ahead: true },
 };
 
 /** It does not know that another has taken its place; in a Cluster, it knows that it has lost the others. */

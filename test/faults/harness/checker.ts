@@ -6,6 +6,7 @@
  *   resurrected   a reader shows again what an acknowledged push had replaced, after it had shown that
  *   backwards     the same, but what it had shown before was not acknowledged yet
  *   reordered     a push is shown while an older one is still to come, though no family goes back
+ *   ahead         the same, but that push was not acknowledged yet
  *   unpushed      a value that nobody has pushed, or not yet
  *   refused       a push that was refused took effect
  *   push time     push_time_seconds is of none of the pushes that are shown
@@ -21,6 +22,7 @@ export type ViolationKind =
   | 'resurrected'
   | 'backwards'
   | 'reordered'
+  | 'ahead'
   | 'unpushed'
   | 'refused'
   | 'push time'
@@ -138,7 +140,8 @@ class GroupFollower {
     if (this.#marks.allow(content, observation.answeredMs)) {
       // What is still to come will bring it back in line.
       this.#marks.note(content);
-      return [this.#violation('reordered', observation, shown), ...time];
+      const isFinal = this.#isAcknowledged(this.#log.pushOf(Math.max(...content)), observation);
+      return [this.#violation(isFinal ? 'reordered' : 'ahead', observation, shown), ...time];
     }
     const ever = holding(this.#log.advance(this.#log.start, observation.answeredMs), content);
     this.#marks.reset(content);
@@ -147,10 +150,15 @@ class GroupFollower {
     return [this.#violation(kind, observation, shown), ...time];
   }
 
-  #undoesAcknowledged(ever: readonly State[], { content }: GroupView, { askedMs }: Observation): boolean {
+  #isAcknowledged(push: Push | undefined, { askedMs }: Observation): boolean {
+    return push?.fate === 'ok' && push.answeredMs < askedMs;
+  }
+
+  #undoesAcknowledged(ever: readonly State[], { content }: GroupView, observation: Observation): boolean {
+    const { askedMs } = observation;
     const left = this.#shown.content.filter((value) => value !== 0 && !content.includes(value));
-    const isAcknowledged = (push: Push | undefined) => push?.fate === 'ok' && push.answeredMs < askedMs;
-    if (left.length > 0 && left.every((value) => isAcknowledged(this.#log.pushOf(value)))) return true;
+    if (left.length > 0 && left.every((value) => this.#isAcknowledged(this.#log.pushOf(value), observation)))
+      return true;
     return ever.every((to) => this.#states.every((from) => this.#log.undoes(from, to, askedMs)));
   }
 
