@@ -117,6 +117,12 @@ describe('finds', () => {
       ['PUT 1 ok 10-20', 'PUT 2 ok 30-60'],
       ['40 2 2 2', '50 1 1 1', '70 2 2 2'],
     ],
+    [
+      'backwards',
+      'an unknown one that was seen and then lost, when the next one comes',
+      ['PUT 1 ok 10-20', 'PUT 2 ok 30-40', 'PUT 3 indeterminate 50-60', 'POST 4 ok 70-80'],
+      ['25 1 1 1', '65 3 3 3', '85 2 4 2'],
+    ],
     ['unpushed', 'a value of nobody', ['PUT 1 ok 10-20'], ['15 9 9 9', '25 1 1 1']],
     ['unpushed', 'a value from the future', ['PUT 1 ok 10-20', 'PUT 2 ok 30-40'], ['25 2 2 2', '45 2 2 2']],
     ['refused', 'a refused push', ['PUT 1 ok 10-20', 'PUT 2 refused 30-40'], ['45 2 2 2', '50 1 1 1']],

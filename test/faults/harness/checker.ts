@@ -137,13 +137,14 @@ class GroupFollower {
     const shown = `${describe(view)} after ${describe(this.#shown)}`;
     if (this.#isTorn(content)) return [this.#violation('torn', observation, shown)];
 
-    if (this.#marks.allow(content, observation.answeredMs)) {
+    // Without what was shown before it might be right: then that was taken back.
+    const ever = holding(this.#log.advance(this.#log.start, observation.answeredMs), content);
+    if (ever.length === 0 && this.#marks.allow(content, observation.answeredMs)) {
       // What is still to come will bring it back in line.
       this.#marks.note(content);
       const isFinal = this.#isAcknowledged(this.#log.pushOf(Math.max(...content)), observation);
       return [this.#violation(isFinal ? 'reordered' : 'ahead', observation, shown), ...time];
     }
-    const ever = holding(this.#log.advance(this.#log.start, observation.answeredMs), content);
     this.#marks.reset(content);
     const kind = this.#undoesAcknowledged(ever, view, observation) ? 'resurrected' : 'backwards';
     if (ever.length > 0) this.#states = ever;
