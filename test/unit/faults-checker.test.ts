@@ -119,6 +119,12 @@ describe('finds', () => {
     ],
     [
       'backwards',
+      'a value that is acknowledged just when the reader loses it',
+      ['PUT 1 ok 10-20', 'PUT 2 ok 30-45'],
+      ['40 2 2 2', '50 1 1 1', '70 2 2 2'],
+    ],
+    [
+      'backwards',
       'an unknown one that was seen and then lost, when the next one comes',
       ['PUT 1 ok 10-20', 'PUT 2 ok 30-40', 'PUT 3 indeterminate 50-60', 'POST 4 ok 70-80'],
       ['25 1 1 1', '65 3 3 3', '85 2 4 2'],

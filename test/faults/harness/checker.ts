@@ -4,7 +4,7 @@
  *   lost          an acknowledged push is not in force at the end
  *   torn          half of a PUT, or what is left of a group after its DELETE
  *   resurrected   a reader shows again what an acknowledged push had replaced, after it had shown that
- *   backwards     the same, but what it had shown before was not acknowledged yet
+ *   backwards     the same, but what it had shown before was not acknowledged yet when it last showed it
  *   reordered     a push is shown while an older one is still to come, though no family goes back
  *   ahead         the same, but that push was not acknowledged yet
  *   unpushed      a value that nobody has pushed, or not yet
@@ -87,6 +87,8 @@ class GroupFollower {
   readonly #marks: Marks;
   #states: readonly State[];
   #shown: GroupView = NO_VIEW;
+  /** When it was last asked and showed that. */
+  #shownMs = 0;
   /** Wall clock; undefined while it has not. */
   convergedMs: number | undefined;
 
@@ -104,6 +106,7 @@ class GroupFollower {
     const isNews = !isSame(view.content, this.#shown.content) || view.pushedMs !== this.#shown.pushedMs;
     const violations = isNews ? this.#judge(view, observation) : [];
     this.#shown = view;
+    this.#shownMs = observation.askedMs;
     if (this.convergedMs === undefined && observation.answeredMs >= this.#faultEndMs) this.#lookForEnd(observation);
     return violations;
   }
@@ -142,25 +145,24 @@ class GroupFollower {
     if (ever.length === 0 && this.#marks.allow(content, observation.answeredMs)) {
       // What is still to come will bring it back in line.
       this.#marks.note(content);
-      const isFinal = this.#isAcknowledged(this.#log.pushOf(Math.max(...content)), observation);
+      const isFinal = this.#isAcknowledged(Math.max(...content), observation.askedMs);
       return [this.#violation(isFinal ? 'reordered' : 'ahead', observation, shown), ...time];
     }
     this.#marks.reset(content);
-    const kind = this.#undoesAcknowledged(ever, view, observation) ? 'resurrected' : 'backwards';
+    const kind = this.#undoesAcknowledged(ever, view) ? 'resurrected' : 'backwards';
     if (ever.length > 0) this.#states = ever;
     return [this.#violation(kind, observation, shown), ...time];
   }
 
-  #isAcknowledged(push: Push | undefined, { askedMs }: Observation): boolean {
-    return push?.fate === 'ok' && push.answeredMs < askedMs;
+  #isAcknowledged(value: number, beforeMs: number): boolean {
+    const push = this.#log.pushOf(value);
+    return push?.fate === 'ok' && push.answeredMs < beforeMs;
   }
 
-  #undoesAcknowledged(ever: readonly State[], { content }: GroupView, observation: Observation): boolean {
-    const { askedMs } = observation;
+  #undoesAcknowledged(ever: readonly State[], { content }: GroupView): boolean {
     const left = this.#shown.content.filter((value) => value !== 0 && !content.includes(value));
-    if (left.length > 0 && left.every((value) => this.#isAcknowledged(this.#log.pushOf(value), observation)))
-      return true;
-    return ever.every((to) => this.#states.every((from) => this.#log.undoes(from, to, askedMs)));
+    if (left.length > 0 && left.every((value) => this.#isAcknowledged(value, this.#shownMs))) return true;
+    return ever.every((to) => this.#states.every((from) => this.#log.undoes(from, to, this.#shownMs)));
   }
 
   #isTorn([a, b, c]: Content): boolean {
