@@ -30,6 +30,7 @@ export class TestProcess {
   readonly #exited: Promise<Exit>;
   readonly #stopTimeoutMs: number;
   #exit: Exit | undefined;
+  #isStopped = false;
 
   private constructor(name: string, pid: number, logFile: string, exited: Promise<Exit>, stopTimeoutMs: number) {
     this.name = name;
@@ -104,9 +105,17 @@ export class TestProcess {
     return this.#exited;
   }
 
+  /** It has not ended, and no SIGSTOP of ours holds it. */
+  get isRunning(): boolean {
+    return this.#exit === undefined && !this.#isStopped;
+  }
+
   /** For SIGSTOP, SIGCONT, SIGHUP…; to end it there are stop() and kill(). */
   signal(signal: NodeJS.Signals): void {
-    if (this.#exit === undefined) process.kill(this.pid, signal);
+    if (this.#exit !== undefined) return;
+    process.kill(this.pid, signal);
+    if (signal === 'SIGSTOP') this.#isStopped = true;
+    if (signal === 'SIGCONT') this.#isStopped = false;
   }
 
   /** SIGTERM, then waits. One that does not end in time is killed, with its children, and that is a failure. */

@@ -1,7 +1,11 @@
 import { eventually } from './eventually.ts';
+import { freePort } from './ports.ts';
 import type { RedisAccess } from './redis-access.ts';
 import { RedisServer } from './redis.ts';
 import { redisCli } from './redis-cli.ts';
+
+/** A node's bus is that far above its port. */
+const BUS_OFFSET = 10_000;
 
 /** Three masters, three replicas; a master is called down after 2 s. */
 export interface ClusterTopology {
@@ -34,20 +38,31 @@ export interface ClusterOptions {
   program?: string;
   /** Of the nodes that begin as replicas. */
   replicaEnv?: Record<string, string>;
+  /**
+   * Under which ports a node is known to the others, given its own, and the address from which it comes to them. Without:
+   * its own ports, and all come from 127.0.0.1.
+   */
+  announceNode?: (port: number, busPort: number, source: string) => Promise<{ port: number; busPort: number }>;
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<ClusterTopology> {
   const { access = {}, program, replicaEnv = {} } = options;
   const clusterArgs = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0'];
   const args = [...clusterArgs, ...(options.args ?? [])];
-  const nodes = await Promise.all(
-    Array.from({ length: 6 }, async (_, i) =>
-      RedisServer.start({ args, access, env: i < 3 ? {} : replicaEnv, ...(program && { program }) }),
-    ),
+  const started = await Promise.all(
+    Array.from({ length: 6 }, async (_, i) => {
+      const port = await freePort();
+      const known = await announce(port, `127.0.1.${i + 1}`, options.announceNode);
+      const env = i < 3 ? {} : replicaEnv;
+      const nodeArgs = [...args, ...known.args];
+      const node = await RedisServer.start({ port, args: nodeArgs, access, env, ...(program && { program }) });
+      return { node, address: `127.0.0.1:${known.port}` };
+    }),
   );
+  const nodes = started.map(({ node }) => node);
   const [first] = nodes;
   if (first === undefined) throw new Error('no node');
-  const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
+  const addresses = started.map(({ address }) => address);
   const create = ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes'];
   await redisCli(first.port, create, access);
   await wholeAccordingTo(nodes, 30_000);
@@ -89,7 +104,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     };
   };
   return {
-    endpoint: addresses.join(','),
+    endpoint: nodes.map((node) => node.endpoint).join(','),
     nodes,
     masters,
     masterOf,
@@ -105,6 +120,19 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       await wholeAccordingTo(survivors, 30_000);
     },
   };
+}
+
+/** Where the others find a node, and what makes it say so. */
+async function announce(
+  port: number,
+  source: string,
+  announceNode: ClusterOptions['announceNode'],
+): Promise<{ port: number; args: string[] }> {
+  if (announceNode === undefined) return { port, args: [] };
+  const known = await announceNode(port, port + BUS_OFFSET, source);
+  const ports = ['--cluster-announce-port', String(known.port), '--cluster-announce-bus-port', String(known.busPort)];
+  // By itself a node takes another to be where its connection comes from.
+  return { port: known.port, args: ['--bind-source-addr', source, '--cluster-announce-ip', '127.0.0.1', ...ports] };
 }
 
 async function wholeAccordingTo(nodes: readonly RedisServer[], timeoutMs: number): Promise<void> {

@@ -124,9 +124,9 @@ async function startOne(masterPort: number, access: RedisAccess, ownPassword: st
   };
 }
 
-/** The answer of the first one that still runs. */
+/** The answer of the first one that runs. */
 async function askSentinel(sentinels: readonly Sentinel[], command: readonly string[]): Promise<string> {
-  const alive = sentinels.find((sentinel) => sentinel.process.exit === undefined);
+  const alive = sentinels.find((sentinel) => sentinel.process.isRunning);
   if (alive === undefined) throw new Error('no Sentinel runs');
   return redisCli(alive.port, ['SENTINEL', ...command], alive.access);
 }

@@ -106,10 +106,28 @@ describe('finds', () => {
       ['25 1 1 1', '65 1 3 1', '90 0 3 0'],
     ],
     [
+      'ahead',
+      'a POST that was not acknowledged yet before the PUT under it',
+      ['PUT 1 ok 10-20', 'PUT 2 ok 30-40', 'POST 3 ok 50-80'],
+      ['25 1 1 1', '65 1 3 1', '90 2 3 2'],
+    ],
+    [
       'backwards',
       'a value that was not acknowledged yet',
       ['PUT 1 ok 10-20', 'PUT 2 ok 30-60'],
       ['40 2 2 2', '50 1 1 1', '70 2 2 2'],
+    ],
+    [
+      'backwards',
+      'a value that is acknowledged just when the reader loses it',
+      ['PUT 1 ok 10-20', 'PUT 2 ok 30-45'],
+      ['40 2 2 2', '50 1 1 1', '70 2 2 2'],
+    ],
+    [
+      'backwards',
+      'an unknown one that was seen and then lost, when the next one comes',
+      ['PUT 1 ok 10-20', 'PUT 2 ok 30-40', 'PUT 3 indeterminate 50-60', 'POST 4 ok 70-80'],
+      ['25 1 1 1', '65 3 3 3', '85 2 4 2'],
     ],
     ['unpushed', 'a value of nobody', ['PUT 1 ok 10-20'], ['15 9 9 9', '25 1 1 1']],
     ['unpushed', 'a value from the future', ['PUT 1 ok 10-20', 'PUT 2 ok 30-40'], ['25 2 2 2', '45 2 2 2']],

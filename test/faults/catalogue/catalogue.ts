@@ -1,6 +1,7 @@
 import type { Topology } from '../harness/backend.ts';
 import type { Shape } from '../harness/fleet.ts';
 import type { Fault } from '../harness/scenario.ts';
+import { clockFaults } from './clocks.ts';
 import { connectionFaults } from './connections.ts';
 import { longFreeze, processFaults } from './processes.ts';
 import { serverFaults } from './servers.ts';
@@ -14,19 +15,7 @@ export const catalogue: readonly Fault[] = [
   ...connectionFaults,
   ...stateFaults,
   ...partitionFaults,
-];
-
-/** Faults that nobody has built yet, and why. */
-export const unbuilt: readonly { fault: string; why: string }[] = [
-  {
-    fault: 'partition of a minority master of a Cluster',
-    why: 'the cluster bus would have to go through proxies both ways; only the Sentinel topology has them',
-  },
-  { fault: 'clock of a single server stepping back', why: 'only promoted masters are run with another clock' },
-  {
-    fault: 'a Sentinel that hangs or is cut off during a failover',
-    why: 'no run of its own; the partition of a minority master cuts half of the gateways off from all Sentinels',
-  },
+  ...clockFaults,
 ];
 
 export interface Case {

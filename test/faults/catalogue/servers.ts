@@ -1,3 +1,4 @@
+import { eventually } from '../../support/eventually.ts';
 import { SHAPES } from '../harness/fleet.ts';
 import { TOPOLOGIES, type Topology } from '../harness/backend.ts';
 import type { Fault } from '../harness/scenario.ts';
@@ -63,4 +64,28 @@ const frozenForLong: Fault = {
   },
 };
 
-export const serverFaults: readonly Fault[] = [killedMaster, frozenMaster, frozenServer, frozenForLong];
+/** The one that every gateway asks first; connections to it are accepted, and never answered. */
+const frozenSentinel: Fault = {
+  name: 'SIGKILL of the Redis master while a Sentinel hangs',
+  topologies: ['sentinel'],
+  shapes: SHAPES,
+  run: async ({ backend, workload, hold }) => {
+    const master = await backend.master();
+    const [first] = backend.sentinels ?? [];
+    if (first === undefined) throw new Error('there is no Sentinel');
+    first.signal('SIGSTOP');
+    await master.kill();
+    await backend.replaced(master);
+    const replacedMs = Date.now();
+    const isThrough = () =>
+      workload.pushes.filter(({ fate, sentMs }) => fate === 'ok' && sentMs > replacedMs).length > 50;
+    await eventually(isThrough, { timeoutMs: 15_000, what: 'pushes to the new master, past the Sentinel that hangs' });
+    await hold();
+    first.signal('SIGCONT');
+    await master.restart();
+    await backend.whole();
+  },
+  allows: { backwards: true },
+};
+
+export const serverFaults: readonly Fault[] = [killedMaster, frozenMaster, frozenServer, frozenForLong, frozenSentinel];

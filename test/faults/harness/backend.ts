@@ -3,6 +3,7 @@
  * it acknowledges survives the loss of a server, and how the faults reach the servers.
  */
 import { eventually } from '../../support/eventually.ts';
+import type { TestProcess } from '../../support/process.ts';
 import { startRedis, type RedisServer } from '../../support/redis.ts';
 import { startCluster, type ClusterOptions, type ClusterTopology } from '../../support/redis-cluster.ts';
 import { startSentinel, type SentinelOptions } from '../../support/redis-sentinel.ts';
@@ -25,6 +26,8 @@ export interface Backend {
   readonly shards: number;
   /** Cluster only. */
   readonly migrate?: ClusterTopology['migrate'];
+  /** Sentinel only, in the order of `endpoint`. */
+  readonly sentinels?: readonly TestProcess[];
   /** Ports under which others know a server, where these are not its own: own port → known port. */
   readonly knownPorts: Map<number, number>;
   /** The living masters. */
@@ -40,17 +43,21 @@ export interface Backend {
 
 export interface BackendOptions {
   readonly redisArgs?: readonly string[];
+  /** Of a single server. */
+  readonly env?: Record<string, string>;
   /** Of the servers that begin as replicas. */
   readonly replicaEnv?: Record<string, string>;
   /** Sentinel: see SentinelOptions. */
-  readonly announce?: (port: number) => Promise<number>;
+  readonly announce?: NonNullable<SentinelOptions['announce']>;
+  /** Cluster: see ClusterOptions. */
+  readonly announceNode?: NonNullable<ClusterOptions['announceNode']>;
 }
 
 export async function startBackend(topology: Topology, options: BackendOptions = {}): Promise<Backend> {
   const args = options.redisArgs ?? [];
   switch (topology) {
     case 'single':
-      return await single(args);
+      return await single(args, options.env);
     case 'sentinel':
       return await sentinel({ ...options, args });
     case 'cluster':
@@ -60,8 +67,8 @@ export async function startBackend(topology: Topology, options: BackendOptions =
   }
 }
 
-async function single(args: readonly string[]): Promise<Backend> {
-  const server = await startRedis({ args: ['--appendfsync', 'always', ...args] });
+async function single(args: readonly string[], env: Record<string, string> = {}): Promise<Backend> {
+  const server = await startRedis({ args: ['--appendfsync', 'always', ...args], env });
   return {
     topology: 'single',
     endpoint: server.endpoint,
@@ -86,6 +93,7 @@ async function sentinel(options: SentinelOptions): Promise<Backend> {
     gatewayArgs: [`--redis.master-name=${topology.masterName}`, '--redis.wait-replicas=1'],
     durability: 'replica (WAIT 1)',
     nodes: topology.nodes,
+    sentinels: topology.sentinels,
     shards: SHARDS.sentinel,
     knownPorts: new Map(),
     masters: async () => [await topology.master()],

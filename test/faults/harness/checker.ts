@@ -4,8 +4,9 @@
  *   lost          an acknowledged push is not in force at the end
  *   torn          half of a PUT, or what is left of a group after its DELETE
  *   resurrected   a reader shows again what an acknowledged push had replaced, after it had shown that
- *   backwards     the same, but what it had shown before was not acknowledged yet
+ *   backwards     the same, but what it had shown before was not acknowledged yet when it last showed it
  *   reordered     a push is shown while an older one is still to come, though no family goes back
+ *   ahead         the same, but that push was not acknowledged yet
  *   unpushed      a value that nobody has pushed, or not yet
  *   refused       a push that was refused took effect
  *   push time     push_time_seconds is of none of the pushes that are shown
@@ -21,6 +22,7 @@ export type ViolationKind =
   | 'resurrected'
   | 'backwards'
   | 'reordered'
+  | 'ahead'
   | 'unpushed'
   | 'refused'
   | 'push time'
@@ -85,6 +87,8 @@ class GroupFollower {
   readonly #marks: Marks;
   #states: readonly State[];
   #shown: GroupView = NO_VIEW;
+  /** When it was last asked and showed that. */
+  #shownMs = 0;
   /** Wall clock; undefined while it has not. */
   convergedMs: number | undefined;
 
@@ -102,6 +106,7 @@ class GroupFollower {
     const isNews = !isSame(view.content, this.#shown.content) || view.pushedMs !== this.#shown.pushedMs;
     const violations = isNews ? this.#judge(view, observation) : [];
     this.#shown = view;
+    this.#shownMs = observation.askedMs;
     if (this.convergedMs === undefined && observation.answeredMs >= this.#faultEndMs) this.#lookForEnd(observation);
     return violations;
   }
@@ -135,23 +140,29 @@ class GroupFollower {
     const shown = `${describe(view)} after ${describe(this.#shown)}`;
     if (this.#isTorn(content)) return [this.#violation('torn', observation, shown)];
 
-    if (this.#marks.allow(content, observation.answeredMs)) {
+    // Without what was shown before it might be right: then that was taken back.
+    const ever = holding(this.#log.advance(this.#log.start, observation.answeredMs), content);
+    if (ever.length === 0 && this.#marks.allow(content, observation.answeredMs)) {
       // What is still to come will bring it back in line.
       this.#marks.note(content);
-      return [this.#violation('reordered', observation, shown), ...time];
+      const isFinal = this.#isAcknowledged(Math.max(...content), observation.askedMs);
+      return [this.#violation(isFinal ? 'reordered' : 'ahead', observation, shown), ...time];
     }
-    const ever = holding(this.#log.advance(this.#log.start, observation.answeredMs), content);
     this.#marks.reset(content);
-    const kind = this.#undoesAcknowledged(ever, view, observation) ? 'resurrected' : 'backwards';
+    const kind = this.#undoesAcknowledged(ever, view) ? 'resurrected' : 'backwards';
     if (ever.length > 0) this.#states = ever;
     return [this.#violation(kind, observation, shown), ...time];
   }
 
-  #undoesAcknowledged(ever: readonly State[], { content }: GroupView, { askedMs }: Observation): boolean {
+  #isAcknowledged(value: number, beforeMs: number): boolean {
+    const push = this.#log.pushOf(value);
+    return push?.fate === 'ok' && push.answeredMs < beforeMs;
+  }
+
+  #undoesAcknowledged(ever: readonly State[], { content }: GroupView): boolean {
     const left = this.#shown.content.filter((value) => value !== 0 && !content.includes(value));
-    const isAcknowledged = (push: Push | undefined) => push?.fate === 'ok' && push.answeredMs < askedMs;
-    if (left.length > 0 && left.every((value) => isAcknowledged(this.#log.pushOf(value)))) return true;
-    return ever.every((to) => this.#states.every((from) => this.#log.undoes(from, to, askedMs)));
+    if (left.length > 0 && left.every((value) => this.#isAcknowledged(value, this.#shownMs))) return true;
+    return ever.every((to) => this.#states.every((from) => this.#log.undoes(from, to, this.#shownMs)));
   }
 
   #isTorn([a, b, c]: Content): boolean {

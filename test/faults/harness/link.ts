@@ -70,9 +70,13 @@ const asIs = (text: string): string => text;
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
+  readonly source: string | undefined;
   /** Replies up to here count against `loseReplies`. */
   marked: boolean;
 }
+
+/** Nobody's connections, everybody's, or those from one address. */
+type Reach = 'none' | 'all' | { readonly source: string };
 
 /** One port in front of another, without renaming unless told so. */
 export class Proxy {
@@ -82,7 +86,7 @@ export class Proxy {
   readonly #pairs = new Set<Pair>();
   readonly #server: Server;
   #rename: (text: string) => string = asIs;
-  #isCut = false;
+  #cut: Reach = 'none';
   #lose: { command: string; left: number; done: () => void } | undefined;
 
   constructor(upstream: number, port: number) {
@@ -100,16 +104,14 @@ export class Proxy {
     });
   }
 
-  cut(): void {
-    this.#isCut = true;
-    for (const { client, server } of this.#pairs) {
-      client.pause();
-      server.pause();
-    }
+  /** For all who come, or those from this address. */
+  cut(source?: string): void {
+    this.#cut = source === undefined ? 'all' : { source };
+    for (const pair of this.#pairs) this.#holdBack(pair);
   }
 
   mend(): void {
-    this.#isCut = false;
+    this.#cut = 'none';
     for (const { client, server } of this.#pairs) {
       client.resume();
       server.resume();
@@ -131,7 +133,8 @@ export class Proxy {
 
   #join(client: Socket): void {
     const server = connect({ port: this.upstream, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
-    const pair: Pair = { client, server, marked: false };
+    // While it is known: it is not of one that has closed.
+    const pair: Pair = { client, server, source: client.remoteAddress, marked: false };
     this.#pairs.add(pair);
     let rest = '';
     client.on('data', (chunk: Buffer) => {
@@ -160,13 +163,20 @@ export class Proxy {
     client.on('error', () => undefined);
     server.on('error', () => undefined);
     client.on('close', () => {
-      if (!this.#isCut) end();
+      if (!this.#isCutFor(pair)) end();
     });
     server.on('close', end);
-    if (this.#isCut) {
-      client.pause();
-      server.pause();
-    }
+    this.#holdBack(pair);
+  }
+
+  #isCutFor({ source }: Pair): boolean {
+    return typeof this.#cut === 'string' ? this.#cut === 'all' : this.#cut.source === source;
+  }
+
+  #holdBack(pair: Pair): void {
+    if (!this.#isCutFor(pair)) return;
+    pair.client.pause();
+    pair.server.pause();
   }
 
   #losesReply(pair: Pair): undefined {

@@ -69,7 +69,8 @@ export function writeFaults(
     '',
     '- *unknown*: pushes without an answer, or with one that says that nobody knows: they may take effect or not.',
     '- *wrong*: torn, resurrected, out of order, invalid, refused but seen, with a wrong push time, or readers that differ at the end.',
-    '- *backwards*: views that a reader took back, of pushes that were not acknowledged yet when it showed them.',
+    '- *backwards*: views that a reader took back, or that lacked an older push, of pushes that were not acknowledged yet when',
+    '  it showed them.',
     '- *no answer*: scrapes that failed; in brackets if only of processes that were themselves the victim.',
     '- *wait*: the longest of any push. *converged*: from the end of the fault until every reader showed all that had been',
     '  acknowledged by then; a complaint if that is more than 2 s beyond what the load generator itself stood still meanwhile.',
@@ -97,7 +98,7 @@ function byName(one: Result, other: Result): number {
 
 function row(result: Result): string {
   const { violations, failedScrapes, complaints } = result;
-  const { lost: _lost, backwards = 0, ...others } = violations;
+  const { lost: _lost, backwards = 0, ahead = 0, ...others } = violations;
   const wrong = Object.values(others).reduce((sum, count) => sum + count, 0);
   const isVictims = !complaints.some((complaint) => complaint.includes('scrapes failed'));
   const cells = [
@@ -111,7 +112,7 @@ function row(result: Result): string {
     result.refused,
     result.indeterminate,
     wrong,
-    backwards,
+    backwards + ahead,
     failedScrapes > 0 && isVictims ? `(${failedScrapes})` : failedScrapes,
     seconds(result.faultMs),
     seconds(result.longestWaitMs),

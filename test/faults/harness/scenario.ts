@@ -53,6 +53,8 @@ export interface Allowance {
   readonly indeterminate?: boolean;
   /** A state that was never acknowledged may be lost with a master, after a reader has shown it. */
   readonly backwards?: boolean;
+  /** As long as it is not acknowledged, a push may be shown without those before it: by a master that has been replaced. */
+  readonly ahead?: boolean;
   /** Members that cannot answer scrapes while the fault lasts. */
   readonly silent?: (fleet: Fleet) => readonly string[];
   readonly deadLetters?: (backend: Backend) => number;
@@ -219,7 +221,7 @@ function conclude({
   const convergeMs = times.includes(undefined) ? undefined : Math.max(0, ...times.map((time = 0) => time));
 
   const complaints = verdict.violations
-    .filter(({ kind }) => !(kind === 'backwards' && allows.backwards === true))
+    .filter(({ kind }) => !((kind === 'backwards' || kind === 'ahead') && allows[kind] === true))
     .map(({ kind, reader, group, atMs, what }) => `${kind}: ${reader} ${group} at ${atMs}: ${what}`);
   const unwanted = (fate: string): void => {
     const [example] = pushes.filter((push) => push.fate === fate);
