@@ -75,7 +75,8 @@ bench: node_modules/.package-lock.json ## Measure the table of docs/performance.
 	@.ci/install-tools redis-server redis-cli wrk nginx prometheus-pushgateway?
 	BENCH=$(BENCH) SIZE=$(SIZE) npx vitest run --config test/bench/vitest.config.ts $(ARGS)
 
-bench-micro: node_modules/.package-lock.json ## Time single pieces: parser, validation, rendering …
+bench-micro: node_modules/.package-lock.json ## Time single pieces: parser, validation, rendering, merge script …
+	@.ci/install-tools redis-server redis-cli
 	npx vitest bench --run --project bench $(ARGS)
 
 k6: tools build ## Run k6/*.js against TARGET, or against a gateway it starts
