@@ -14,7 +14,7 @@ export PORT REDIS_PORT PROM_PORT DATA_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check lint format ingest metrics start-redis stop-redis start-prom stop-prom \
-	k6 bench bench-micro fuzz faults soak docker-build clean tools dist
+	k6 bench bench-check bench-baseline bench-micro scaling fuzz faults soak docker-build clean tools dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,7 +75,18 @@ bench: node_modules/.package-lock.json ## Measure the table of docs/performance.
 	@.ci/install-tools redis-server redis-cli wrk nginx prometheus-pushgateway?
 	BENCH=$(BENCH) SIZE=$(SIZE) npx vitest run --config test/bench/vitest.config.ts $(ARGS)
 
-bench-micro: node_modules/.package-lock.json ## Time single pieces: parser, validation, rendering …
+bench-check: node_modules/.package-lock.json ## Fail when a ratio of CPU time or memory is over 15 % worse than the stored one; minutes
+	@.ci/install-tools redis-server redis-cli wrk nginx
+	CHECK=$(CHECK) BASELINE=$(BASELINE) npx vitest run --config test/bench/vitest.config.ts test/bench/check.ts $(ARGS)
+
+bench-baseline: ## Store the ratios as they are now, for bench-check
+	@$(MAKE) --no-print-directory bench-check BASELINE=write
+
+scaling: node_modules/.package-lock.json ## Write the tables of docs/scaling.md from what BENCH=scale measured
+	npx vitest run --project unit test/unit/bench-scaling.test.ts -u
+
+bench-micro: node_modules/.package-lock.json ## Time single pieces: parser, validation, rendering, merge script …
+	@.ci/install-tools redis-server redis-cli
 	npx vitest bench --run --project bench $(ARGS)
 
 k6: tools build ## Run k6/*.js against TARGET, or against a gateway it starts

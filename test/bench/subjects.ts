@@ -33,7 +33,7 @@ export async function startOurs(sync: Sync = 'everysec', options: GatewayOptions
 }
 
 export async function startOn(
-  redis: RedisServer,
+  redis: { readonly endpoint: string },
   role: Role,
   sync: Sync = 'everysec',
   options: GatewayOptions = {},

@@ -8,7 +8,7 @@
  */
 import { test } from 'vitest';
 import { endResources, heldCount } from '../support/resources.ts';
-import { record, writeDocument } from './report/results.ts';
+import { record, writeDocument, writeScaling } from './report/results.ts';
 import { applySection } from './sections/apply.ts';
 import { burstSection } from './sections/burst.ts';
 import { cpuSection } from './sections/cpu.ts';
@@ -16,6 +16,7 @@ import { growthSection } from './sections/growth.ts';
 import { memorySection } from './sections/memory.ts';
 import { profileSection, profileStartSection } from './sections/profile.ts';
 import { pushSection } from './sections/push.ts';
+import { scaleSection } from './sections/scale.ts';
 import { scrapeSection } from './sections/scrape.ts';
 import { SIZES, type Section } from './sections/section.ts';
 import { visibleSection } from './sections/visible.ts';
@@ -30,6 +31,7 @@ const sections: Readonly<Record<string, Section>> = {
   memory: memorySection,
   burst: burstSection,
   cpu: cpuSection,
+  scale: scaleSection,
 };
 
 /** What is run only when it is asked for. */
@@ -52,6 +54,7 @@ test('benchmarks', async () => {
     try {
       record(await section(size, shape), size.name);
       writeDocument();
+      writeScaling();
     } catch (thrown) {
       failures.push(new Error(`section ${name} failed`, { cause: thrown }));
       console.error(thrown);

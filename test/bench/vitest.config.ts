@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** The benchmarks that start servers: `make bench`. Apart from the tests, of which they are none. */
 export default defineConfig({
   test: {
-    include: ['test/bench/table.ts'],
+    include: ['test/bench/table.ts', 'test/bench/check.ts'],
     pool: 'forks',
     maxWorkers: 1,
     globalSetup: 'test/support/global-setup.ts',

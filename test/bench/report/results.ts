@@ -8,6 +8,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { projectFolder } from '../../support/project.ts';
+import { withScalingTables } from './scaling-document.ts';
 import type { Spread } from './spread.ts';
 
 export interface Measured {
@@ -28,7 +29,7 @@ export interface Figure {
   readonly met?: boolean;
 }
 
-interface Recorded extends Figure {
+export interface Recorded extends Figure {
   readonly when: string;
   readonly revision: string;
   readonly size: string;
@@ -37,6 +38,7 @@ interface Recorded extends Figure {
 
 const FILE = fileURLToPath(new URL('results.json', import.meta.url));
 const DOCUMENT = join(projectFolder, 'docs/performance.md');
+const SCALING = join(projectFolder, 'docs/scaling.md');
 const START = '<!-- figures: written by `make bench`, never by hand -->';
 const END = '<!-- end of figures -->';
 
@@ -58,7 +60,20 @@ export function writeDocument(): void {
   const [before, rest] = text.split(START);
   const after = rest?.split(END)[1];
   if (before === undefined || after === undefined) throw new Error(`${DOCUMENT} has no place for the figures`);
-  writeFileSync(DOCUMENT, `${before}${START}\n\n${table([...read().values()])}\n${END}${after}`);
+  // What docs/scaling.md reckons with stands there.
+  const figures = results().filter(({ id }) => !id.startsWith('scale.'));
+  writeFileSync(DOCUMENT, `${before}${START}\n\n${table(figures)}\n${END}${after}`);
+}
+
+/** And the tables of docs/scaling.md, once all that they need was measured. */
+export function writeScaling(): void {
+  const figures = results();
+  if (!figures.some(({ id }) => id.startsWith('scale.'))) return;
+  writeFileSync(SCALING, withScalingTables(readFileSync(SCALING, 'utf8'), figures));
+}
+
+export function results(): Recorded[] {
+  return [...read().values()];
 }
 
 function read(): Map<string, Recorded> {

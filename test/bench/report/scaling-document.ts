@@ -1,0 +1,240 @@
+/** The tables of docs/scaling.md: the model (scaling-model.ts), fed with the figures of results.json. */
+import type { Figure } from './results.ts';
+import {
+  firstLimit,
+  limitsOf,
+  planOf,
+  prometheusParts,
+  type Assumptions,
+  type Costs,
+  type Limit,
+  type Load,
+} from './scaling-model.ts';
+
+const START = '<!-- figures: written by `make scaling`, never by hand -->';
+const END = '<!-- end of figures -->';
+
+export const ASSUMED: Assumptions = {
+  utilisation: 0.5,
+  processBytes: 8e9,
+  redisBytes: 16e9,
+  networkBytesPerSecond: 0.5 * 1.25e9,
+  scrapeSeconds: 15,
+  scrapeSamples: 1e6,
+  samplesPerGroup: 12,
+  least: 2,
+  shards: 16,
+};
+
+/** A minute between two pushes of a group, but for the last. */
+const LOADS: readonly Load[] = [
+  { groups: 1_000, pushesPerSecond: 1_000 / 60 },
+  { groups: 100_000, pushesPerSecond: 100_000 / 60 },
+  { groups: 10_000_000, pushesPerSecond: 10_000_000 / 60 },
+  { groups: 10_000_000, pushesPerSecond: 1_000_000 },
+];
+
+const TOPOLOGIES = [
+  'one of each',
+  '2 ingests',
+  '4 ingests',
+  '2 workers',
+  '4 workers',
+  '2 readers',
+  '4 readers',
+  '4 shards',
+  '16 shards',
+  '16 shards, Cluster of 3',
+];
+
+type Of = (id: string) => number;
+
+/** The document with its tables written anew. */
+export function withScalingTables(document: string, figures: readonly Figure[]): string {
+  const [before, rest] = document.split(START);
+  const after = rest?.split(END)[1];
+  if (before === undefined || after === undefined) throw new Error('docs/scaling.md has no place for the figures');
+  return `${before}${START}\n\n${tables(figures)}\n${END}${after}`;
+}
+
+function tables(figures: readonly Figure[]): string {
+  const found = new Map(figures.map(({ id, ours }) => [id, ours.spread.median]));
+  const of: Of = (id) => {
+    const value = found.get(`scale.${id}`);
+    if (value === undefined) throw new Error(`scale.${id} is not measured: make bench BENCH=scale`);
+    return value;
+  };
+  const [costs, rows] = costsOf(of);
+  const limits = limitsOf(costs, ASSUMED);
+  return [
+    '### Costs',
+    table(['Cost', 'Figure', 'Rows of `make bench BENCH=scale` that it is reckoned from'], rows),
+    '### CPU time per push as processes are added, µs',
+    slopes(of),
+    '### Limits of one gateway',
+    table(['Limit', 'Most'], limits.map(limitRow)),
+    '### What it takes',
+    plans(costs, limits),
+  ].join('\n\n');
+}
+
+/**
+ * Of busy processes: a cost per push falls as more is worked on at once, and it is busy ones that set the limits. Those that follow
+ * are busiest when they catch up.
+ */
+function costsOf(of: Of): [Costs, string[][]] {
+  const redisFollowUs = of('catching up: Redis for reader');
+  /** What each of three readers more adds. */
+  const perReader = (of4: number, of1: number): number => Math.max(0, (of4 - of1) / 3);
+  const [one, four] = ['one of each', '4 readers'].map((name) => of(`${name}: bytes in`) + of(`${name}: bytes out`));
+  const redisFollowBytes = perReader(four ?? 0, one ?? 0);
+  const costs: Costs = {
+    takeUs: of('as many as it takes: ingest') - of('as many as it takes: ingest that follows'),
+    ingestFollowUs: of('catching up: ingest'),
+    mergeUs: of('as many as it takes: worker'),
+    readerFollowUs: of('catching up: reader'),
+    redisPushUs: of('as many as it takes: Redis') - 3 * redisFollowUs,
+    redisFollowUs,
+    clusterRedis: Math.max(1, of('16 shards, Cluster of 3: Redis') / of('one of each: Redis')),
+    clusterWorker: Math.max(1, of('16 shards, Cluster of 3: worker') / of('one of each: worker')),
+    scrapeUs: of('scrape: identity') / 1_000,
+    scrapeBytes: of('scrape: identity, bytes'),
+    gzipScrapeBytes: of('scrape: gzip, bytes'),
+    redisGroupBytes: of('memory: Redis'),
+    readerGroupBytes: of('memory: reader, divided'),
+    ingestGroupBytes: of('memory: ingest'),
+    redisPushBytes: (one ?? 0) - 2 * redisFollowBytes,
+    redisFollowBytes,
+  };
+  const us = (value: number): string => `${round(value)} µs`;
+  const bytes = (value: number): string => `${round(value)} bytes`;
+  const rows = [
+    [
+      'ingest, a push that it takes',
+      us(costs.takeUs),
+      '`as many as it takes: ingest` − `as many as it takes: ingest that follows`',
+    ],
+    [
+      'ingest, a push that another takes',
+      us(costs.ingestFollowUs),
+      `\`catching up: ingest\`; with 1,000 pushes/s ${us(of('following: ingest'))}`,
+    ],
+    ['worker, a push', us(costs.mergeUs), '`as many as it takes: worker`'],
+    [
+      'reader, a push',
+      us(costs.readerFollowUs),
+      `\`catching up: reader\`; with 1,000 pushes/s ${us(of('one of each: reader'))}`,
+    ],
+    ['Redis, a push, without its followers', us(costs.redisPushUs), '`as many as it takes: Redis` − 3 followers'],
+    ['Redis, each follower (ingest or reader), a push', us(costs.redisFollowUs), '`catching up: Redis for reader`'],
+    [
+      'Redis, a push on a Cluster of 3 against one server',
+      `${round(costs.clusterRedis)} ×`,
+      '`16 shards, Cluster of 3: Redis` / `one of each: Redis`',
+    ],
+    [
+      'worker, a push on a Cluster of 3 against one server',
+      `${round(costs.clusterWorker)} ×`,
+      '`16 shards, Cluster of 3: worker` / `one of each: worker`',
+    ],
+    ['reader, a scrape of 1,000 groups, identity', us(costs.scrapeUs * 1_000), '`scrape: identity`'],
+    ['reader, a scrape of 1,000 groups, gzip', us(of('scrape: gzip')), '`scrape: gzip`'],
+    ['a group in a scrape, identity', bytes(costs.scrapeBytes), '`scrape: identity, bytes`'],
+    ['a group in a scrape, gzip', bytes(costs.gzipScrapeBytes), '`scrape: gzip, bytes`'],
+    ['a group in Redis', bytes(costs.redisGroupBytes), '`memory: Redis`'],
+    ['a group in a reader', bytes(of('memory: reader')), '`memory: reader`'],
+    ['a group in a reader that is scraped in parts', bytes(costs.readerGroupBytes), '`memory: reader, divided`'],
+    ['a group in an ingest process', bytes(costs.ingestGroupBytes), '`memory: ingest`'],
+    [
+      'from and to Redis, a push, without its followers',
+      bytes(costs.redisPushBytes),
+      '`one of each: bytes` − 2 followers',
+    ],
+    [
+      'from and to Redis, each follower, a push',
+      bytes(costs.redisFollowBytes),
+      '`4 readers: bytes` − `one of each: bytes`',
+    ],
+    [
+      'a reader that fell behind follows',
+      `${round(of('catching up: reader, rate'))} groups/s`,
+      '`catching up: reader, rate`',
+    ],
+    [
+      'an ingest process that fell behind follows',
+      `${round(of('catching up: ingest, rate'))} groups/s`,
+      '`catching up: ingest, rate`',
+    ],
+  ];
+  return [costs, rows];
+}
+
+function slopes(of: Of): string {
+  const rows = TOPOLOGIES.map((name) => {
+    const roles = ['ingest', 'worker', 'reader', 'Redis'].map((role) => of(`${name}: ${role}`));
+    const all = roles.reduce((sum, one) => sum + one, 0);
+    const bytes = of(`${name}: bytes in`) + of(`${name}: bytes out`);
+    return [name, ...[...roles, all, bytes].map(round)];
+  });
+  return table(
+    ['Processes', 'ingest', 'worker', 'reader', 'Redis masters', 'together', 'bytes from and to Redis'],
+    rows,
+  );
+}
+
+function limitRow({ what, most: { groups, pushesPerSecond } }: Limit): string[] {
+  return [what, groups === undefined ? `${round(pushesPerSecond ?? 0)} pushes/s` : `${round(groups)} groups`];
+}
+
+function plans(costs: Costs, limits: readonly Limit[]): string {
+  const columns = LOADS.map((load) => {
+    const { gateways, gateway, processes, redisBytesPerSecond } = planOf(load, costs, ASSUMED);
+    const first = firstLimit(limits, load);
+    const share = first.share(load);
+    const parts = prometheusParts({ ...load, groups: load.groups / gateways }, ASSUMED);
+    const scraped = load.groups / gateways / parts;
+    const { ingests, workers, readers, masters, shards } = gateway;
+    return [
+      `${round(load.groups)} groups, ${round(load.pushesPerSecond)} pushes/s`,
+      `${first.what}: ${share < 1 ? `${(share * 100).toFixed(1)} % of it` : `${round(share)} × what one gateway can`}`,
+      `${round((load.pushesPerSecond * costs.redisFollowBytes * 8) / 1e6)} Mbit/s`,
+      round(gateways),
+      ...[ingests, workers, readers, masters, shards].map(round),
+      round(processes),
+      `${round((redisBytesPerSecond * 8) / 1e6)} Mbit/s`,
+      round(gateways * parts),
+      `${round((scraped * costs.scrapeBytes) / 1e6)} MB, gzip ${round((scraped * costs.gzipScrapeBytes) / 1e6)} MB`,
+      `${round(((load.groups / gateways) * costs.readerGroupBytes) / 1e6)} MB`,
+      `${round(((load.groups / gateways / masters) * costs.redisGroupBytes) / 1e6)} MB`,
+    ];
+  });
+  const names = [
+    '',
+    'first limit of a single gateway',
+    'what each follower of a single gateway would fetch',
+    'gateways (Redis and prefix of their own)',
+    'of each: ingest processes',
+    'workers',
+    'readers',
+    'Redis masters',
+    'shards',
+    'processes and masters in all',
+    'network of a master',
+    'Prometheus servers (twice that for pairs)',
+    'a scrape of one of them',
+    'groups in a reader',
+    'groups in a master',
+  ];
+  const [head = [], ...rows] = names.map((name, i) => [name, ...columns.map((column) => column[i] ?? '')]);
+  return table(head, rows);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n');
+}
+
+/** Three digits: none of this is known any better. */
+function round(value: number): string {
+  return Number(value.toPrecision(3)).toLocaleString('en', { maximumFractionDigits: 2 });
+}

@@ -1,0 +1,67 @@
+import { bench, describe } from 'vitest';
+import { preparePush } from '../../services/ingest/prepare-push.ts';
+import { makeGroup } from '../../shared/grouping/group.ts';
+import { encodeFamilyContent, decodeFamilyRecord } from '../../shared/state/family-record.ts';
+import type { GroupRecord } from '../../shared/state/group-record.ts';
+import { Snapshot } from '../../shared/state/snapshot.ts';
+import { stampOf } from '../support/stamp.ts';
+import { pushBody } from './load/workload.ts';
+
+// What the reader does with groups that come from Redis: ten series in two families each.
+
+const GROUPS = 10_000;
+const VERSIONS = 4;
+
+/** A group after its push number `version`, as the feed brings it. */
+function recordOf(group: number, version: number): GroupRecord {
+  const made = makeGroup('push', [
+    ['instance', `host-${group}`],
+    ['job', `batch-${group % 97}`],
+  ]);
+  const body = Buffer.from(pushBody({ families: 2 }, group + version));
+  const [prepared] = preparePush(body, { format: 'text', group: made, maxSeries: 0 });
+  const stamp = stampOf(`${1_700_000_000_000 + version}-${group}`);
+  const pushedMs = 1_700_000_000_000 + version;
+  const families = (prepared?.families ?? []).map(({ name, content }) => {
+    const stored = Buffer.from(`${stamp} 0 ${pushedMs} ${String(encodeFamilyContent(content))}`);
+    return [name, decodeFamilyRecord(stored)] as const;
+  });
+  const { id, labels } = made;
+  return { id, kind: 'push', labels, top: stamp, pushedMs, failedMs: 0, untilMs: 0, families: new Map(families) };
+}
+
+const versions = Array.from({ length: VERSIONS }, (_, version) => {
+  return Array.from({ length: GROUPS }, (__, group) => recordOf(group, version));
+});
+
+function load(): Snapshot {
+  const snapshot = new Snapshot();
+  for (const record of versions[0] ?? []) snapshot.set(record.id, record, 0);
+  return snapshot;
+}
+
+describe(`snapshot, ${GROUPS} groups`, () => {
+  const held = load();
+  held.text();
+  let n = 0;
+  /** Another group each time, and another push each time it is the same one's turn. */
+  const change = (): void => {
+    const at = (n * 7_919) % GROUPS;
+    const version = (1 + Math.floor(n / GROUPS)) % VERSIONS;
+    n++;
+    const record = versions[version]?.[at];
+    if (record !== undefined) held.set(record.id, record, 0);
+  };
+  bench('a group changed', change);
+  bench('a group changed, and the text made ready', () => {
+    change();
+    held.text();
+  });
+  bench('all loaded', () => void load(), { time: 2_000, iterations: 5, warmupTime: 0, warmupIterations: 1 });
+  bench('all loaded, and the text made ready', () => void load().text(), {
+    time: 2_000,
+    iterations: 5,
+    warmupTime: 0,
+    warmupIterations: 1,
+  });
+});
