@@ -18,6 +18,8 @@ import type { WorkerTelemetry } from './telemetry.ts';
 const MERGE_BYTES = 256 * 1024;
 /** Between two rounds: under load, what arrives meanwhile is merged together. Alone, a push finds its lane waiting. */
 const ROUND_MS = 4;
+/** Of one who was woken for pushes that another worker had taken: doubled each time, up to this. */
+const STANDBY_MAX_MS = 32;
 
 /** What an ACL answers to a command in a script. */
 const NO_RIGHT = /^NOPERM|can't run this command/;
@@ -38,6 +40,7 @@ export async function mergeLane(context: LaneContext, waiter: PushWaiter, blocki
   const pause = backoff({ minMs: 20, maxMs: 1_000 });
   const attempts = new Map<number, number>();
   let complained = '';
+  let roundMs = ROUND_MS;
   await ready(blocking, CONNECT_TIMEOUT_MS, signal);
   while (!signal.aborted) {
     const startedMs = performance.now();
@@ -49,7 +52,9 @@ export async function mergeLane(context: LaneContext, waiter: PushWaiter, blocki
       if (failed !== undefined) throw failed.reason;
       pause.reset();
       complained = '';
-      const leftMs = ROUND_MS - (performance.now() - startedMs);
+      const isTooLate = settled.every((result) => result.status === 'fulfilled' && result.value === 0);
+      roundMs = isTooLate ? Math.min(2 * roundMs, STANDBY_MAX_MS) : ROUND_MS;
+      const leftMs = roundMs - (performance.now() - startedMs);
       if (shards.length > 0 && leftMs > 0) await sleep(leftMs, signal);
     } catch (thrown) {
       if (signal.aborted) return;
@@ -61,10 +66,11 @@ export async function mergeLane(context: LaneContext, waiter: PushWaiter, blocki
   }
 }
 
-/** Until none is left. Throws what Redis answered; then some may be left. */
-async function mergeAll(context: LaneContext, shard: number, attempts: Map<number, number>): Promise<void> {
+/** Until none is left; returns how many there were. Throws what Redis answered; then some may be left. */
+async function mergeAll(context: LaneContext, shard: number, attempts: Map<number, number>): Promise<number> {
   const { commands, store, batchSize, signal } = context;
   let left;
+  let merged = 0;
   do {
     const failed = attempts.get(shard) ?? 0;
     try {
@@ -72,12 +78,14 @@ async function mergeAll(context: LaneContext, shard: number, attempts: Map<numbe
       const result = await store.merge(commands, shard, { pushes: failed > 0 ? 1 : batchSize, bytes: MERGE_BYTES });
       attempts.delete(shard);
       left = result.left;
+      merged += result.settled.length;
       report(context, shard, result.settled, result.reasons);
     } catch (thrown) {
       await judge(context, shard, attempts, asError(thrown));
       throw thrown;
     }
   } while (left > 0 && !signal.aborted);
+  return merged;
 }
 
 /** A failure of the script itself counts as the push's; that of Redis does not, nor that of keys which others wrote, or of rights. */
