@@ -35,7 +35,7 @@ export function pushBody({ families }: Shape, variant = 0): string {
       // No two series of a family have the same stage.
       const stage = STAGES[(firstStage + i) % STAGES.length];
       const status = STATUSES[Math.floor(random() * STATUSES.length)];
-      const value = type === 'gauge' ? Math.floor(10 ** (random() * 9)) : 10 ** (random() * 5 - 1);
+      const value = type === 'gauge' ? Math.floor(10 ** (random() * 12)) : 10 ** (random() * 5 - 1);
       body += `${name}{stage="${stage}",status="${status}"} ${value}\n`;
     }
   }
