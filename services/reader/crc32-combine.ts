@@ -10,8 +10,16 @@ const ONE = 0x80000000;
 /** x^(2^n), for n = 0 … 31; from there on they repeat. */
 const SQUARES: readonly number[] = squares();
 
+/** Shifts of short texts, once they have been computed; 0 is none of them. */
+const SHORT = new Uint32Array(16 * 1024);
+
 export function crc32Combine(first: number, second: number, secondBytes: number): number {
-  return (multiply(shift(secondBytes), first) ^ second) >>> 0;
+  let by = SHORT[secondBytes] ?? 0;
+  if (by === 0) {
+    by = shift(secondBytes);
+    if (secondBytes < SHORT.length) SHORT[secondBytes] = by;
+  }
+  return (multiply(by, first) ^ second) >>> 0;
 }
 
 /** x^(8 * bytes). */

@@ -6,10 +6,7 @@ import { asError } from '../../shared/errors.ts';
 const TOGETHER_BYTES = 1024 * 1024;
 
 /** Sends the buffers as the body, no faster than the client reads. */
-export async function sendBuffers(
-  reply: FastifyReply,
-  buffers: Iterable<Buffer> | AsyncIterable<Buffer>,
-): Promise<FastifyReply> {
+export async function sendBuffers(reply: FastifyReply, buffers: readonly Buffer[]): Promise<FastifyReply> {
   const { raw } = reply;
   const headers = reply.getHeaders() as OutgoingHttpHeaders;
   reply.hijack();
@@ -17,7 +14,7 @@ export async function sendBuffers(
   try {
     let bytes = 0;
     cork(raw);
-    for await (const buffer of buffers) {
+    for (const buffer of buffers) {
       raw.write(buffer);
       bytes += buffer.length;
       if (bytes < TOGETHER_BYTES) continue;

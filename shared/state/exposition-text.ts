@@ -33,7 +33,7 @@ export class ExpositionText {
     return this.#text.get(chunkKey(family, order));
   }
 
-  /** Does some of what the next reader would have to do; returns how much is left, in joins of some tens of microseconds. */
+  /** Does some of what the next reader would have to do; returns how much is left, in joins of some microseconds. */
   tidy(joins: number): number {
     return this.#text.tidy(joins);
   }

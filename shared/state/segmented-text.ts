@@ -1,14 +1,17 @@
 /**
  * A long text made of many chunks in the order of their keys, of which few change at a time. It is kept in segments of some
- * tens of kilobytes; a change re-joins its own segment and nothing else, and reading hands out buffers that are ready.
+ * kilobytes; a change re-joins its own segment and nothing else, and reading hands out buffers that are ready.
  *
  * Buffers that were handed out are never written again: a change makes a new one. So whoever is still sending them is safe.
  *
  * A segment holds its chunks only as one joined buffer and where each ends; changes wait beside it until somebody reads.
  */
 
-/** Segments are split above twice this size. Small, because a change copies its segment. */
-const SEGMENT_BYTES = 32 * 1024;
+/**
+ * Segments are split above twice this size. Small, because a change copies its segment, and has it compressed anew: half the
+ * size takes half the time for that, 4 % more bytes in gzip, and twice the writes for a scrape (test/bench/spliced-gzip.bench.ts).
+ */
+const SEGMENT_BYTES = 8 * 1024;
 /** Changes that wait in one segment before they are joined without a reader. */
 const PENDING_MAX = 256;
 
@@ -82,14 +85,14 @@ class Segment {
   }
 
   /** Itself, or its parts if it has grown too large. Must be joined. */
-  split(): Segment[] {
-    if (this.joined.length <= 2 * SEGMENT_BYTES || this.keys.length < 2) return [this];
+  split(segmentBytes: number): Segment[] {
+    if (this.joined.length <= 2 * segmentBytes || this.keys.length < 2) return [this];
     const parts: Segment[] = [];
     let first = 0;
     while (first < this.keys.length) {
       const start = first === 0 ? 0 : (this.ends[first - 1] as number);
       let last = first + 1;
-      while (last < this.keys.length && (this.ends[last - 1] as number) - start < SEGMENT_BYTES) last++;
+      while (last < this.keys.length && (this.ends[last - 1] as number) - start < segmentBytes) last++;
       const ends = this.ends.slice(first, last).map((end) => end - start);
       const from = first === 0 ? this.from : (this.keys[first] as string);
       parts.push(new Segment(from, this.keys.slice(first, last), ends, Buffer.from(this.#slice(first, last))));
@@ -106,6 +109,13 @@ class Segment {
 export class SegmentedText {
   readonly #segments: Segment[] = [new Segment('', [], [], Buffer.alloc(0))];
   readonly #dirty = new Set<Segment>();
+  /** What was handed out last, as long as nothing changes. */
+  #buffers: readonly Buffer[] | undefined;
+  readonly #segmentBytes: number;
+
+  constructor(segmentBytes = SEGMENT_BYTES) {
+    this.#segmentBytes = segmentBytes;
+  }
 
   /** The text is copied at the next join; it must not change until then. */
   set(key: string, text: Buffer): void {
@@ -147,10 +157,11 @@ export class SegmentedText {
     return this.#dirty.size;
   }
 
-  /** The whole text. */
+  /** The whole text; the same list again, if nothing has changed. */
   buffers(): readonly Buffer[] {
     for (const segment of this.#dirty) this.#join(segment);
-    return this.#segments.map((segment) => segment.joined);
+    this.#buffers ??= this.#segments.map((segment) => segment.joined);
+    return this.#buffers;
   }
 
   #change(key: string, text: Buffer | null): void {
@@ -162,8 +173,9 @@ export class SegmentedText {
 
   #join(segment: Segment): void {
     if (!this.#dirty.delete(segment)) return;
+    this.#buffers = undefined;
     segment.join();
-    const parts = segment.keys.length === 0 && segment.from !== '' ? [] : segment.split();
+    const parts = segment.keys.length === 0 && segment.from !== '' ? [] : segment.split(this.#segmentBytes);
     if (parts[0] === segment) return;
     this.#segments.splice(this.#index(segment.from), 1, ...parts);
   }

@@ -141,7 +141,7 @@ export class Snapshot {
     return holding.hidden ?? this.#text.get(name, holding.group.order) ?? NOTHING;
   }
 
-  /** Does some of what text() would have to do; returns how much is left, in steps of some tens of microseconds. */
+  /** Does some of what text() would have to do; returns how much is left, in steps of some microseconds. */
   tidy(steps: number): number {
     return this.#text.tidy(steps);
   }

@@ -3,7 +3,7 @@ import { crc32, gunzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { crc32Combine } from '../../services/reader/crc32-combine.ts';
-import { spliceGzip, splicedLength } from '../../services/reader/spliced-gzip.ts';
+import { spliceGzip } from '../../services/reader/spliced-gzip.ts';
 
 // One gzip member, whatever parts it is made of, and however often they are sent again.
 
@@ -16,9 +16,10 @@ const part = fc.oneof(
 );
 
 async function spliced(parts: readonly Buffer[]): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of spliceGzip(parts)) chunks.push(chunk);
-  return Buffer.concat(chunks);
+  const { buffers, length } = await spliceGzip(parts);
+  const whole = Buffer.concat(buffers);
+  expect(whole.length).toBe(length);
+  return whole;
 }
 
 it('the CRC of two texts follows from those of each', () => {
@@ -29,21 +30,58 @@ it('the CRC of two texts follows from those of each', () => {
   );
 });
 
-it('inflates to all parts, one behind the other', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(part, { maxLength: 8 }), fc.nat({ max: 7 }), part, async (parts, at, changed) => {
-      const first = await spliced(parts);
-      expect(gunzipSync(first).equals(Buffer.concat(parts))).toBe(true);
-      // Now it is known how long it is; with a new part it is not.
-      expect(splicedLength(parts)).toBe(first.length);
-      if (parts.length > 0) {
-        const next = parts.with(at % parts.length, changed);
-        expect(splicedLength(next)).toBeUndefined();
-        expect(gunzipSync(await spliced(next)).equals(Buffer.concat(next))).toBe(true);
-      }
-      expect((await spliced(parts)).equals(first)).toBe(true);
-    }),
+it('inflates to all parts, one behind the other, whatever becomes of them', async () => {
+  const change = fc.record({
+    do: fc.constantFrom('replace', 'insert', 'remove', 'repeat'),
+    at: fc.nat(),
+    part,
+    /** By another scrape, while this one is under way. */
+    overlapping: fc.boolean(),
+  });
+  // Some have more parts than a block.
+  const list = fc.oneof(
+    fc.array(part, { maxLength: 8 }),
+    fc.array(part, { minLength: 120, maxLength: 200, size: 'max' }),
   );
+  await fc.assert(
+    fc.asyncProperty(list, fc.array(change, { maxLength: 8 }), async (first, changes) => {
+      let parts: readonly Buffer[] = first;
+      const handedOut: { readonly buffers: readonly Buffer[]; readonly text: Buffer }[] = [];
+      const underWay: Promise<void>[] = [];
+      const check = async (some: readonly Buffer[]): Promise<void> => {
+        const { buffers, length } = await spliceGzip(some);
+        const text = Buffer.concat(some);
+        expect(gunzipSync(Buffer.concat(buffers)).equals(text)).toBe(true);
+        expect(buffers.reduce((sum, one) => sum + one.length, 0)).toBe(length);
+        handedOut.push({ buffers, text });
+      };
+      await check(parts);
+      for (const one of changes) {
+        const at = one.at % (parts.length + 1);
+        if (one.do === 'insert') parts = parts.toSpliced(at, 0, one.part);
+        else if (one.do === 'replace') parts = parts.toSpliced(at, 1, one.part);
+        else if (one.do === 'remove') parts = parts.toSpliced(at, 1);
+        else parts = parts.toSpliced(at, 0, ...parts.slice(0, 1));
+        if (one.overlapping) underWay.push(check(parts));
+        else await check(parts);
+      }
+      await Promise.all(underWay);
+      await check(first);
+      // Whoever is still sending it sends what it was.
+      for (const { buffers, text } of handedOut) expect(gunzipSync(Buffer.concat(buffers)).equals(text)).toBe(true);
+    }),
+    { numRuns: Number.isFinite(fc.readConfigureGlobal().numRuns) ? 60 : Infinity },
+  );
+});
+
+it('what did not change is the same buffer again, and the same list the same answer', async () => {
+  const parts = Array.from({ length: 200 }, (_, i) => Buffer.alloc(3_000, `part ${i}`));
+  const before = await spliceGzip(parts);
+  expect(await spliceGzip(parts)).toBe(before);
+  const after = await spliceGzip(parts.with(100, Buffer.from('changed')));
+  const same = after.buffers.filter((buffer, i) => buffer === before.buffers[i]);
+  // But for the block of the one that changed, and the sum at the end.
+  expect(same).toHaveLength(before.buffers.length - 2);
 });
 
 it('is one member to those who read no more than one', async () => {
