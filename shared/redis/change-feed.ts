@@ -5,7 +5,8 @@
  *     changes(shard)   these groups changed, these pushes were settled
  *
  * A shard is read from the entry last seen, that entry included. If Redis still has it, nothing was missed. If not, the
- * stream was trimmed past it, emptied, or lost its end in a failover: a gap, so the shard is reset.
+ * stream was trimmed past it, emptied, or lost its end in a failover: a gap, so the shard is reset, once the pushes in its log
+ * are merged: consumers may have seen them merged, by the master that was lost.
  *
  * A notification wakes it; a poll each second is the backstop, so a lost notification costs no more than that.
  */
@@ -17,9 +18,13 @@ import { CONNECT_TIMEOUT_MS, ready, type Connections, type RedisClient } from '.
 import { outcomeOf } from './group-store.ts';
 import type { Keyspace } from './keys.ts';
 import { Notifications } from './notifications.ts';
+import { Script } from './scripts.ts';
 
 export const POLL_MS = 1_000;
 const PAGE = 1_000;
+/** So long, after a gap, the workers have to merge what is in the log. */
+const GAP_PATIENCE_MS = 1_000;
+const GAP_LOOK_MS = 20;
 /** Longest rest between two rounds while there is more to follow. */
 const REST_MAX_MS = 200;
 
@@ -46,6 +51,7 @@ export class ChangeFeed {
   readonly #consumers: ChangeConsumer[] = [];
   readonly #abort = new AbortController();
   readonly #wake = new Wake();
+  readonly #backlog = new Script('backlog');
   #cursors: (Cursor | undefined)[] = [];
   /** The last ones there were, also while a shard is being reset. */
   readonly #newestSeen: (Cursor | undefined)[] = [];
@@ -192,6 +198,7 @@ export class ChangeFeed {
       const entries = (await client.xrange(key, cursor === '' ? '-' : cursor, '+', 'COUNT', PAGE)) as Entries;
       if (entries[0]?.[0] !== cursor) {
         if (entries.length === 0 && (await this.#endOfEmpty(client, shard, key)) === cursor) return;
+        await this.#whenMerged(client, shard);
         await this.#reset(client, shard, key);
         return;
       }
@@ -200,6 +207,25 @@ export class ChangeFeed {
       await this.#tell(client, shard, parse(fresh));
       this.#cursors[shard] = (fresh.at(-1) as Entries[number])[0];
       if (entries.length < PAGE) return;
+    }
+  }
+
+  /** What is in the log now is merged, or the patience is over. */
+  async #whenMerged(client: RedisClient, shard: number): Promise<void> {
+    const { signal } = this.#abort;
+    const key = this.#keyspace.shards[shard]?.pushes ?? '';
+    // Whatever is wrong with the log, the groups can still be read; if Redis is away, that will say so.
+    const look = async (): Promise<readonly string[]> =>
+      await this.#backlog.run(client, [key], []).then(
+        (reply) => (reply as unknown[]).slice(2).map(String),
+        () => [],
+      );
+    const [, newest = ''] = await look();
+    const endMs = performance.now() + GAP_PATIENCE_MS;
+    while (performance.now() < endMs && !signal.aborted) {
+      const [oldest = ''] = await look();
+      if (oldest === '' || isAfter(oldest, newest)) return;
+      await sleep(GAP_LOOK_MS, signal);
     }
   }
 
@@ -236,6 +262,13 @@ export class ChangeFeed {
       throw thrown;
     }
   }
+}
+
+/** Of two stream IDs. */
+function isAfter(one: string, other: string): boolean {
+  const [ms = 0, sequence = 0] = one.split('-').map(Number);
+  const [otherMs = 0, otherSequence = 0] = other.split('-').map(Number);
+  return ms > otherMs || (ms === otherMs && sequence > otherSequence);
 }
 
 /** An entry is `pushes ID:OUTCOME… groups ID…` (merge.lua). */

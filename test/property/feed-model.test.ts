@@ -317,6 +317,56 @@ describe('while changes is empty', () => {
   });
 });
 
+describe('after a gap', () => {
+  const lookedTwice = async (before: number): Promise<void> => {
+    await eventually(async () => (await scriptCalls()) >= before + 3, {
+      timeoutMs: LIMIT_MS,
+      what: 'looks at the log',
+    });
+  };
+
+  const scriptCalls = async (): Promise<number> =>
+    Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
+
+  it('the pushes in the log are waited for: what is held may have them already', async () => {
+    await withFeed(async (fixture) => {
+      const { changes = '', pushes = '' } = fixture.shards[1] ?? {};
+      await fixture.change(1, 0);
+      await converges(fixture);
+      const held = new Map(fixture.views[0].held);
+      const resets = fixture.order.resets[1];
+      const before = await scriptCalls();
+      await redis.xadd(pushes, '*', 'v', '2');
+      await redis
+        .multi()
+        .del(changes)
+        .del(fixture.shards[1]?.groups ?? '')
+        .exec();
+      await fixture.change(1, 1);
+      await lookedTwice(before);
+      expect(fixture.order.resets[1]).toBe(resets);
+      expect(fixture.views[0].held).toEqual(held);
+      await redis.del(pushes);
+      await converges(fixture);
+    });
+  });
+
+  it('but not for ever, nor when somebody else put something in the place of the log', async () => {
+    await withFeed(async (fixture) => {
+      const { changes = '', pushes = '' } = fixture.shards[1] ?? {};
+      await fixture.change(1, 0);
+      await redis.xadd(pushes, '*', 'v', '2');
+      await redis.del(changes);
+      await fixture.change(1, 1);
+      await converges(fixture, 2 * LIMIT_MS);
+      await redis.set(pushes, 'somebody else');
+      await redis.del(changes);
+      await fixture.change(1, 2);
+      await converges(fixture);
+    });
+  });
+});
+
 describe('when asked', () => {
   it('tells of a group again, also when a consumer throws meanwhile', async () => {
     await withFeed(async (fixture) => {
