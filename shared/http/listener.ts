@@ -17,8 +17,16 @@ import { Http2Engine, type Http2Limits } from './http2-engine.ts';
 import { inOrder } from './in-order.ts';
 import { clientFault, type TlsSettings } from './tls-settings.ts';
 
+/** Of an idle connection. */
+export interface IdleTimes {
+  /** Its client is told to send nothing on it after so long (`Keep-Alive: timeout=…`). */
+  readonly toldMs: number;
+  /** It is kept for so much longer: what a client sends at the last moment is not to meet a connection that we close. */
+  readonly moreMs: number;
+}
+
 /** Above what load balancers keep (60 s and more), so that they close an idle connection, not we in the face of a request. */
-const KEEP_ALIVE_TIMEOUT_MS = 95_000;
+const IDLE_TIMES: IdleTimes = { toldMs: 90_000, moreMs: 5_000 };
 /** A request that has not arrived whole by then is given up. */
 const REQUEST_TIMEOUT_MS = 120_000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -35,13 +43,12 @@ const LAST_CALL_MS = 1_000;
 const NOT_HTTP = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
 
 const options: ServerOptions = {
-  keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,
   maxHeaderSize: MAX_HEADER_BYTES,
 };
 
 const http2Limits: Http2Limits = {
-  keepAliveMs: KEEP_ALIVE_TIMEOUT_MS,
+  keepAliveMs: IDLE_TIMES.toldMs + IDLE_TIMES.moreMs,
   requestMs: REQUEST_TIMEOUT_MS,
   quietMs: 30_000,
   pingMs: 2_000,
@@ -55,24 +62,42 @@ export class Listener {
   readonly #fresh = new Set<Socket>();
   /** By the client's address, the only thing they share with the sockets that come of them. */
   readonly #handshaking = new Map<string, Socket>();
+  /** Idle for longer than their clients were told. */
+  readonly #overdue = new WeakSet<Socket>();
   #tls: TlsSettings | undefined;
   #http2 = false;
   #isClosing = false;
   #closed: Promise<void> | undefined;
 
-  constructor(handler: RequestListener, tls: TlsSettings | undefined, http2: boolean, logger: Logger) {
+  constructor(
+    handler: RequestListener,
+    tls: TlsSettings | undefined,
+    http2: boolean,
+    logger: Logger,
+    idleTimes: IdleTimes = IDLE_TIMES,
+  ) {
     this.#tls = tls;
     this.#http2 = http2;
     this.#logger = logger;
     const ordered = inOrder(handler);
     const firstTouch: RequestListener = (request, response) => {
       this.#fresh.delete(request.socket);
+      this.#overdue.delete(request.socket);
       if (this.#isClosing && request.httpVersionMajor === 1) response.setHeader('Connection', 'close');
       ordered(request, response);
     };
     this.#server = tls === undefined ? this.#createHttp1(firstTouch) : this.#createHttps(tls, firstTouch, handler);
     // A client may end its side once the request is sent, and read the answer then: Node would hang up on it.
-    Object.assign(this.#server, { httpAllowHalfOpen: true });
+    Object.assign(this.#server, { httpAllowHalfOpen: true, keepAliveTimeout: idleTimes.toldMs });
+    // With a listener, Node leaves it to that to end the connection.
+    this.#server.on('timeout', (socket: Socket) => {
+      if (this.#overdue.has(socket)) {
+        socket.destroy();
+        return;
+      }
+      this.#overdue.add(socket);
+      socket.setTimeout(idleTimes.moreMs);
+    });
   }
 
   /** Rejects when the address cannot be had. */

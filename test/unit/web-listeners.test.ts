@@ -5,6 +5,7 @@ import { get, request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
 import { Listener } from '../../shared/http/listener.ts';
@@ -259,6 +260,30 @@ describe('close', () => {
     const closed = listener.close();
     expect(await readText(socket)).toContain('late');
     await closed;
+  });
+
+  test('an idle connection ends some time after its client was told', async () => {
+    const idleTimes = { toldMs: 1_000, moreMs: 2_000 };
+    const listener = new Listener((_request, response) => response.end('here'), undefined, false, noLogger, idleTimes);
+    await listener.listen({ port: 0, host: '127.0.0.1' });
+    const { port } = listener.address as AddressInfo;
+    const socket = connect(port, '127.0.0.1');
+    const get = async (): Promise<string> => {
+      socket.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
+      let answer = '';
+      while (!answer.endsWith('here')) answer += String(((await once(socket, 'data')) as [Buffer])[0]);
+      return answer;
+    };
+    // As late as that a client that keeps to it may send.
+    for (let i = 0; i < 2; i++) {
+      expect(await get()).toContain('Keep-Alive: timeout=1\r\n');
+      await delay(idleTimes.toldMs + 500);
+    }
+    await get();
+    const answeredMs = performance.now();
+    await ended(socket);
+    expect(performance.now() - answeredMs).toBeGreaterThan(idleTimes.toldMs + idleTimes.moreMs - 100);
+    await listener.close();
   });
 
   test('while a request is being sent: it is taken', async () => {
