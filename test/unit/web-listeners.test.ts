@@ -268,7 +268,7 @@ describe('close', () => {
     await listener.listen({ port: 0, host: '127.0.0.1' });
     const { port } = listener.address as AddressInfo;
     const socket = connect(port, '127.0.0.1');
-    const get = async (): Promise<string> => {
+    const askOnce = async (): Promise<string> => {
       socket.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
       let answer = '';
       while (!answer.endsWith('here')) answer += String(((await once(socket, 'data')) as [Buffer])[0]);
@@ -276,10 +276,10 @@ describe('close', () => {
     };
     // As late as that a client that keeps to it may send.
     for (let i = 0; i < 2; i++) {
-      expect(await get()).toContain('Keep-Alive: timeout=1\r\n');
+      expect(await askOnce()).toContain('Keep-Alive: timeout=1\r\n');
       await delay(idleTimes.toldMs + 500);
     }
-    await get();
+    await askOnce();
     const answeredMs = performance.now();
     await ended(socket);
     expect(performance.now() - answeredMs).toBeGreaterThan(idleTimes.toldMs + idleTimes.moreMs - 100);
