@@ -56,8 +56,12 @@ export interface SplicedGzip {
   readonly length: number;
 }
 
-/** A part that did not change is the same buffer, so what was made of it is found again; it goes when the part goes. */
-const made = new WeakMap<Buffer, Deflated>();
+/**
+ * A part that did not change is the same buffer, so what was made of it is found again, on the buffer itself: each scrape
+ * after a change looks at every part, and a WeakMap of thousands would cost more than what has changed.
+ */
+const MADE = Symbol('deflated');
+type Part = Buffer & { [MADE]?: Deflated };
 /** By the list of parts, which is the same, too, if none of them changed. */
 const known = new WeakMap<readonly Buffer[], SplicedGzip>();
 
@@ -71,10 +75,10 @@ export async function spliceGzip(parts: readonly Buffer[]): Promise<SplicedGzip>
   let textBytes = 0;
   let sliceEnds = performance.now() + SLICE_MS;
   for (let first = 0; first < parts.length; first += PARTS_IN_BLOCK) {
-    const inBlock = parts.slice(first, first + PARTS_IN_BLOCK);
+    const inBlock: readonly Part[] = parts.slice(first, first + PARTS_IN_BLOCK);
     for (const part of inBlock) {
-      if (made.has(part)) continue;
-      made.set(part, await deflated(part));
+      if (part[MADE] !== undefined) continue;
+      part[MADE] = part.length > IN_THREAD_BYTES ? await deflatedInThread(part) : deflatedHere(part);
       if (performance.now() < sliceEnds) continue;
       await nextTurn();
       sliceEnds = performance.now() + SLICE_MS;
@@ -96,8 +100,8 @@ export async function spliceGzip(parts: readonly Buffer[]): Promise<SplicedGzip>
 }
 
 /** All of them have been deflated. */
-function blockOf(parts: readonly Buffer[]): Block {
-  const holds = parts.map((part) => made.get(part) as Deflated);
+function blockOf(parts: readonly Part[]): Block {
+  const holds = parts.map((part) => part[MADE] as Deflated);
   const before = holds[0]?.block;
   if (before?.holds.length === holds.length && before.holds.every((one, i) => one === holds[i])) return before;
   const bytes = Buffer.allocUnsafeSlow(holds.reduce((sum, { start, end }) => sum + end - start, 0));
@@ -120,9 +124,16 @@ function blockOf(parts: readonly Buffer[]): Block {
   return block;
 }
 
-async function deflated(part: Buffer): Promise<Deflated> {
-  const bytes =
-    part.length > IN_THREAD_BYTES ? await deflateInThread(part, OPTIONS) : deflateRawSync(part, fitting(part));
+function deflatedHere(part: Buffer): Deflated {
+  return alone(part, deflateRawSync(part, fitting(part)));
+}
+
+async function deflatedInThread(part: Buffer): Promise<Deflated> {
+  return alone(part, await deflateInThread(part, OPTIONS));
+}
+
+/** In a block of its own, until it gets a place in another. */
+function alone(part: Buffer, bytes: Buffer): Deflated {
   const crc = crc32(part);
   const holds: Deflated[] = [];
   const block: Block = { bytes, crc, textBytes: part.length, holds };
