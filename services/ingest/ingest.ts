@@ -115,7 +115,7 @@ export class IngestService implements Service {
 
   /** Redis must have answered. With a barrier, pushes are acknowledged when it says that they are durable. */
   async start(barrier?: Barrier): Promise<void> {
-    this.#log.start(barrier);
+    this.#log.start(barrier, this.#config.push.timeoutMs);
     this.#client = this.#connections.open('commands', 'ingest');
     this.#consistency.start(this.#client);
     this.#ready = true;

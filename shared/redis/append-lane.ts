@@ -10,6 +10,10 @@
  * The mark is the newest change that was known of the shard before the push was first sent: had it been merged since, the changes
  * after that one would say so (merge.lua). Changes are compared with changes only, so no clock has to be right.
  *
+ * While the barrier falls short (a failover, after which replicas have yet to find their new master, or are still missing) one push
+ * at a time tries whether it is enough again; the others wait where they are. A shortage that outlasts the time for which pushes
+ * are held will not pass: from then on each is told at once.
+ *
  * A push that is past its deadline is settled as unavailable; if it may have been stored, the error says so.
  */
 import { GatewayError } from '../errors.ts';
@@ -26,9 +30,6 @@ const FLUSH_MAX_PUSHES = 512;
 /** A barrier may take long (a second, for a file that is synced each second): it is to be shared by all who wait for it. */
 const BARRIER_MAX_PUSHES = 4_096;
 const FLUSH_MAX_BYTES = 8 * 1024 * 1024;
-/** For so long a shortfall is taken for a part of a failover, after which replicas have yet to find their new master. */
-const SHORTFALL_PATIENCE_MS = 5_000;
-
 export interface Waiting {
   readonly shard: number;
   readonly entry: PushEntry;
@@ -47,6 +48,8 @@ export interface LaneContext {
   readonly keyspace: Keyspace;
   readonly flush: AppendFlush;
   readonly barrier: Barrier | undefined;
+  /** So long a shortfall of the barrier may take. */
+  readonly patienceMs: number;
   /** The newest change known of a shard, a stream ID; undefined if nothing is known yet. */
   readonly newestChange: (shard: number) => string | undefined;
   readonly signal: AbortSignal;
@@ -59,7 +62,7 @@ export class AppendLane {
   #queue: Waiting[] = [];
   #sent: Waiting[] = [];
   #running = false;
-  #shortSinceMs: number | undefined;
+  #short: { readonly sinceMs: number; readonly reason: string } | undefined;
 
   constructor(context: LaneContext) {
     this.#context = context;
@@ -74,8 +77,9 @@ export class AppendLane {
   }
 
   expire(now: number): void {
-    this.#queue = this.#queue.filter((waiting) => !expire(waiting, now));
-    for (const waiting of this.#sent) expire(waiting, now, true);
+    const reason = this.#isPatient ? this.#short?.reason : undefined;
+    this.#queue = this.#queue.filter((waiting) => !expire(waiting, now, { reason }));
+    for (const waiting of this.#sent) expire(waiting, now, { reason, isUnderWay: true });
   }
 
   refuseAll(error: Error): void {
@@ -165,13 +169,18 @@ export class AppendLane {
 
   #shortfall(replies: readonly unknown[]): Shortfall | undefined {
     const shortfall = this.#context.barrier?.shortfall(replies);
-    if (shortfall === undefined) {
-      this.#shortSinceMs = undefined;
-      return undefined;
+    if (shortfall?.mayPass !== true) {
+      this.#short = undefined;
+      return shortfall;
     }
-    this.#shortSinceMs ??= performance.now();
-    const isPatient = performance.now() - this.#shortSinceMs < SHORTFALL_PATIENCE_MS;
-    return { ...shortfall, mayPass: shortfall.mayPass && isPatient };
+    const { reason } = shortfall;
+    this.#short = { sinceMs: this.#short?.sinceMs ?? performance.now(), reason };
+    return { reason, mayPass: this.#isPatient };
+  }
+
+  /** The barrier falls short, and may yet be enough. */
+  get #isPatient(): boolean {
+    return this.#short !== undefined && performance.now() - this.#short.sinceMs < this.#context.patienceMs;
   }
 
   async #newestChange(shard: number): Promise<string> {
@@ -187,7 +196,7 @@ export class AppendLane {
   }
 
   #take(): Waiting[] {
-    const most = this.#context.barrier === undefined ? FLUSH_MAX_PUSHES : BARRIER_MAX_PUSHES;
+    const most = this.#isPatient ? 1 : this.#context.barrier === undefined ? FLUSH_MAX_PUSHES : BARRIER_MAX_PUSHES;
     let bytes = 0;
     let count = 0;
     while (count < this.#queue.length && count < most && bytes < FLUSH_MAX_BYTES) {
@@ -215,12 +224,23 @@ function notDurable(reason: string): GatewayError {
   return new GatewayError('not_durable', `indeterminate: ${reason} (--push.durability); ${fate}`);
 }
 
+interface Circumstances {
+  /** In what the barrier falls short. */
+  readonly reason?: string | undefined;
+  readonly isUnderWay?: boolean;
+}
+
 /** Whether it is settled. */
-export function expire(waiting: Waiting, now: number, isUnderWay = false): boolean {
+export function expire(waiting: Waiting, now: number, { reason, isUnderWay = false }: Circumstances = {}): boolean {
   if (now < waiting.deadlineMs) return waiting.settled;
   const isUnknown = waiting.inDoubt || isUnderWay;
+  if (isUnknown && reason !== undefined) {
+    settle(waiting, notDurable(reason));
+    return true;
+  }
+  const why = reason === undefined ? 'Redis did not take the push in time' : `of the pushes before it, ${reason}`;
   const fate = isUnknown ? 'indeterminate: it is not known whether the push was stored' : 'nothing was stored';
-  settle(waiting, new GatewayError('redis_unavailable', `Redis did not take the push in time; ${fate}`));
+  settle(waiting, new GatewayError('redis_unavailable', `${why}; ${fate}`));
   return true;
 }
 

@@ -32,13 +32,13 @@ export class PushLog {
     this.#deadlineTimer = setInterval(() => this.#expire(), DEADLINE_CHECK_MS).unref();
   }
 
-  /** With a barrier, a push is acknowledged when the barrier says that it is durable. */
-  start(barrier?: Barrier): void {
+  /** With a barrier, a push is acknowledged when the barrier says that it is durable; it may fall short for so long. */
+  start(barrier: Barrier | undefined, patienceMs: number): void {
     const client = this.#connections.open('commands', 'append');
     this.#client = client;
     const [keyspace, newestChange, { signal }] = [this.#keyspace, this.#newestChange, this.#abort];
     const flush = new AppendFlush(barrier);
-    const context = { client, keyspace, flush, barrier, newestChange, signal };
+    const context = { client, keyspace, flush, barrier, patienceMs, newestChange, signal };
     const laneOf: AppendLane[] = [];
     for (const shards of this.#connections.lanes(this.#keyspace.shards.length)) {
       const lane = new AppendLane(context);

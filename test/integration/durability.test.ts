@@ -62,7 +62,7 @@ describe('replica', () => {
   test('a replica that is missing for a moment costs time; one that stays away, a 503 that says what is known', async () => {
     const redis = await startRedis();
     const replica = await startReplica(redis);
-    const gateway = await startGateway({ redis, args: ['--redis.wait-replicas=1'] });
+    const gateway = await startGateway({ redis, args: ['--redis.wait-replicas=1', '--push.timeout=4s'] });
     await gateway.push('/metrics/job/before', 'before 1\n', applied);
 
     replica.pause();
@@ -73,20 +73,26 @@ describe('replica', () => {
 
     replica.pause();
     const sentAt = performance.now();
-    const short = await gateway.push('/metrics/job/short', 'short 1\n');
-    expectIndeterminate(short, /0 of 1 replicas confirmed it \(--push\.durability\)/);
-    expect(performance.now() - sentAt).toBeLessThan(9_000);
-    // Redis has it all the same, once.
+    const short = gateway.push('/metrics/job/short', 'short 1\n');
     await eventually(async () => sampleValue(await gateway.scrape(), 'short') === 1);
+    const behind = gateway.push('/metrics/job/behind', 'behind 1\n');
+    expectIndeterminate(await short, /0 of 1 replicas confirmed it \(--push\.durability\)/);
+    expect(performance.now() - sentAt).toBeLessThan(9_000);
+    expect(await behind).toMatchObject({ status: 503, text: expect.stringContaining('nothing was stored') });
+    expect((await behind).text).toContain('of the pushes before it, 0 of 1 replicas confirmed it');
+    // By now it is no moment any more.
+    const late = await gateway.push('/metrics/job/late', 'late 1\n');
+    expectIndeterminate(late, /0 of 1 replicas confirmed it/);
     replica.resume();
     await eventually(async () => (await gateway.push('/metrics/job/next', 'next 1\n')).status === 202);
     const settled = sampleSum(await gateway.telemetry(), 'pushgateway_pushes_settled_total', { outcome: 'applied' });
-    expect(settled).toBeLessThanOrEqual(4);
+    expect(settled).toBeLessThanOrEqual(5);
+    expect(sampleValue(await gateway.scrape(), 'behind')).toBeUndefined();
   });
 
   test('on a Cluster, each shard waits for the replicas of its own master', { timeout: 60_000 }, async () => {
     const cluster = await startCluster();
-    const gateway = await startGateway({ redis: cluster, args: ['--redis.wait-replicas=1'] });
+    const gateway = await startGateway({ redis: cluster, args: ['--redis.wait-replicas=1', '--push.timeout=3s'] });
     expectTaken(await pushMany(gateway, 'all', 100));
     const master = await cluster.masterOf('pgw:{0}:pushes');
     const [, port] = /slave0:ip=[^,]*,port=(\d+)/.exec(await master.cli('INFO', 'replication')) ?? [];
@@ -103,7 +109,7 @@ describe('replica', () => {
       expect(part).toBeLessThan(0.6);
       expect(short.length / answers.length).toBeGreaterThan(part / 2);
       expect(short.length / answers.length).toBeLessThan(Math.min(1, part * 2));
-      for (const answer of short) expectIndeterminate(answer, /0 of 1 replicas/);
+      for (const { text } of short) expect(text).toMatch(/^(indeterminate: |of the pushes before it, )0 of 1 replicas/);
       expect(answers.filter(({ status }) => status === 202)).toHaveLength(answers.length - short.length);
     } finally {
       replica?.resume();
