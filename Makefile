@@ -7,6 +7,7 @@ DATA_DIR ?= data
 URL ?= http://localhost:$(PORT)
 FUZZ_SECONDS ?= 60
 SIZE ?= full
+FAULTS ?= all
 FAULT_SECONDS ?= 10
 SOAK_MINUTES ?= 20
 IMAGE ?= pushgateway-redis
@@ -59,9 +60,9 @@ lint: node_modules/.package-lock.json ## Lint alone, with what can be mended men
 format: node_modules/.package-lock.json ## Format every file
 	npx prettier --write .
 
-faults: node_modules/.package-lock.json ## Every fault on every topology, FAULT_SECONDS (10) each, into docs/faults.md; takes long
+faults: node_modules/.package-lock.json ## Every fault on every topology (or FAULTS=PATTERN), FAULT_SECONDS (10) each, into docs/faults.md; takes long
 	@.ci/install-tools redis-server redis-cli
-	FAULTS=all FAULT_SECONDS=$(FAULT_SECONDS) npx vitest run --project faults test/faults/faults.test.ts $(ARGS)
+	FAULT_REPORT=1 FAULTS='$(FAULTS)' FAULT_SECONDS=$(FAULT_SECONDS) npx vitest run --project faults test/faults/faults.test.ts $(ARGS)
 
 soak: node_modules/.package-lock.json ## A steady load for SOAK_MINUTES (20): memory and backlog, into docs/faults.md
 	@.ci/install-tools redis-server redis-cli

@@ -9,6 +9,8 @@ import { projectFolder } from '../../support/project.ts';
 import type { Result } from './scenario.ts';
 
 const FILE = join(projectFolder, 'docs/faults.md');
+/** What the table is made of. */
+const RESULTS = join(projectFolder, 'test/faults/results.json');
 
 const HEAD = `# Faults on purpose
 
@@ -50,13 +52,22 @@ export interface Absence {
   readonly why: string;
 }
 
-/** Written after each run, so that one that is broken off leaves what it has found; `planned`: how many there are to be. */
+/**
+ * Written after each run, so that one that is broken off leaves what it has found; `planned`: how many there are to be.
+ * With `keep`, what was found before of other cases stays.
+ */
 export function writeFaults(
-  results: readonly Result[],
+  found: readonly Result[],
+  keep: boolean,
   absent: readonly Absence[],
   command: string,
   planned: number,
 ): void {
+  const before = keep && existsSync(RESULTS) ? (JSON.parse(readFileSync(RESULTS, 'utf8')) as Result[]) : [];
+  const isOf = (one: Result, other: Result): boolean =>
+    one.fault === other.fault && one.topology === other.topology && one.shape === other.shape;
+  const results = [...before.filter((one) => !found.some((other) => isOf(one, other))), ...found];
+  writeFileSync(RESULTS, `[\n${results.map((one) => JSON.stringify(one)).join(',\n')}\n]\n`);
   const total = (of: (result: Result) => number): number => results.reduce((sum, result) => sum + of(result), 0);
   const failed = results.filter(({ complaints }) => complaints.length > 0);
   const lines = [
@@ -93,7 +104,8 @@ export function writeFaults(
 }
 
 function byName(one: Result, other: Result): number {
-  return one.fault.localeCompare(other.fault) || one.topology.localeCompare(other.topology);
+  const key = ({ fault, topology, shape }: Result): string => [fault, topology, shape].join(' | ');
+  return key(one).localeCompare(key(other));
 }
 
 function row(result: Result): string {
