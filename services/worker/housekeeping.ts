@@ -17,6 +17,7 @@ import type { WorkerTelemetry } from './telemetry.ts';
 
 const QUEUE = 'housekeeping';
 const SWEEP_BATCH = 500;
+const EVENTS_KEPT = 100;
 const CLOSE_TIMEOUT_MS = 1_000;
 /** A Redis that lost its state lost the schedulers too. */
 const CHECK_SCHEDULERS_MS = 10_000;
@@ -52,7 +53,9 @@ export class Housekeeping {
       return client;
     };
     this.#clients = [];
-    this.#queue = new Queue(QUEUE, { connection: open(), prefix, skipVersionCheck: true });
+    // Nobody reads them; unless told, BullMQ keeps 10,000.
+    const streams = { events: { maxLen: EVENTS_KEPT } };
+    this.#queue = new Queue(QUEUE, { connection: open(), prefix, skipVersionCheck: true, streams });
     this.#worker = new Worker(QUEUE, async (job) => await this.#run(job.name as Chore), {
       connection: open(),
       prefix,
