@@ -32,6 +32,7 @@ const FLUSH_MAX_PUSHES = 512;
 /** A barrier may take long (a second, for a file that is synced each second): it is to be shared by all who wait for it. */
 const BARRIER_MAX_PUSHES = 4_096;
 const FLUSH_MAX_BYTES = 8 * 1024 * 1024;
+
 export interface Waiting {
   readonly shard: number;
   readonly entry: PushEntry;

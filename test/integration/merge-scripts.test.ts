@@ -720,20 +720,20 @@ describe('dead letters', () => {
   });
 });
 
-test('backlog: pushes in the log, about their bytes, and the oldest', async () => {
+test('backlog: pushes in the log, about their bytes, the oldest and the newest', async () => {
   const backlog = new Script('backlog');
   const look = async () => await backlog.run(redis, [keys.pushes], []);
-  expect(await look()).toEqual([0, 0, '']);
+  expect(await look()).toEqual([0, 0, '', '']);
   await append('PUT');
   const second = await append('PUT', { body: `a{x="${'x'.repeat(50_000)}"} 1\n` });
-  await append('PUT');
+  const third = await append('PUT');
   await store.bury(redis, 0, 'reason', 1);
-  const [length, bytes, oldest] = (await look()) as [number, number, string];
-  expect([length, oldest]).toEqual([2, second]);
+  const [length, bytes, oldest, newest] = (await look()) as [number, number, string, string];
+  expect([length, oldest, newest]).toEqual([2, second, third]);
   expect(bytes).toBeGreaterThan(50_000);
   expect(bytes).toBeLessThan(150_000);
   await merge();
-  expect(await look()).toEqual([0, 0, '']);
+  expect(await look()).toEqual([0, 0, '', '']);
 });
 
 describe('a group that no gateway wrote', () => {
