@@ -26,8 +26,6 @@ import { askedFrom, learnFrom, ownerOf } from './owner.ts';
 import type { PushEntry } from './push-record.ts';
 import { classify } from './retry.ts';
 
-/** Between flushes of more than one push: what comes meanwhile goes along. Who pushes alone never waits. */
-const GATHER_MS = 1;
 const FLUSH_MAX_PUSHES = 512;
 /** A barrier may take long (a second, for a file that is synced each second): it is to be shared by all who wait for it. */
 const BARRIER_MAX_PUSHES = 4_096;
@@ -65,7 +63,6 @@ export class AppendLane {
   #queue: Waiting[] = [];
   #sent: Waiting[] = [];
   #running = false;
-  #gatherUntilMs = 0;
   #short: { readonly sinceMs: number; readonly reason: string } | undefined;
 
   constructor(context: LaneContext) {
@@ -77,8 +74,7 @@ export class AppendLane {
     if (this.#running) return;
     this.#running = true;
     // The rest of this tick's pushes go along.
-    if (performance.now() < this.#gatherUntilMs) setTimeout(() => void this.#run(), GATHER_MS);
-    else setImmediate(() => void this.#run());
+    setImmediate(() => void this.#run());
   }
 
   expire(now: number): void {
@@ -99,7 +95,6 @@ export class AppendLane {
       const again = await this.#flush();
       if (again.length === 0) {
         pause.reset();
-        if (this.#queue.length > 0 && performance.now() < this.#gatherUntilMs) await sleep(GATHER_MS, signal);
         continue;
       }
       this.#queue = [...again, ...this.#queue];
@@ -114,7 +109,6 @@ export class AppendLane {
     this.#sent = batch;
     const { appends, barrier } = await this.#send(batch);
     this.#sent = [];
-    if (batch.length > 1) this.#gatherUntilMs = performance.now() + GATHER_MS;
     const [barrierError] = barrier.find(([error]) => error !== null) ?? [null];
     const shortfall = barrierError === null ? this.#shortfall(barrier.map(([, reply]) => reply)) : undefined;
     return batch.filter((waiting, i) => {

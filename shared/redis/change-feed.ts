@@ -220,12 +220,12 @@ export class ChangeFeed {
         (reply) => (reply as unknown[]).slice(2).map(String),
         () => [],
       );
-    const [, newest = ''] = await look();
+    const [first = '', newest = ''] = await look();
+    let oldest = first;
     const endMs = performance.now() + GAP_PATIENCE_MS;
-    while (performance.now() < endMs && !signal.aborted) {
-      const [oldest = ''] = await look();
-      if (oldest === '' || isAfter(oldest, newest)) return;
+    while (oldest !== '' && !isAfter(oldest, newest) && performance.now() < endMs && !signal.aborted) {
       await sleep(GAP_LOOK_MS, signal);
+      [oldest = ''] = await look();
     }
   }
 

@@ -8,8 +8,8 @@
  */
 
 /**
- * Segments are split above twice this size. Small, because a change copies its segment, and has it compressed anew: half the
- * size takes half the time for that, 4 % more bytes in gzip, and twice the writes for a scrape (test/bench/spliced-gzip.bench.ts).
+ * Segments are split above twice this size. Small, because a change copies its segment, and has it compressed anew; smaller
+ * ones gain little more, and compress worse (docs/performance.md, test/bench/spliced-gzip.bench.ts).
  */
 const SEGMENT_BYTES = 8 * 1024;
 /** Changes that wait in one segment before they are joined without a reader. */

@@ -318,7 +318,7 @@ describe('while changes is empty', () => {
 });
 
 describe('after a gap', () => {
-  const lookedTwice = async (before: number): Promise<void> => {
+  const lookedAgain = async (before: number): Promise<void> => {
     await eventually(async () => (await scriptCalls()) >= before + 3, {
       timeoutMs: LIMIT_MS,
       what: 'looks at the log',
@@ -339,7 +339,7 @@ describe('after a gap', () => {
       await redis.xadd(pushes, '*', 'v', '2');
       await redis.del(changes);
       await fixture.change(1, 1);
-      await lookedTwice(before);
+      await lookedAgain(before);
       expect(fixture.order.resets[1]).toBe(resets);
       expect(fixture.views[0].held).toEqual(held);
       await redis.del(pushes);

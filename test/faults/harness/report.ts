@@ -14,7 +14,8 @@ const RESULTS = join(projectFolder, 'test/faults/results.json');
 
 const HEAD = `# Faults on purpose
 
-Written by the runs themselves (\`make faults\`, \`make soak\`), not by hand.
+Written by the runs themselves (\`make faults\`, \`make soak\`), not by hand. \`make faults FAULTS=PATTERN\` runs some again, and replaces
+their rows.
 
 A recorded load runs (50 groups, one writer each, 100 pushes/s in all: PUT of three families with one value, POST of one of
 them, DELETE), every reader is scraped each 100 ms, and something is broken. A judge (\`test/faults/harness/checker.ts\`) holds
