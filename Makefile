@@ -74,7 +74,7 @@ fuzz: node_modules/.package-lock.json ## Try random bodies, and requests against
 
 bench: node_modules/.package-lock.json ## Measure the table of docs/performance.md; BENCH=push,burst: these sections; SIZE=short
 	@.ci/install-tools redis-server redis-cli wrk nginx prometheus-pushgateway?
-	BENCH=$(BENCH) SIZE=$(SIZE) npx vitest run --config test/bench/vitest.config.ts $(ARGS)
+	BENCH=$(BENCH) SIZE=$(SIZE) npx vitest run --config test/bench/vitest.config.ts test/bench/table.ts $(ARGS)
 
 bench-check: node_modules/.package-lock.json ## Fail when a ratio of CPU time or memory is over 15 % worse than the stored one; minutes
 	@.ci/install-tools redis-server redis-cli wrk nginx

@@ -17,6 +17,7 @@ import { runOrThrow } from '../support/run.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { requireTool } from '../support/tools.ts';
 import { fill } from './load/fill.ts';
+import { cpuSeconds, total } from './report/cpu-time.ts';
 import type { Shape } from './load/workload.ts';
 
 /** When an acknowledged push is on disk: within a second, or before the acknowledgement. */
@@ -66,6 +67,23 @@ export async function backlog(redis: RedisServer): Promise<number> {
 
 export async function whenDrained(redis: RedisServer, timeoutMs: number): Promise<void> {
   await eventually(async () => (await backlog(redis)) === 0, { timeoutMs, intervalMs: 50, what: 'an empty log' });
+}
+
+/**
+ * Until a process rests. The official gateway goes on checking what was sent to it, for seconds after whoever sent it has left: the core
+ * that takes is not to be missing from what is measured next.
+ */
+export async function whenIdle(pid: number): Promise<void> {
+  const LOOK_MS = 200;
+  const BUSY_SHARE = 0.1;
+  let before = Number.NaN;
+  const rests = (): boolean => {
+    const now = total(cpuSeconds(pid));
+    const used = now - before;
+    before = now;
+    return used < (BUSY_SHARE * LOOK_MS) / 1_000;
+  };
+  await eventually(rests, { timeoutMs: 120_000, intervalMs: LOOK_MS, what: `a process ${pid} that rests` });
 }
 
 /** What telemetry says of the longest stall of the event loop since it was last asked. */

@@ -2,7 +2,7 @@
 import { push } from '../load/wrk.ts';
 import { ratios, spread, type Spread } from '../report/spread.ts';
 import type { Figure, Measured } from '../report/results.ts';
-import { fillOurs, startBare, startOfficialWith, startOurs, whenDrained } from '../subjects.ts';
+import { fillOurs, startBare, startOfficialWith, startOurs, whenDrained, whenIdle } from '../subjects.ts';
 import type { Section } from './section.ts';
 
 const GROUPS = 10_000;
@@ -25,7 +25,7 @@ export const pushSection: Section = async (size, shape) => {
     pipelined: { url: pipelined.url, drain: async () => void (await pipelined.redis.cli('DEL', 'bare:pushes')) },
     bareSynced: { url: bareSynced.url, drain: async () => void (await bareSynced.redis.cli('DEL', 'bare:pushes')) },
     unchecked: { url: unchecked.url },
-    checked: { url: checked.url },
+    checked: { url: checked.url, drain: async () => await whenIdle(checked.process.pid) },
   };
   const rates: Record<string, number[]> = {};
   for (let round = -1; round < size.rounds; round++) {

@@ -8,7 +8,7 @@ import { push } from '../load/wrk.ts';
 import { Scraper } from '../load/scraper.ts';
 import type { Figure } from '../report/results.ts';
 import { ratios, spread } from '../report/spread.ts';
-import { fillOurs, longestStallMs, startNginxWith, startOfficialWith, startOurs } from '../subjects.ts';
+import { fillOurs, longestStallMs, startNginxWith, startOfficialWith, startOurs, whenIdle } from '../subjects.ts';
 import type { Section } from './section.ts';
 
 const RATE = 1_000;
@@ -60,6 +60,7 @@ export const scrapeSection =
       }
       // It takes seconds; one a round will do.
       if (round < 2 || groups <= 10_000) for (const encoding of ENCODINGS) await scrape('official', encoding, 'idle');
+      await whenIdle(official.process.pid);
     }
     const stalls: number[] = [];
     for (let round = 0; round < size.rounds; round++) {
