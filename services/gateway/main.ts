@@ -3,7 +3,6 @@
 import { loadConfig } from '../../shared/config/load.ts';
 import { asError, GatewayError } from '../../shared/errors.ts';
 import { createLogger, type Logger } from '../../shared/logger.ts';
-import { Gateway } from './gateway.ts';
 
 const LINGER_MS = 500;
 const EXIT_FAILED = 1;
@@ -23,6 +22,8 @@ switch (loaded.kind) {
     const { config, warnings } = loaded;
     const logger = createLogger(config.log);
     for (const warning of warnings) logger.warn(warning);
+    // What it takes to run is not needed to say how.
+    const { Gateway } = await import('./gateway.ts');
     const gateway = new Gateway(config, logger, () => stop('/-/quit'));
     const signals = ['SIGTERM', 'SIGINT'] as const;
     const stop = (by: string): void => {

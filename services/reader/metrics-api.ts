@@ -23,17 +23,17 @@ export function* metricsJson(snapshot: Snapshot): Generator<string> {
 }
 
 function groupJson(snapshot: Snapshot, group: SnapshotGroup): Record<string, unknown> {
-  const { labels, holdings, record } = group;
+  const { labels, record } = group;
   const lastPushMs = Math.max(record.pushedMs, record.failedMs);
-  const families = Array.from(holdings, ([name, holding]): [string, unknown] => {
+  const families = snapshot.holdingsOf(group).map((holding): [string, unknown] => {
     const { type, help, arrivalMs } = holding.record;
     const json = {
       time_stamp: new Date(arrivalMs === 0 ? lastPushMs : arrivalMs).toISOString(),
       type: type.toUpperCase(),
       ...(help === '' ? {} : { help }),
-      metrics: metricsOf(familyOf(snapshot, name, holding)),
+      metrics: metricsOf(familyOf(snapshot, holding.name, holding)),
     };
-    return [name, json];
+    return [holding.name, json];
   });
   return Object.fromEntries([
     ['labels', Object.fromEntries(labels)],

@@ -59,8 +59,8 @@ export function renderFamily(parts: readonly [Family, ...Family[]], format: Scra
 
 /** What the groups hold of each family that is shown, in the order of the exposition. */
 function* shownFamilies(snapshot: Snapshot, part: Part): Generator<Family[]> {
-  for (const { name, entry } of snapshot.families()) {
-    yield [...entry.holdings()]
+  for (const { name, holdings } of snapshot.families()) {
+    yield [...holdings()]
       .filter(({ group, hidden }) => hidden === undefined && isInPart(group.id, part))
       .toSorted((a, b) => (a.group.order < b.group.order ? -1 : 1))
       .map((holding) => familyOf(snapshot, name, holding));

@@ -9,7 +9,7 @@ import { BLOCK_MS, type Connections, type RedisClient } from '../../shared/redis
 import type { GroupStore } from '../../shared/redis/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
 import { PushWaiter } from '../../shared/redis/push-waiter.ts';
-import { Housekeeping } from './housekeeping.ts';
+import type { Housekeeping } from './housekeeping.ts';
 import { mergeLane, type LaneContext } from './merge-lane.ts';
 import { WorkerTelemetry } from './telemetry.ts';
 
@@ -52,12 +52,14 @@ export class WorkerService implements Service {
       this.#lanes.push(mergeLane(lane, new PushWaiter(keyspace, shards), blocking));
     }
     const deadLetterRetentionMs = config.deadLetter.retentionMs;
-    const housekeeping = { connections, keyspace, store, commands, telemetry, logger, deadLetterRetentionMs };
-    this.#housekeeping = new Housekeeping(housekeeping);
-    this.#housekeeping.start();
+    const context = { connections, keyspace, store, commands, telemetry, logger, deadLetterRetentionMs };
     this.#ready = true;
     logger.info('worker reads the log');
-    return await Promise.resolve();
+    // BullMQ takes long to load: nobody waits for it who has no need of it.
+    const housekeeping = await import('./housekeeping.ts');
+    if (this.#abort.signal.aborted) return;
+    this.#housekeeping = new housekeeping.Housekeeping(context);
+    this.#housekeeping.start();
   }
 
   /** Finishes the merges under way; the rest stays in the log. */

@@ -36,6 +36,10 @@ export interface MergeResult {
   readonly reasons: readonly string[];
 }
 
+type Reply = [error: Error | null, reply: unknown];
+
+const MOVED = /^(MOVED|ASK)\b/;
+
 const OUTCOMES: Readonly<Record<string, Outcome>> = {
   a: 'applied',
   s: 'superseded',
@@ -100,27 +104,29 @@ export class GroupStore {
     const keys = this.#keys(shard);
     const pipeline = ownerOf(client, keys.groups)?.pipeline();
     for (const id of ids) pipeline?.callBuffer('HGETALL', keys.group(id));
-    const replies = (await pipeline?.exec()) ?? [];
-    const records = ids.map(async (id, i) => {
-      let [error, fields] = replies[i] ?? [new Error('MOVED'), null];
-      // On its own, a command is sent after its key wherever that has gone.
-      if (error !== null && /^(MOVED|ASK)\b/.test(error.message)) {
-        [error, fields] = await client.callBuffer('HGETALL', keys.group(id)).then(
-          (reply) => [null, reply],
-          (thrown: unknown) => [asError(thrown), null],
-        );
-      }
-      // One key that somebody else wrote must not keep readers from all others.
-      if (error !== null && !error.message.startsWith('WRONGTYPE')) throw error;
-      try {
-        if (error !== null) throw error;
-        return decodeGroupRecord(id, fields as Buffer[]);
-      } catch (thrown) {
-        this.#onBroken(id, asError(thrown));
-        return undefined;
-      }
+    const replies = ((await pipeline?.exec()) ?? ids.map(() => [new Error('MOVED'), null])) as Reply[];
+    const hasMoved = replies.flatMap(([error], i) => (error !== null && MOVED.test(error.message) ? [i] : []));
+    // On its own, a command is sent after its key wherever that has gone.
+    const again = hasMoved.map(async (i) => {
+      replies[i] = await client.callBuffer('HGETALL', keys.group(ids[i] ?? '')).then(
+        (reply): Reply => [null, reply],
+        (thrown: unknown): Reply => [asError(thrown), null],
+      );
     });
-    return await Promise.all(records);
+    if (again.length > 0) await Promise.all(again);
+    return ids.map((id, i) => this.#decode(id, replies[i] as Reply));
+  }
+
+  /** One key that somebody else wrote must not keep readers from all others: it counts as not there. */
+  #decode(id: string, [error, fields]: Reply): GroupRecord | undefined {
+    if (error !== null && !error.message.startsWith('WRONGTYPE')) throw error;
+    try {
+      if (error !== null) throw error;
+      return decodeGroupRecord(id, fields as Buffer[]);
+    } catch (thrown) {
+      this.#onBroken(id, asError(thrown));
+      return undefined;
+    }
   }
 
   /** One family of a group; undefined when it is not there, or not live any more. */

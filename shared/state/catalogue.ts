@@ -315,8 +315,15 @@ export class Catalogue {
   ): void {
     const held = this.#groups.get(id);
     const shape = this.#shapes.join(id, held?.shape, kind, labels, families);
-    const values = new Set(deadlines.values());
-    const compact = values.size > 1 ? deadlines : ([...values][0] ?? 0);
+    let dueMs = untilMs === 0 ? Infinity : untilMs;
+    let first: number | undefined;
+    let areSame = true;
+    for (const ms of deadlines.values()) {
+      if (ms !== 0 && ms < dueMs) dueMs = ms;
+      first ??= ms;
+      areSame &&= ms === first;
+    }
+    const compact = areSame ? (first ?? 0) : deadlines;
     if (held === undefined) {
       this.#groups.set(id, { kind, labels, shape, deadlines: compact, untilMs });
     } else {
@@ -324,8 +331,7 @@ export class Catalogue {
       held.deadlines = compact;
       held.untilMs = untilMs;
     }
-    const due = Math.min(...[untilMs, ...values].map((ms) => (ms === 0 ? Infinity : ms)));
-    if (due !== Infinity) this.#deadlines.schedule(id, due);
+    if (dueMs !== Infinity) this.#deadlines.schedule(id, dueMs);
   }
 
   #remove(id: string): void {

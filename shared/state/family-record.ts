@@ -43,6 +43,7 @@ export function encodeFamilyContent({ type, samples, help, text, exact }: Family
 }
 
 const LF = 10;
+const NOTHING = Buffer.alloc(0);
 /** So that every record has the same string. */
 const TYPES = new Map<string, MetricType>(metricTypes.map((type) => [type, type]));
 
@@ -62,6 +63,6 @@ export function decodeFamilyRecord(record: Buffer): FamilyRecord {
     samples: Number(samples),
     help: record.toString('utf8', helpStart, textStart),
     text: record.subarray(textStart, exactStart),
-    exact: record.subarray(exactStart),
+    exact: exactStart === record.length ? NOTHING : record.subarray(exactStart),
   };
 }

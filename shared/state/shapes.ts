@@ -19,6 +19,8 @@ export interface Shape {
 export class Shapes {
   readonly #shapes = new Map<string, Shape>();
   readonly #byFamily = new Map<string, Set<Shape>>();
+  /** Most groups have the shape of the one before. */
+  #latest: Shape | undefined;
 
   /** The shapes that have the family. */
   holding(family: string): Iterable<Shape> {
@@ -33,7 +35,10 @@ export class Shapes {
     labels: Labels,
     families: ReadonlyMap<string, MetricType>,
   ): Shape {
-    const shape = this.#shapeOf(kind, labels, families);
+    const latest = this.#latest;
+    const shape =
+      latest !== undefined && isOf(latest, kind, labels, families) ? latest : this.#shapeOf(kind, labels, families);
+    this.#latest = shape;
     if (before !== undefined && before !== shape) this.leave(id, before);
     shape.groups.add(id);
     return shape;
@@ -43,6 +48,7 @@ export class Shapes {
     shape.groups.delete(id);
     if (shape.groups.size > 0) return;
     this.#shapes.delete(shape.key);
+    if (shape === this.#latest) this.#latest = undefined;
     for (const name of shape.families.keys()) {
       const shapes = this.#byFamily.get(name);
       shapes?.delete(shape);
@@ -68,6 +74,16 @@ export class Shapes {
     for (const name of shape.families.keys()) addTo(this.#byFamily, name, shape);
     return shape;
   }
+}
+
+function isOf(shape: Shape, kind: GroupKind, labels: Labels, families: ReadonlyMap<string, MetricType>): boolean {
+  if (shape.kind !== kind || shape.families.size !== families.size) return false;
+  if (kind !== 'ingest') {
+    if (shape.labelNames.length !== labels.length) return false;
+    for (const [i, [name]] of labels.entries()) if (shape.labelNames[i] !== name) return false;
+  }
+  for (const [name, type] of families) if (shape.families.get(name) !== type) return false;
+  return true;
 }
 
 export function namesKey(kind: GroupKind, labels: Labels): string {

@@ -28,10 +28,24 @@ export interface SnapshotGroup {
   /** Orders its chunks within a family. */
   readonly order: string;
   readonly labels: Labels;
+  readonly labelNames: LabelNames;
   /** The labels of its push times, rendered; undefined until they are needed. */
   timeLabels: string | undefined;
   readonly holdings: Map<string, Holding>;
   record: Pick<GroupRecord, 'kind' | 'top' | 'pushedMs' | 'failedMs' | 'untilMs'>;
+}
+
+/** Names of grouping labels; groups with the same ones cannot hold the same series. */
+export interface LabelNames {
+  readonly key: string;
+  readonly kind: GroupKind;
+  readonly names: readonly string[];
+}
+
+/** Of an ingest group every series has names of its own; they count as one set. */
+export function labelNamesOf(kind: GroupKind, labels: Labels): LabelNames {
+  const names = kind === 'ingest' ? [] : labels.map(([name]) => name);
+  return { key: `${kind} ${names.join(' ')}`, kind, names };
 }
 
 export function groupOrder(kind: GroupKind, labels: Labels): string {
@@ -50,11 +64,8 @@ export class FamilyEntry {
   /** By the groups' order. */
   readonly #holders = new Map<string, Holding>();
   readonly #types = new Map<MetricType, number>();
-  /** Sets of grouping label names among the holders; groups with the same names cannot hold the same series. */
-  readonly #labelNames = new Map<
-    string,
-    { readonly kind: GroupKind; readonly names: readonly string[]; count: number }
-  >();
+  /** How many holders have these. */
+  readonly #labelNames = new Map<string, { readonly of: LabelNames; count: number }>();
 
   readonly #duplicates = new Set<Holding>();
   /** The type that is shown. */
@@ -150,10 +161,10 @@ export class FamilyEntry {
     if (by === -1) this.#duplicates.delete(holding);
     if (by === -1 && holding === this.#oldest) this.#oldest = undefined;
 
-    const { key, kind, names } = labelNamesOf(holding);
-    const set = this.#labelNames.get(key);
-    if (set === undefined) this.#labelNames.set(key, { kind, names, count: 1 });
-    else if (set.count + by === 0) this.#labelNames.delete(key);
+    const of = holding.group.labelNames;
+    const set = this.#labelNames.get(of.key);
+    if (set === undefined) this.#labelNames.set(of.key, { of, count: 1 });
+    else if (set.count + by === 0) this.#labelNames.delete(of.key);
     else set.count += by;
   }
 
@@ -174,10 +185,10 @@ export class FamilyEntry {
     const rivals = new Set<Holding>();
     if (this.#labelNames.size < 2) return rivals;
     const text = textOf(holding).toString();
-    const own = labelNamesOf(holding).key;
+    const own = holding.group.labelNames.key;
     for (const labels of labelSetsOf(this.name, holding.record.type, text)) {
       const values = new Map(labels);
-      for (const [key, other] of this.#labelNames) {
+      for (const [key, { of: other }] of this.#labelNames) {
         if (key === own || !other.names.every((name) => values.has(name))) continue;
         const grouping: Labels =
           other.kind === 'ingest' ? labels : other.names.map((name) => [name, values.get(name) ?? '']);
@@ -188,13 +199,6 @@ export class FamilyEntry {
     }
     return rivals;
   }
-}
-
-/** Of an ingest group every series has names of its own; they count as one set. */
-function labelNamesOf({ group }: Holding): { key: string; kind: GroupKind; names: string[] } {
-  const { kind } = group.record;
-  const names = kind === 'ingest' ? [] : group.labels.map(([name]) => name);
-  return { key: `${kind} ${names.join(' ')}`, kind, names };
 }
 
 /** Both are rendered alike, so the same series is the same text up to its value. */

@@ -11,23 +11,29 @@
  *     type        another group pushed the family earlier (by stamp) as another type
  *     duplicate   another group pushed the same series earlier
  *     clash       the family is called x_sum, x_count or x_bucket, and x is a summary or a histogram
+ *
+ * Push times, which every pushed group has, are kept as text alone: nothing can contradict them, until a family of that name is
+ * sent to /ingest, or a group is called `instance=""`. From then on they are families like any other.
  */
-import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME } from '../exposition/group-labels.ts';
 import type { Labels } from '../exposition/model.ts';
-import { formatFloat } from '../exposition/format-float.ts';
-import { renderLabels } from '../exposition/render-text.ts';
 import type { GroupKind } from '../grouping/group.ts';
 import { Deadlines } from './deadlines.ts';
 import { DividedText, type ShownText } from './divided-text.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
 import type { FamilyRecord } from './family-record.ts';
 import type { GroupRecord } from './group-record.ts';
-import { FamilyEntry, groupOrder, type Holding, type KeptOut, type SnapshotGroup } from './snapshot-family.ts';
+import { isPushTime, PUSH_TIMES, pushTimeLabels, pushTimeRecord, pushTimeText, type PushTime } from './push-times.ts';
+import {
+  FamilyEntry,
+  groupOrder,
+  labelNamesOf,
+  type Holding,
+  type KeptOut,
+  type LabelNames,
+  type SnapshotGroup,
+} from './snapshot-family.ts';
 
 export type { SnapshotGroup } from './snapshot-family.ts';
-
-const PUSH_TIME_HELP = 'Last Unix time when changing this group in the Pushgateway succeeded.';
-const PUSH_FAILURE_TIME_HELP = 'Last Unix time when changing this group in the Pushgateway failed.';
 
 export interface SnapshotStats {
   readonly groups: number;
@@ -54,6 +60,10 @@ export class Snapshot {
   readonly #divided = new DividedText();
   readonly #deadlines = new Deadlines();
   readonly #keptOut = new Set<Holding>();
+  /** Names of push times that are kept as families. */
+  readonly #contested = new Set<string>();
+  #latestNames = labelNamesOf('ingest', []);
+  #pushGroups = 0;
   #series = 0;
   #bytes = 0;
   #membership = 0;
@@ -67,20 +77,22 @@ export class Snapshot {
       return;
     }
     const group = held ?? this.#add(id, record);
+    const before = held?.record;
     group.record = keptOf(record);
+    const isPushed = record.kind === 'push';
     for (const [name, holding] of group.holdings) {
-      if (isPushTime(name) && record.kind === 'push') continue;
+      if (isPushed && isPushTime(name)) continue;
       const next = record.families.get(name);
       if (next === undefined || isPast(next.deadlineMs, nowMs)) this.#release(name, holding);
     }
     let dueMs = record.untilMs === 0 ? Infinity : record.untilMs;
     for (const [name, family] of record.families) {
-      if (isPast(family.deadlineMs, nowMs)) continue;
+      if (isPast(family.deadlineMs, nowMs) || (isPushed && isPushTime(name))) continue;
       if (family.deadlineMs !== 0) dueMs = Math.min(dueMs, family.deadlineMs);
       // The stamp names the push that wrote it, so the same stamp is the same content.
       if (group.holdings.get(name)?.record.stamp !== family.stamp) this.#hold(group, name, family);
     }
-    this.#setPushTimes(group);
+    if (isPushed) for (const time of PUSH_TIMES) this.#setPushTime(group, time, before);
     if (dueMs !== Infinity) this.#deadlines.schedule(id, dueMs);
   }
 
@@ -128,12 +140,22 @@ export class Snapshot {
   }
 
   hasFamily(name: string): boolean {
-    return this.#families.has(name);
+    return this.#families.has(name) || this.#shownTimes().some((time) => time.name === name);
   }
 
-  /** The family names, sorted, with what their header says. */
-  families(): { readonly name: string; readonly entry: FamilyEntry }[] {
-    return [...this.#families].map(([name, entry]) => ({ name, entry })).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  /** The family names, sorted, with what groups hold of them. */
+  families(): { readonly name: string; readonly holdings: () => Iterable<Holding> }[] {
+    const pushed = Array.from(this.#families, ([name, entry]) => ({ name, holdings: () => entry.holdings() }));
+    const times = this.#shownTimes().map((time) => {
+      return { name: time.name, holdings: () => this.#pushTimeHoldings(this.#groups.values(), time) };
+    });
+    return [...pushed, ...times].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** All that is a group's, its push times among it. */
+  holdingsOf(group: SnapshotGroup): Holding[] {
+    const times = this.#plainTimes().flatMap((time) => [...this.#pushTimeHoldings([group], time)]);
+    return [...group.holdings.values(), ...times];
   }
 
   /** The sample lines of one family in one group, also while it is kept out of the exposition. */
@@ -159,7 +181,7 @@ export class Snapshot {
   get stats(): SnapshotStats {
     return {
       groups: this.#groups.size,
-      families: this.#families.size,
+      families: this.#families.size + this.#shownTimes().length,
       series: this.#series,
       bytes: this.#bytes,
       keptOut: this.#keptOut.size,
@@ -185,47 +207,83 @@ export class Snapshot {
       id,
       order: groupOrder(kind, labels),
       labels,
+      labelNames: this.#sharedNames(kind, labels),
       timeLabels: undefined,
       holdings: new Map(),
       record,
     };
+    if (kind === 'push') {
+      this.#pushGroups++;
+      // The one label that a group may have and its push times have anyway: another group may have the same ones.
+      const isAmbiguous = labels.some(([name, value]) => name === 'instance' && value === '');
+      if (isAmbiguous) for (const time of this.#plainTimes()) this.#contest(time);
+    }
     this.#groups.set(id, group);
     this.#membership++;
     return group;
   }
 
+  /** One object for the groups that come one after another with the same names. */
+  #sharedNames(kind: GroupKind, labels: Labels): LabelNames {
+    const latest = this.#latestNames;
+    const { names } = latest;
+    if (
+      latest.kind === kind &&
+      (kind === 'ingest' || (labels.length === names.length && labels.every(([name], i) => name === names[i])))
+    )
+      return latest;
+    this.#latestNames = labelNamesOf(kind, labels);
+    return this.#latestNames;
+  }
+
   #remove(group: SnapshotGroup): void {
     for (const [name, holding] of group.holdings) this.#release(name, holding);
+    if (group.record.kind === 'push') {
+      this.#pushGroups--;
+      for (const time of this.#plainTimes()) {
+        this.#forgetPushTime(group, time);
+        this.#hide(time.name, group);
+      }
+    }
     this.#groups.delete(group.id);
     this.#membership++;
   }
 
-  #setPushTimes(group: SnapshotGroup): void {
-    const { kind, pushedMs, failedMs } = group.record;
-    if (kind !== 'push') return;
-    this.#setPushTime(group, PUSH_TIME, PUSH_TIME_HELP, pushedMs);
-    this.#setPushTime(group, PUSH_FAILURE_TIME, PUSH_FAILURE_TIME_HELP, failedMs);
+  /** `before` is what the group was, undefined if it is new. */
+  #setPushTime(group: SnapshotGroup, time: PushTime, before: SnapshotGroup['record'] | undefined): void {
+    const { name } = time;
+    const ms = time.msOf(group.record);
+    // The time says whether anything changed.
+    if (before !== undefined && time.msOf(before) === ms) return;
+    const text = Buffer.from(textOfTime(group, name, ms));
+    if (this.#contested.has(name)) {
+      this.#hold(group, name, { ...pushTimeRecord(time, ms), text });
+      return;
+    }
+    if (before === undefined) this.#series++;
+    else this.#bytes -= Buffer.byteLength(textOfTime(group, name, time.msOf(before)));
+    this.#bytes += text.length;
+    this.#show(name, group, text);
   }
 
-  #setPushTime(group: SnapshotGroup, name: string, help: string, ms: number): void {
-    // The time says whether anything changed.
-    if (group.holdings.get(name)?.record.arrivalMs === ms) return;
-    group.timeLabels ??= renderLabels(mergeLabels([], group.labels));
-    const text = Buffer.from(`${name}${group.timeLabels} ${formatFloat(ms / 1000)}\n`);
-    // Older than any stamp: what was sent to /ingest under this name gives way. Its end is the group's.
-    this.#hold(group, name, {
-      stamp: '',
-      deadlineMs: 0,
-      arrivalMs: ms,
-      type: 'gauge',
-      samples: 1,
-      help,
-      text,
-      exact: NOTHING,
-    });
+  /** Where it is no family of its own. */
+  #forgetPushTime(group: SnapshotGroup, { name, msOf }: PushTime): void {
+    this.#series--;
+    this.#bytes -= Buffer.byteLength(textOfTime(group, name, msOf(group.record)));
+  }
+
+  /** From now on the push time is a family like any other, for there may be others who hold it. */
+  #contest(time: PushTime): void {
+    this.#contested.add(time.name);
+    for (const group of this.#groups.values()) {
+      if (group.record.kind !== 'push') continue;
+      this.#forgetPushTime(group, time);
+      this.#setPushTime(group, time, undefined);
+    }
   }
 
   #hold(group: SnapshotGroup, name: string, family: FamilyRecord): void {
+    if (isPushTime(name) && !this.#contested.has(name)) this.#contest(timeCalled(name));
     const before = group.holdings.get(name);
     const { text, deadlineMs, arrivalMs, type, samples } = family;
     // What is the same for many is kept once. And no spread: it would make a hidden class for every one of them.
@@ -313,14 +371,36 @@ export class Snapshot {
     this.#divided.delete(name, group.order, group.id);
   }
 
-  readonly #headerOf: HeaderOf = (name, order) => this.#families.get(name)?.get(order)?.record;
+  /** Push times that are not kept as families. */
+  #plainTimes(): readonly PushTime[] {
+    return this.#contested.size === 0 ? PUSH_TIMES : PUSH_TIMES.filter(({ name }) => !this.#contested.has(name));
+  }
+
+  #shownTimes(): readonly PushTime[] {
+    return this.#pushGroups > 0 ? this.#plainTimes() : [];
+  }
+
+  *#pushTimeHoldings(groups: Iterable<SnapshotGroup>, time: PushTime): Generator<Holding> {
+    for (const group of groups) {
+      if (group.record.kind !== 'push') continue;
+      const ms = time.msOf(group.record);
+      const bytes = Buffer.byteLength(textOfTime(group, time.name, ms));
+      yield { group, name: time.name, record: pushTimeRecord(time, ms), bytes, reason: undefined, hidden: undefined };
+    }
+  }
+
+  readonly #headerOf: HeaderOf = (name, order) => {
+    const held = this.#families.get(name)?.get(order)?.record;
+    return held ?? (isPushTime(name) ? pushTimeRecord(timeCalled(name), 0) : undefined);
+  };
 
   /** What is shown, group by group, as it is at that moment. */
   *#shownTexts(): Generator<ShownText[]> {
     for (const group of this.#groups.values()) {
       const { id: groupId, order } = group;
-      yield [...group.holdings].flatMap(([family, holding]) => {
-        return holding.hidden === undefined ? [{ family, order, groupId, text: this.textOf(family, holding) }] : [];
+      yield this.holdingsOf(group).flatMap((holding) => {
+        const { name: family, hidden } = holding;
+        return hidden === undefined ? [{ family, order, groupId, text: this.textOf(family, holding) }] : [];
       });
     }
   }
@@ -379,8 +459,13 @@ function keptOf({ kind, top, pushedMs, failedMs, untilMs }: GroupRecord): Snapsh
   return { kind, top, pushedMs, failedMs, untilMs };
 }
 
-function isPushTime(name: string): boolean {
-  return name === PUSH_TIME || name === PUSH_FAILURE_TIME;
+function textOfTime(group: SnapshotGroup, name: string, ms: number): string {
+  group.timeLabels ??= pushTimeLabels(group.labels);
+  return pushTimeText(name, group.timeLabels, ms);
+}
+
+function timeCalled(wanted: string): PushTime {
+  return PUSH_TIMES.find(({ name }) => name === wanted) as PushTime;
 }
 
 function isPast(deadlineMs: number, nowMs: number): boolean {
