@@ -38,6 +38,13 @@ export function mergeLabels(own: Labels, grouping: Labels): Labels {
   return new Merger(grouping).with(own);
 }
 
+/** The labels of a series that has none of its own: those of its group, sorted already, and an instance. */
+export function withInstance(grouping: Labels): Labels {
+  const at = grouping.findIndex(([name]) => name >= 'instance');
+  if (grouping[at]?.[0] === 'instance') return grouping;
+  return at === -1 ? [...grouping, NO_INSTANCE] : grouping.toSpliced(at, 0, NO_INSTANCE);
+}
+
 /** In a merged set, a label is one of the series' own, by its index, or one of the group. */
 type Step = number | LabelPair;
 

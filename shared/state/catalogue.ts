@@ -13,11 +13,12 @@ import type { Labels, MetricType } from '../exposition/model.ts';
 import { GatewayError } from '../errors.ts';
 import { makeGroup, type GroupKind } from '../grouping/group.ts';
 import type { GroupVerb, NamedFamily } from './push.ts';
-import { Deadlines } from './deadlines.ts';
+import { Deadlines, UNSCHEDULED, type Timed } from './deadlines.ts';
 import type { GroupRecord } from './group-record.ts';
 import { addTo, namesKey, Shapes, type Shape } from './shapes.ts';
 
-interface Entry {
+interface Entry extends Timed {
+  readonly id: string;
   readonly kind: GroupKind;
   readonly labels: Labels;
   shape: Shape;
@@ -54,7 +55,7 @@ export interface Suspect {
 export class Catalogue {
   readonly #groups = new Map<string, Entry>();
   readonly #shapes = new Shapes();
-  readonly #deadlines = new Deadlines();
+  readonly #deadlines = new Deadlines<Entry>();
   /** Pushes of this node that are not settled yet, by group. */
   readonly #unsettled = new Map<string, Set<string>>();
   readonly #groupsOf = new Map<string, string[]>();
@@ -77,7 +78,7 @@ export class Catalogue {
     }
     const held = this.#groups.get(id);
     if (held !== undefined && this.#isRenewed(held, record, nowMs)) {
-      this.#renew(id, held, record.untilMs);
+      this.#renew(held, record.untilMs);
       return;
     }
     const families = new Map<string, MetricType>();
@@ -105,7 +106,7 @@ export class Catalogue {
       }
       const before = this.#groups.get(id);
       if (verb === 'PUT' && before !== undefined && hasFamilies(before.shape, push.families)) {
-        this.#renew(id, before, deadlineMs);
+        this.#renew(before, deadlineMs);
         continue;
       }
       const held = verb === 'POST' ? before : undefined;
@@ -191,9 +192,9 @@ export class Catalogue {
 
   /** Forgets what has expired. */
   expire(nowMs: number): void {
-    for (const id of this.#deadlines.due(nowMs)) {
-      const entry = this.#groups.get(id);
-      if (entry === undefined) continue;
+    for (const entry of this.#deadlines.due(nowMs)) {
+      const { id } = entry;
+      if (this.#groups.get(id) !== entry) continue;
       if (isPast(entry.untilMs, nowMs)) {
         this.#remove(id);
         continue;
@@ -291,10 +292,10 @@ export class Catalogue {
   }
 
   /** What most pushes come to: the same families as before, with one new deadline for all. */
-  #renew(id: string, entry: Entry, deadlineMs: number): void {
+  #renew(entry: Entry, deadlineMs: number): void {
     entry.deadlines = deadlineMs;
     entry.untilMs = deadlineMs;
-    if (deadlineMs !== 0) this.#deadlines.schedule(id, deadlineMs);
+    if (deadlineMs !== 0) this.#deadlines.schedule(entry, deadlineMs);
   }
 
   #isRenewed({ shape }: Entry, { families, untilMs }: GroupRecord, nowMs: number): boolean {
@@ -324,14 +325,12 @@ export class Catalogue {
       areSame &&= ms === first;
     }
     const compact = areSame ? (first ?? 0) : deadlines;
-    if (held === undefined) {
-      this.#groups.set(id, { kind, labels, shape, deadlines: compact, untilMs });
-    } else {
-      held.shape = shape;
-      held.deadlines = compact;
-      held.untilMs = untilMs;
-    }
-    if (dueMs !== Infinity) this.#deadlines.schedule(id, dueMs);
+    const entry = held ?? { id, kind, labels, shape, deadlines: compact, untilMs, scheduledMs: UNSCHEDULED };
+    if (held === undefined) this.#groups.set(id, entry);
+    entry.shape = shape;
+    entry.deadlines = compact;
+    entry.untilMs = untilMs;
+    if (dueMs !== Infinity) this.#deadlines.schedule(entry, dueMs);
   }
 
   #remove(id: string): void {

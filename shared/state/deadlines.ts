@@ -1,40 +1,44 @@
 /**
- * Which of many keys is due next: a binary heap with one entry a key at most. A key whose deadline moved later is looked at
+ * Which of many items is due next: a binary heap, in which one counts once. An item whose deadline moved later is looked at
  * again when its old one comes, which is cheaper than finding it in the heap at every push.
  */
-export class Deadlines {
-  readonly #heap: { readonly key: string; readonly atMs: number }[] = [];
-  /** The deadline under which a key is in the heap. */
-  readonly #scheduled = new Map<string, number>();
+export interface Timed {
+  /** Its place in the heap, ms; `UNSCHEDULED` when it has none. Nobody else's to write. */
+  scheduledMs: number;
+}
 
-  /** Makes sure the key is due no later than `atMs`. */
-  schedule(key: string, atMs: number): void {
-    const scheduled = this.#scheduled.get(key);
-    if (scheduled !== undefined && scheduled <= atMs) return;
-    this.#scheduled.set(key, atMs);
-    this.#push({ key, atMs });
+export const UNSCHEDULED = Infinity;
+
+export class Deadlines<T extends Timed> {
+  readonly #heap: { readonly item: T; readonly atMs: number }[] = [];
+
+  /** Makes sure the item is due no later than `atMs`. */
+  schedule(item: T, atMs: number): void {
+    if (item.scheduledMs <= atMs) return;
+    item.scheduledMs = atMs;
+    this.#push({ item, atMs });
   }
 
-  /** Keys that were due at `nowMs` or before; they are not scheduled any more. */
-  due(nowMs: number): string[] {
-    const keys: string[] = [];
+  /** Items that were due at `nowMs` or before; they are not scheduled any more. */
+  due(nowMs: number): T[] {
+    const items: T[] = [];
     for (;;) {
       const first = this.#heap[0];
-      if (first === undefined || first.atMs > nowMs) return keys;
+      if (first === undefined || first.atMs > nowMs) return items;
       this.#pop();
       // Entries that an earlier deadline replaced are only dropped.
-      if (this.#scheduled.get(first.key) !== first.atMs) continue;
-      this.#scheduled.delete(first.key);
-      keys.push(first.key);
+      if (first.item.scheduledMs !== first.atMs) continue;
+      first.item.scheduledMs = UNSCHEDULED;
+      items.push(first.item);
     }
   }
 
-  /** Undefined when nothing is scheduled. May be early for a key that moved. */
+  /** Undefined when nothing is scheduled. May be early for an item that moved. */
   get nextMs(): number | undefined {
     return this.#heap[0]?.atMs;
   }
 
-  #push(entry: { readonly key: string; readonly atMs: number }): void {
+  #push(entry: { readonly item: T; readonly atMs: number }): void {
     const heap = this.#heap;
     let at = heap.push(entry) - 1;
     while (at > 0) {

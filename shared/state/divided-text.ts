@@ -31,7 +31,7 @@ interface Division {
 export class DividedText {
   readonly #divisions = new Map<number, Division>();
 
-  set(family: string, order: string, groupId: string, text: Buffer): void {
+  set(family: string, order: string, groupId: string, text: Buffer | string): void {
     for (const [n, { parts }] of this.#divisions) parts[shardOf(groupId, n)]?.set(family, order, text);
   }
 

@@ -18,8 +18,8 @@ export class ExpositionText {
   /** Families whose header may not be right any more. Finding out joins texts, so it waits until somebody reads. */
   readonly #stale = new Set<string>();
 
-  /** `order` is the group's place within the family. The text must not change until the next read. */
-  set(family: string, order: string, text: Buffer): void {
+  /** `order` is the group's place within the family. The text is copied. */
+  set(family: string, order: string, text: Buffer | string): void {
     this.#text.set(chunkKey(family, order), text);
     this.#stale.add(family);
   }
@@ -61,7 +61,7 @@ export class ExpositionText {
         this.#text.delete(headerKey(family));
       } else {
         this.#headers.set(family, header);
-        this.#text.set(headerKey(family), Buffer.from(header));
+        this.#text.set(headerKey(family), header);
       }
     }
   }

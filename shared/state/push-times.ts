@@ -2,7 +2,7 @@
  * The two families that every pushed group has without having been pushed: when it was last changed, and when that last failed.
  */
 import { formatFloat } from '../exposition/format-float.ts';
-import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME } from '../exposition/group-labels.ts';
+import { PUSH_FAILURE_TIME, PUSH_TIME, withInstance } from '../exposition/group-labels.ts';
 import { renderLabels } from '../exposition/render-text.ts';
 import type { Labels } from '../exposition/model.ts';
 import type { HeldRecord } from './snapshot-family.ts';
@@ -41,7 +41,7 @@ export function pushTimeRecord({ help }: PushTime, ms: number): HeldRecord {
 
 /** The labels of both series of a group, rendered. */
 export function pushTimeLabels(labels: Labels): string {
-  return renderLabels(mergeLabels([], labels));
+  return renderLabels(withInstance(labels));
 }
 
 export function pushTimeText(name: string, labels: string, ms: number): string {

@@ -6,6 +6,7 @@
  *
  * A segment holds its chunks only as one joined buffer and where each ends; changes wait beside it until somebody reads.
  */
+import { TextSlab, type Slice } from './text-slab.ts';
 
 /**
  * Segments are split above twice this size. Small, because a change copies its segment, and has it compressed anew; smaller
@@ -23,7 +24,7 @@ class Segment {
   ends: number[];
   joined: Buffer;
   /** Changes not joined yet; null = deleted. */
-  readonly pending = new Map<string, Buffer | null>();
+  readonly pending = new Map<string, Slice | null>();
 
   constructor(from: string, keys: string[], ends: number[], joined: Buffer) {
     this.from = from;
@@ -34,7 +35,7 @@ class Segment {
 
   get(key: string): Buffer | undefined {
     const waiting = this.pending.get(key);
-    if (waiting !== undefined) return waiting ?? undefined;
+    if (waiting !== undefined) return waiting === null ? undefined : waiting.bytes.subarray(waiting.start, waiting.end);
     const at = lowerBound(this.keys, key);
     return this.keys[at] === key ? this.#slice(at, at + 1) : undefined;
   }
@@ -45,19 +46,20 @@ class Segment {
     const changed = [...this.pending.keys()].toSorted((a, b) => (a < b ? -1 : 1));
     const keys: string[] = [];
     const ends: number[] = [];
-    const parts: Buffer[] = [];
+    const parts: Slice[] = [];
     let bytes = 0;
     let at = 0;
     const keep = (until: number): void => {
       if (until <= at) return;
-      const part = this.#slice(at, until);
-      const shift = bytes - (at === 0 ? 0 : (this.ends[at - 1] as number));
+      const start = at === 0 ? 0 : (this.ends[at - 1] as number);
+      const end = this.ends[until - 1] as number;
+      const shift = bytes - start;
       for (let i = at; i < until; i++) {
         keys.push(this.keys[i] as string);
         ends.push((this.ends[i] as number) + shift);
       }
-      parts.push(part);
-      bytes += part.length;
+      parts.push({ bytes: this.joined, start, end });
+      bytes += end - start;
       at = until;
     };
     for (const key of changed) {
@@ -68,16 +70,13 @@ class Segment {
       if (!text) continue;
       keys.push(key);
       parts.push(text);
-      bytes += text.length;
+      bytes += text.end - text.start;
       ends.push(bytes);
     }
     keep(this.keys.length);
     const joined = Buffer.allocUnsafeSlow(bytes);
     let offset = 0;
-    for (const part of parts) {
-      part.copy(joined, offset);
-      offset += part.length;
-    }
+    for (const { bytes: from, start, end } of parts) offset += from.copy(joined, offset, start, end);
     this.keys = keys;
     this.ends = ends;
     this.joined = joined;
@@ -112,14 +111,15 @@ export class SegmentedText {
   /** What was handed out last, as long as nothing changes. */
   #buffers: readonly Buffer[] | undefined;
   readonly #segmentBytes: number;
+  readonly #slab = new TextSlab();
 
   constructor(segmentBytes = SEGMENT_BYTES) {
     this.#segmentBytes = segmentBytes;
   }
 
-  /** The text is copied at the next join; it must not change until then. */
-  set(key: string, text: Buffer): void {
-    this.#change(key, text);
+  /** The text is copied. */
+  set(key: string, text: Buffer | string): void {
+    this.#change(key, this.#slab.put(text));
   }
 
   delete(key: string): void {
@@ -164,7 +164,7 @@ export class SegmentedText {
     return this.#buffers;
   }
 
-  #change(key: string, text: Buffer | null): void {
+  #change(key: string, text: Slice | null): void {
     const segment = this.#find(key);
     segment.pending.set(key, text);
     this.#dirty.add(segment);

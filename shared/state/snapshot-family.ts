@@ -4,6 +4,7 @@
 import { labelSetsOf } from '../exposition/label-sets.ts';
 import type { Labels, MetricType } from '../exposition/model.ts';
 import { encodeLabels, type GroupKind } from '../grouping/group.ts';
+import type { Timed } from './deadlines.ts';
 import type { FamilyRecord } from './family-record.ts';
 import type { GroupRecord } from './group-record.ts';
 
@@ -23,7 +24,7 @@ export interface Holding {
   hidden: Buffer | undefined;
 }
 
-export interface SnapshotGroup {
+export interface SnapshotGroup extends Timed {
   readonly id: string;
   /** Orders its chunks within a family. */
   readonly order: string;

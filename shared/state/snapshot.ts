@@ -17,7 +17,7 @@
  */
 import type { Labels } from '../exposition/model.ts';
 import type { GroupKind } from '../grouping/group.ts';
-import { Deadlines } from './deadlines.ts';
+import { Deadlines, UNSCHEDULED } from './deadlines.ts';
 import { DividedText, type ShownText } from './divided-text.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
 import type { FamilyRecord } from './family-record.ts';
@@ -58,7 +58,7 @@ export class Snapshot {
   readonly #families = new Map<string, FamilyEntry>();
   readonly #text = new ExpositionText();
   readonly #divided = new DividedText();
-  readonly #deadlines = new Deadlines();
+  readonly #deadlines = new Deadlines<SnapshotGroup>();
   readonly #keptOut = new Set<Holding>();
   /** Names of push times that are kept as families. */
   readonly #contested = new Set<string>();
@@ -93,15 +93,14 @@ export class Snapshot {
       if (group.holdings.get(name)?.record.stamp !== family.stamp) this.#hold(group, name, family);
     }
     if (isPushed) for (const time of PUSH_TIMES) this.#setPushTime(group, time, before);
-    if (dueMs !== Infinity) this.#deadlines.schedule(id, dueMs);
+    if (dueMs !== Infinity) this.#deadlines.schedule(group, dueMs);
   }
 
   /** Forgets what has expired; to be called before anything is read. */
   expire(nowMs: number): void {
     this.#divided.expire(nowMs);
-    for (const id of this.#deadlines.due(nowMs)) {
-      const group = this.#groups.get(id);
-      if (group === undefined) continue;
+    for (const group of this.#deadlines.due(nowMs)) {
+      if (this.#groups.get(group.id) !== group) continue;
       const { untilMs } = group.record;
       if (isPast(untilMs, nowMs)) {
         this.#remove(group);
@@ -113,7 +112,7 @@ export class Snapshot {
         if (isPast(deadlineMs, nowMs)) this.#release(name, holding);
         else if (deadlineMs !== 0) dueMs = Math.min(dueMs, deadlineMs);
       }
-      if (dueMs !== Infinity) this.#deadlines.schedule(id, dueMs);
+      if (dueMs !== Infinity) this.#deadlines.schedule(group, dueMs);
     }
   }
 
@@ -211,6 +210,7 @@ export class Snapshot {
       timeLabels: undefined,
       holdings: new Map(),
       record,
+      scheduledMs: UNSCHEDULED,
     };
     if (kind === 'push') {
       this.#pushGroups++;
@@ -255,14 +255,14 @@ export class Snapshot {
     const ms = time.msOf(group.record);
     // The time says whether anything changed.
     if (before !== undefined && time.msOf(before) === ms) return;
-    const text = Buffer.from(textOfTime(group, name, ms));
+    const text = textOfTime(group, name, ms);
     if (this.#contested.has(name)) {
-      this.#hold(group, name, { ...pushTimeRecord(time, ms), text });
+      this.#hold(group, name, { ...pushTimeRecord(time, ms), text: Buffer.from(text) });
       return;
     }
     if (before === undefined) this.#series++;
     else this.#bytes -= Buffer.byteLength(textOfTime(group, name, time.msOf(before)));
-    this.#bytes += text.length;
+    this.#bytes += Buffer.byteLength(text);
     this.#show(name, group, text);
   }
 
@@ -299,7 +299,7 @@ export class Snapshot {
         before.bytes = text.length;
         this.#series += samples - replaced.samples;
         this.#bytes += text.length - bytes;
-        this.#show(before.name, group, Buffer.from(text));
+        this.#show(before.name, group, text);
         return;
       }
     }
@@ -326,7 +326,7 @@ export class Snapshot {
     entry.set(holding);
     this.#series += holding.record.samples;
     this.#bytes += holding.bytes;
-    this.#show(holding.name, group, Buffer.from(text));
+    this.#show(holding.name, group, text);
     this.#settle(name, entry, holding, before);
     if (entry.isCompound !== isCompound || entry.hasBuckets !== hasBuckets) this.#settleSuffixes(name);
   }
@@ -359,7 +359,7 @@ export class Snapshot {
     return entry;
   }
 
-  #show(name: string, group: SnapshotGroup, text: Buffer): void {
+  #show(name: string, group: SnapshotGroup, text: Buffer | string): void {
     this.#version++;
     this.#text.set(name, group.order, text);
     this.#divided.set(name, group.order, group.id, text);
