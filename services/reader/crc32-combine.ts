@@ -13,17 +13,21 @@ const SQUARES: readonly number[] = squares();
 /** Shifts of short texts, once they have been computed; 0 is none of them. */
 const SHORT = new Uint32Array(16 * 1024);
 
-export function crc32Combine(first: number, second: number, secondBytes: number): number {
-  let by = SHORT[secondBytes] ?? 0;
-  if (by === 0) {
-    by = shift(secondBytes);
-    if (secondBytes < SHORT.length) SHORT[secondBytes] = by;
-  }
-  return (multiply(by, first) ^ second) >>> 0;
+/** `shift` is `crc32Shift` of the length of the second. */
+export function crc32Join(first: number, second: number, shift: number): number {
+  return (multiply(shift, first) ^ second) >>> 0;
 }
 
 /** x^(8 * bytes). */
-function shift(bytes: number): number {
+export function crc32Shift(bytes: number): number {
+  const known = SHORT[bytes] ?? 0;
+  if (known !== 0) return known;
+  const shift = power(bytes);
+  if (bytes < SHORT.length) SHORT[bytes] = shift;
+  return shift;
+}
+
+function power(bytes: number): number {
   let product = ONE;
   // 8 = 2^3
   for (let n = 3, left = bytes; left > 0; n++, left = Math.floor(left / 2)) {

@@ -14,6 +14,7 @@ import { show } from '../../shared/state/catalogue.ts';
 import { Snapshot } from '../../shared/state/snapshot.ts';
 import { stampMs } from '../../shared/state/stamp.ts';
 import { serveApi } from './api.ts';
+import { CompressAhead } from './compress-ahead.ts';
 import { GroupIndex } from './list-groups-index.ts';
 import { Assets } from './page-assets.ts';
 import { servePage } from './page.ts';
@@ -57,12 +58,15 @@ export class ReaderService implements Service {
     const { config, feed, registry } = this.#context;
     const index = new GroupIndex(this.#snapshot);
     const page = { config, snapshot: this.#snapshot, index, feed, assets: new Assets(), startedAt: this.#startedAt };
+    const ahead = new CompressAhead(this.#snapshot);
+    feed.add(ahead);
     serveApi(app, this.#snapshot, index, feed);
     servePage(app, page);
     serveMetrics(app, {
       path: config.paths.metrics,
       snapshot: this.#snapshot,
       feed,
+      ahead,
       telemetry: this.#telemetry,
       own: config.web.telemetryInMetrics ? registry : undefined,
       openMetrics: config.web.enableOpenMetrics,

@@ -12,6 +12,7 @@ import type { EscapingScheme } from '../../shared/exposition/escape-names.ts';
 import { sendText } from '../../shared/http/send-text.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
+import { newParts, withMore, type TextParts } from '../../shared/state/text-parts.ts';
 import {
   contentType,
   negotiateEncoding,
@@ -20,6 +21,7 @@ import {
   type ScrapeEncoding,
   type ScrapeFormat,
 } from './negotiate.ts';
+import type { CompressAhead } from './compress-ahead.ts';
 import { ownFamilies } from './own-families.ts';
 import { renderFamily, renderScrape } from './render-scrape.ts';
 import { parsePart, type Part } from './scrape-part.ts';
@@ -34,6 +36,7 @@ export interface ScrapeContext {
   readonly path: string;
   readonly snapshot: Snapshot;
   readonly feed: ChangeFeed;
+  readonly ahead: CompressAhead;
   readonly telemetry: ReaderTelemetry;
   /** The gateway's own metrics, if they are to be shown among the pushed ones. */
   readonly own: Registry | undefined;
@@ -77,7 +80,9 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
       reply.header('ETag', tag);
       if (request.headers['if-none-match'] === tag) return await reply.code(304).send();
     }
-    return await send(reply, await buffersOf(context, asked), asked.encoding);
+    const sent = await send(reply, await partsOf(context, asked), asked.encoding);
+    if (asked.encoding === 'gzip' && asked.format === 'text' && part.n === 1) context.ahead.scraped();
+    return sent;
   });
 }
 
@@ -98,29 +103,30 @@ function entityTag({ version }: Snapshot, { negotiated, encoding, part: { i, n }
 }
 
 /** Taken at once: what changes while it is sent is for the next scrape. */
-async function buffersOf(
-  { snapshot, own }: ScrapeContext,
-  { format, escaping, part }: Asked,
-): Promise<readonly Buffer[]> {
+async function partsOf({ snapshot, own }: ScrapeContext, { format, escaping, part }: Asked): Promise<TextParts> {
   const { i, n } = part;
   // The gateway's own are no group's: one part has them.
   const ownShown = own === undefined || i !== 0 ? [] : await ownFamilies(own, snapshot);
   if (format !== 'text' || escaping !== 'allow-utf-8')
-    return [...renderScrape(snapshot, format, escaping, part, ownShown)];
+    return newParts([...renderScrape(snapshot, format, escaping, part, ownShown)]);
   const pushed = n === 1 ? snapshot.text() : await snapshot.part(i, n, Date.now());
   // The same list as long as nothing changes.
   if (ownShown.length === 0) return pushed;
-  return [...pushed, ...ownShown.map((family) => renderFamily([family], format))];
+  return withMore(
+    pushed,
+    ownShown.map((family) => renderFamily([family], format)),
+  );
 }
 
-async function send(reply: FastifyReply, buffers: readonly Buffer[], encoding: ScrapeEncoding): Promise<FastifyReply> {
+async function send(reply: FastifyReply, parts: TextParts, encoding: ScrapeEncoding): Promise<FastifyReply> {
+  const { buffers } = parts;
   switch (encoding) {
     case 'identity': {
       const length = buffers.reduce((sum, one) => sum + one.length, 0);
       return await sendBuffers(reply.header('Content-Length', length), buffers);
     }
     case 'gzip': {
-      const spliced = await spliceGzip(buffers);
+      const spliced = await spliceGzip(parts);
       reply.header('Content-Encoding', encoding).header('Content-Length', spliced.length);
       return await sendBuffers(reply, spliced.buffers);
     }

@@ -6,6 +6,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { shardOf } from '../grouping/group.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
+import { newParts, type TextParts } from './text-parts.ts';
 
 /** Divisions kept at a time, but for those that are being made: each holds all texts once more. */
 const MAX_DIVISIONS = 2;
@@ -45,13 +46,13 @@ export class DividedText {
   }
 
   /** Part `i` of `n`. `shown` is asked for all groups when the division is new; what changes meanwhile comes by `set` and `delete`. */
-  async buffers(
+  async parts(
     i: number,
     n: number,
     nowMs: number,
     shown: () => Iterable<Iterable<ShownText>>,
     headerOf: HeaderOf,
-  ): Promise<readonly Buffer[]> {
+  ): Promise<TextParts> {
     let division = this.#divisions.get(n);
     if (division === undefined) {
       this.#makeRoom();
@@ -62,7 +63,7 @@ export class DividedText {
     division.usedMs = nowMs;
     await division.made;
     division.isMade = true;
-    return division.parts[i]?.buffers(headerOf) ?? [];
+    return division.parts[i]?.parts(headerOf) ?? newParts([]);
   }
 
   /** Whoever waits for one that is being made would miss the changes after it was dropped. */

@@ -4,6 +4,7 @@
 import { renderHeader } from '../exposition/render-text.ts';
 import type { MetricType } from '../exposition/model.ts';
 import { SegmentedText } from './segmented-text.ts';
+import type { TextParts } from './text-parts.ts';
 
 /** What a group says of a family; undefined when it has none that is shown. */
 export type HeaderOf = (
@@ -39,9 +40,9 @@ export class ExpositionText {
   }
 
   /** All of it. The buffers stay as they are, whatever changes later; a part that did not change is the same buffer again. */
-  buffers(headerOf: HeaderOf): readonly Buffer[] {
+  parts(headerOf: HeaderOf): TextParts {
     this.#renderHeaders(headerOf);
-    return this.#text.buffers();
+    return this.#text.parts();
   }
 
   /** A header says what the first group says. */

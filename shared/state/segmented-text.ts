@@ -6,6 +6,7 @@
  *
  * A segment holds its chunks only as one joined buffer and where each ends; changes wait beside it until somebody reads.
  */
+import { nextSerial, type TextParts } from './text-parts.ts';
 import { TextSlab, type Slice } from './text-slab.ts';
 
 /**
@@ -107,9 +108,12 @@ class Segment {
 
 export class SegmentedText {
   readonly #segments: Segment[] = [new Segment('', [], [], Buffer.alloc(0))];
+  /** What is in each segment, side by side: looking thousands of them up takes longer than what has changed. */
+  readonly #buffers: Buffer[] = [Buffer.alloc(0)];
+  readonly #serials: number[] = [nextSerial()];
   readonly #dirty = new Set<Segment>();
   /** What was handed out last, as long as nothing changes. */
-  #buffers: readonly Buffer[] | undefined;
+  #parts: TextParts | undefined;
   readonly #segmentBytes: number;
   readonly #slab = new TextSlab();
 
@@ -158,10 +162,10 @@ export class SegmentedText {
   }
 
   /** The whole text; the same list again, if nothing has changed. */
-  buffers(): readonly Buffer[] {
+  parts(): TextParts {
     for (const segment of this.#dirty) this.#join(segment);
-    this.#buffers ??= this.#segments.map((segment) => segment.joined);
-    return this.#buffers;
+    this.#parts ??= { buffers: [...this.#buffers], serials: [...this.#serials], source: this };
+    return this.#parts;
   }
 
   #change(key: string, text: Slice | null): void {
@@ -173,11 +177,18 @@ export class SegmentedText {
 
   #join(segment: Segment): void {
     if (!this.#dirty.delete(segment)) return;
-    this.#buffers = undefined;
+    this.#parts = undefined;
     segment.join();
-    const parts = segment.keys.length === 0 && segment.from !== '' ? [] : segment.split(this.#segmentBytes);
-    if (parts[0] === segment) return;
-    this.#segments.splice(this.#index(segment.from), 1, ...parts);
+    const segments = segment.keys.length === 0 && segment.from !== '' ? [] : segment.split(this.#segmentBytes);
+    const at = this.#index(segment.from);
+    if (segments[0] === segment) {
+      this.#buffers[at] = segment.joined;
+      this.#serials[at] = nextSerial();
+      return;
+    }
+    this.#segments.splice(at, 1, ...segments);
+    this.#buffers.splice(at, 1, ...segments.map(({ joined }) => joined));
+    this.#serials.splice(at, 1, ...segments.map(nextSerial));
   }
 
   #find(key: string): Segment {

@@ -21,6 +21,7 @@ import { Deadlines, UNSCHEDULED } from './deadlines.ts';
 import { DividedText, type ShownText } from './divided-text.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
 import type { FamilyRecord } from './family-record.ts';
+import type { TextParts } from './text-parts.ts';
 import type { GroupRecord } from './group-record.ts';
 import { isPushTime, PUSH_TIMES, pushTimeLabels, pushTimeRecord, pushTimeText, type PushTime } from './push-times.ts';
 import {
@@ -168,13 +169,13 @@ export class Snapshot {
   }
 
   /** The exposition. The buffers stay as they are, whatever happens to the snapshot later. */
-  text(): readonly Buffer[] {
-    return this.#text.buffers(this.#headerOf);
+  text(): TextParts {
+    return this.#text.parts(this.#headerOf);
   }
 
   /** Part `i` of `n` of the exposition, for scrapers that share it; see divided-text.ts. */
-  async part(i: number, n: number, nowMs: number): Promise<readonly Buffer[]> {
-    return await this.#divided.buffers(i, n, nowMs, () => this.#shownTexts(), this.#headerOf);
+  async part(i: number, n: number, nowMs: number): Promise<TextParts> {
+    return await this.#divided.parts(i, n, nowMs, () => this.#shownTexts(), this.#headerOf);
   }
 
   get stats(): SnapshotStats {

@@ -4,6 +4,7 @@ import { spliceGzip } from '../../services/reader/spliced-gzip.ts';
 import { parseText } from '../../shared/exposition/parse-text.ts';
 import { renderSamples } from '../../shared/exposition/render-text.ts';
 import { applyGroupingLabels } from '../../shared/exposition/group-labels.ts';
+import { newParts } from '../../shared/state/text-parts.ts';
 import { SegmentedText } from '../../shared/state/segmented-text.ts';
 import { groupPath, pushBody } from './load/workload.ts';
 
@@ -32,17 +33,17 @@ function filled(kilobytes: number): SegmentedText {
 }
 
 async function scrape(text: SegmentedText): Promise<number> {
-  return (await spliceGzip(text.buffers())).length;
+  return (await spliceGzip(text.parts())).length;
 }
 
 let variant = GROUPS;
 for (const kilobytes of SIZES) {
   const text = filled(kilobytes);
-  const bytes = text.buffers().reduce((sum, one) => sum + one.length, 0);
+  const bytes = text.parts().buffers.reduce((sum, one) => sum + one.length, 0);
   const ratio = (bytes / (await scrape(text))).toFixed(2);
-  describe(`segments from ${kilobytes} KiB on, ${text.buffers().length} of them, ${ratio}:1`, () => {
+  describe(`segments from ${kilobytes} KiB on, ${text.parts().buffers.length} of them, ${ratio}:1`, () => {
     bench('all is new', async () => {
-      await spliceGzip(text.buffers().map((buffer) => Buffer.from(buffer)));
+      await spliceGzip(newParts(text.parts().buffers));
     });
     bench('nothing has changed', async () => {
       await scrape(text);
@@ -56,7 +57,7 @@ for (const kilobytes of SIZES) {
   });
 
   describe(`a segment of ${kilobytes} KiB or a little more`, () => {
-    const [part = Buffer.alloc(0)] = filled(kilobytes).buffers().slice(3);
+    const [part = Buffer.alloc(0)] = filled(kilobytes).parts().buffers.slice(3);
     for (const level of LEVELS) {
       const options = { level, finishFlush: constants.Z_SYNC_FLUSH };
       bench(`level ${level}, ${(part.length / deflateRawSync(part, options).length).toFixed(2)}:1`, () => {

@@ -30,6 +30,7 @@ describe('SegmentedText is a sorted map', () => {
         const text = new SegmentedText();
         const model = new Map<string, Buffer>();
         const handedOut: { readonly buffers: readonly Buffer[]; readonly copy: Buffer }[] = [];
+        const partOf = new Map<number, Buffer>();
         const set = (name: string, content: Buffer): void => {
           text.set(name, content);
           model.set(name, content);
@@ -44,7 +45,12 @@ describe('SegmentedText is a sorted map', () => {
             expect(text.get(probe)).toEqual(model.get(probe));
             expect(text.next(probe)).toBe(keys.find((one) => one > probe));
           }
-          const buffers = text.buffers();
+          const { buffers, serials } = text.parts();
+          expect(new Set(serials).size, 'a serial for each').toBe(buffers.length);
+          for (const [i, serial] of serials.entries()) {
+            expect(partOf.get(serial) ?? buffers[i], 'the same serial is the same part').toBe(buffers[i]);
+            partOf.set(serial, buffers[i] as Buffer);
+          }
           const copy = Buffer.concat(keys.map((one) => model.get(one) as Buffer));
           expect(Buffer.concat(buffers).equals(copy)).toBe(true);
           handedOut.push({ buffers, copy });

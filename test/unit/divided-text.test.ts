@@ -19,17 +19,19 @@ test('more divisions asked for at once than are kept: each has what changed whil
   const divisions = [2, 3, 4];
   const asked = divisions.map(async (n) =>
     Promise.all(
-      Array.from({ length: n }, async (_, i) => divided.buffers(i, n, n, shown, () => ({ help: '', type: 'gauge' }))),
+      Array.from({ length: n }, async (_, i) => divided.parts(i, n, n, shown, () => ({ help: '', type: 'gauge' }))),
     ),
   );
   const { family, order, groupId, text } = shownOf('new');
   divided.set(family, order, groupId, text);
   for (const parts of await Promise.all(asked)) {
-    const lines = parts.flat().flatMap((buffer) =>
-      String(buffer)
-        .split('\n')
-        .filter((line) => line.startsWith('f{')),
-    );
+    const lines = parts
+      .flatMap(({ buffers }) => buffers)
+      .flatMap((buffer) =>
+        String(buffer)
+          .split('\n')
+          .filter((line) => line.startsWith('f{')),
+      );
     expect(lines.toSorted()).toEqual(['new', 'old-0', 'old-1', 'old-2'].map((id) => `f{job="${id}"} 1`));
   }
 });

@@ -1,0 +1,27 @@
+/**
+ * A text in parts, of which few are other ones from one version to the next.
+ */
+export interface TextParts {
+  /** Never written again. */
+  readonly buffers: readonly Buffer[];
+  /** A number for each part that no other has, or had: which ones are new can be told without a look at them. */
+  readonly serials: readonly number[];
+  /** The same for all versions of a text. */
+  readonly source: object;
+}
+
+let latest = 0;
+
+export function nextSerial(): number {
+  return ++latest;
+}
+
+/** Parts that nobody has seen before. */
+export function newParts(buffers: readonly Buffer[]): TextParts {
+  return { buffers, serials: buffers.map(nextSerial), source: {} };
+}
+
+/** The same text with more behind it. */
+export function withMore({ buffers, serials, source }: TextParts, more: readonly Buffer[]): TextParts {
+  return { buffers: [...buffers, ...more], serials: [...serials, ...more.map(nextSerial)], source };
+}
