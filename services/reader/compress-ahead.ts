@@ -1,19 +1,37 @@
 /**
- * Compresses what changes as soon as it does, so that the next scrape need not wait for it.
+ * Compresses what changes ahead of the next scrape, so that it need not wait for it.
  *
- * When that will come nobody knows, and what is compressed now may change again before. So it may spend as much time between two
- * scrapes as makes no difference to anybody; what changes after that is for the scrape itself.
+ * Scrapers come at regular times. What changes long before is left alone, for it may change again; from a little before a scrape is
+ * due, changes are compressed as they come:
+ *
+ *     scrape ─────────────── everyMs ───────────────▶ scrape is due
+ *                                     ├── windowMs ──┼── windowMs ──┤
+ *
+ * Between two scrapes no more time is spent than compressing everything takes: at worst, when nobody comes, it was done twice.
  */
 import type { ChangeConsumer } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
 import { spliceGzip } from './spliced-gzip.ts';
+import { tidied } from './tidied.ts';
 
-const BETWEEN_SCRAPES_MS = 20;
-/** Changed segments, a twentieth of a millisecond each: more of them at once are left to the scrape. */
-const MOST_AT_ONCE = 100;
+/** What a part of the text takes. */
+const PART_MS = 0.07;
+const WINDOW_MIN_MS = 100;
+/** Who comes less often is no regular scraper. */
+const EVERY_MAX_MS = 5 * 60_000;
+const SCRAPERS_MAX = 16;
+
+interface Scraper {
+  readonly atMs: number;
+  readonly everyMs: number;
+  readonly timer: NodeJS.Timeout | undefined;
+}
 
 export class CompressAhead implements ChangeConsumer {
   readonly #snapshot: Snapshot;
+  /** Those who came last, in that order. */
+  readonly #scrapers = new Map<string, Scraper>();
+  #windowMs = WINDOW_MIN_MS;
   #leftMs = 0;
   #isPlanned = false;
 
@@ -21,25 +39,58 @@ export class CompressAhead implements ChangeConsumer {
     this.#snapshot = snapshot;
   }
 
-  /** Somebody was sent the snapshot in gzip. */
-  scraped(): void {
-    this.#leftMs = BETWEEN_SCRAPES_MS;
+  /** Somebody was sent the snapshot in gzip; `parts` is how many it has. */
+  scraped(who: string, parts: number): void {
+    const atMs = performance.now();
+    const before = this.#scrapers.get(who);
+    clearTimeout(before?.timer);
+    const everyMs = atMs - (before?.atMs ?? -Infinity);
+    this.#leftMs = parts * PART_MS;
+    this.#windowMs = Math.max(WINDOW_MIN_MS, 2 * this.#leftMs);
+    const wait = (): NodeJS.Timeout => setTimeout(() => this.#plan(), everyMs - this.#windowMs).unref();
+    const timer = everyMs <= EVERY_MAX_MS && everyMs > this.#windowMs ? wait() : undefined;
+    this.#scrapers.delete(who);
+    this.#scrapers.set(who, { atMs, everyMs, timer });
+    const [first] = this.#scrapers.keys();
+    if (this.#scrapers.size > SCRAPERS_MAX && first !== undefined) this.#forget(first);
   }
 
   async changes(): Promise<void> {
-    if (this.#leftMs <= 0 || this.#isPlanned) return await Promise.resolve();
-    this.#isPlanned = true;
-    // Pushes that wait to be seen are answered first.
-    setImmediate(() => void this.#compress());
+    this.#plan();
+    return await Promise.resolve();
   }
 
   async reset(): Promise<void> {
     await this.changes();
   }
 
+  destroy(): void {
+    for (const who of this.#scrapers.keys()) this.#forget(who);
+  }
+
+  #forget(who: string): void {
+    clearTimeout(this.#scrapers.get(who)?.timer);
+    this.#scrapers.delete(who);
+  }
+
+  #plan(): void {
+    if (this.#isPlanned || this.#leftMs <= 0 || !this.#isDue(performance.now())) return;
+    this.#isPlanned = true;
+    // Pushes that wait to be seen are answered first.
+    setImmediate(() => void this.#compress());
+  }
+
+  #isDue(nowMs: number): boolean {
+    for (const { atMs, everyMs } of this.#scrapers.values()) {
+      if (Math.abs(nowMs - atMs - everyMs) <= this.#windowMs) return true;
+    }
+    return false;
+  }
+
   async #compress(): Promise<void> {
     const startedMs = performance.now();
-    if (this.#snapshot.tidy(0) <= MOST_AT_ONCE) await spliceGzip(this.#snapshot.text()).catch(() => undefined);
+    await tidied(this.#snapshot);
+    await spliceGzip(this.#snapshot.text()).catch(() => undefined);
     this.#leftMs -= performance.now() - startedMs;
     this.#isPlanned = false;
   }

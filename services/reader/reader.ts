@@ -37,6 +37,7 @@ export class ReaderService implements Service {
   readonly #snapshot = new Snapshot();
   readonly #telemetry: ReaderTelemetry;
   readonly #startedAt = new Date();
+  readonly #ahead = new CompressAhead(this.#snapshot);
   #expireTimer: NodeJS.Timeout | undefined;
   #knownKeptOut = 0;
 
@@ -47,6 +48,7 @@ export class ReaderService implements Service {
       onLoaded: (seconds) => this.#telemetry.rebuilt(seconds),
       onChanged: (records) => this.#changed(records),
     });
+    context.feed.add(this.#ahead);
   }
 
   /** Once everything was loaded; from then on for good, for the snapshot stays. */
@@ -58,15 +60,13 @@ export class ReaderService implements Service {
     const { config, feed, registry } = this.#context;
     const index = new GroupIndex(this.#snapshot);
     const page = { config, snapshot: this.#snapshot, index, feed, assets: new Assets(), startedAt: this.#startedAt };
-    const ahead = new CompressAhead(this.#snapshot);
-    feed.add(ahead);
     serveApi(app, this.#snapshot, index, feed);
     servePage(app, page);
     serveMetrics(app, {
       path: config.paths.metrics,
       snapshot: this.#snapshot,
       feed,
-      ahead,
+      ahead: this.#ahead,
       telemetry: this.#telemetry,
       own: config.web.telemetryInMetrics ? registry : undefined,
       openMetrics: config.web.enableOpenMetrics,
@@ -81,6 +81,7 @@ export class ReaderService implements Service {
 
   async destroy(): Promise<void> {
     clearInterval(this.#expireTimer);
+    this.#ahead.destroy();
     return await Promise.resolve();
   }
 

@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as zlib from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
@@ -28,6 +27,7 @@ import { parsePart, type Part } from './scrape-part.ts';
 import { sendBuffers } from './send-buffers.ts';
 import { spliceGzip } from './spliced-gzip.ts';
 import type { ReaderTelemetry } from './telemetry.ts';
+import { tidied } from './tidied.ts';
 
 /** zstd came with Node 22.15. */
 const ENCODINGS: readonly ScrapeEncoding[] = 'createZstdCompress' in zlib ? ['zstd', 'gzip'] : ['gzip'];
@@ -52,14 +52,11 @@ interface Asked {
   readonly part: Part;
 }
 
-/** Of the snapshot, between which other work may be done: about 5 ms. */
-const STEPS = 512;
-
 /** Tells the versions of this process' snapshot from those of others. */
 const SNAPSHOT_ID = randomBytes(6).toString('base64url');
 
 export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void {
-  const { path, snapshot, feed, telemetry, own } = context;
+  const { path, snapshot, feed, ahead, telemetry, own } = context;
   app.get(path, async (request, reply) => {
     const end = telemetry.startScrape();
     reply.raw.once('close', () => end(reply.raw.statusCode));
@@ -70,8 +67,7 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
     const part = parsePart((request.query as { shard?: unknown }).shard);
     if (part === undefined)
       return await sendText(reply, 400, 'shard must be i/n with 0 <= i < n <= 1024, as shard=0/3');
-    // After many changes that takes a while, and the other requests are not to wait for it.
-    while (snapshot.tidy(STEPS) > STEPS) await nextTurn();
+    await tidied(snapshot);
     snapshot.expire(Date.now());
     const asked = negotiate(request, context, part);
     reply.type(contentType(asked.negotiated)).header('Vary', 'Accept, Accept-Encoding');
@@ -80,9 +76,10 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
       reply.header('ETag', tag);
       if (request.headers['if-none-match'] === tag) return await reply.code(304).send();
     }
-    const sent = await send(reply, await partsOf(context, asked), asked.encoding);
-    if (asked.encoding === 'gzip' && asked.format === 'text' && part.n === 1) context.ahead.scraped();
-    return sent;
+    const parts = await partsOf(context, asked);
+    if (asked.encoding === 'gzip' && parts.source === snapshot.text().source)
+      ahead.scraped(request.ip, parts.serials.length);
+    return await send(reply, parts, asked.encoding);
   });
 }
 

@@ -34,6 +34,10 @@ const SLICE_MS = 5;
 /** Twice that on average: more are copied for each change, fewer take more writes. */
 const MIN_PARTS_IN_BLOCK = 6;
 const MAX_PARTS_IN_BLOCK = 4 * MIN_PARTS_IN_BLOCK;
+/** On average. */
+const BLOCKS_IN_RUN = 16;
+/** A block that is still there is no further from its place than this, in blocks, but where much has changed. */
+const LOOK_AHEAD = 8;
 
 /** Deflate; no name, no time; fastest; unknown system. */
 const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255]);
@@ -48,14 +52,23 @@ interface Deflated {
   readonly end: number;
 }
 
-interface Block {
-  readonly bytes: Buffer;
-  /** Of the text. */
+/** Text and what its CRC is; `shift` is that of its length. */
+interface Summed {
   readonly crc: number;
   readonly textBytes: number;
   readonly shift: number;
-  readonly serials: readonly number[];
+}
+
+interface Block extends Summed {
+  readonly bytes: Buffer;
   readonly deflated: readonly Deflated[];
+  /** Of its first part. */
+  readonly serial: number;
+}
+
+/** Blocks of which there is one sum, for adding up that of each takes long, too. */
+interface Run extends Summed {
+  readonly blocks: readonly Block[];
 }
 
 export interface SplicedGzip {
@@ -66,54 +79,60 @@ export interface SplicedGzip {
 interface Splice extends SplicedGzip {
   readonly serials: readonly number[];
   readonly blocks: readonly Block[];
+  /** Behind which part each block ends. */
+  readonly ends: readonly number[];
+  readonly runs: readonly Run[];
 }
+
+const NONE: Splice = { buffers: [], length: 0, serials: [], blocks: [], ends: [], runs: [] };
 
 /** The newest of each text, or that which is under way: those who ask meanwhile wait for what they would do again. */
 const newest = new WeakMap<object, Promise<Splice>>();
 
 /** The same answer again, as long as the parts are the same list. */
 export async function spliceGzip(parts: TextParts): Promise<SplicedGzip> {
-  const before = newest.get(parts.source);
+  const before = newest.get(parts.source) ?? Promise.resolve(NONE);
   // One that failed has told whoever asked for it.
-  const made = Promise.resolve(before)
-    .catch(() => undefined)
-    .then(async (one) => await splice(parts, one));
+  const made = before.catch(() => NONE).then(async (one) => await splice(parts, one));
   newest.set(parts.source, made);
   return await made;
 }
 
-async function splice(parts: TextParts, before: Splice | undefined): Promise<Splice> {
+async function splice(parts: TextParts, before: Splice): Promise<Splice> {
   const { serials } = parts;
-  if (before?.serials === serials) return before;
-  const left = new Map(before?.blocks.map((block) => [block.serials[0], block]));
-  const found: { readonly from: number; readonly to: number; readonly same: Block | undefined }[] = [];
-  for (let from = 0; from < serials.length;) {
+  if (before.serials === serials) return before;
+  const same: (Block | undefined)[] = [];
+  const ends: number[] = [];
+  const isKept = new Uint8Array(before.blocks.length);
+  for (let from = 0, next = 0; from < serials.length;) {
     const to = endOfBlock(serials, from);
-    const block = left.get(serials[from]);
-    const same = block !== undefined && isOf(block, serials, from, to) ? block : undefined;
-    if (same !== undefined) left.delete(serials[from]);
-    found.push({ from, to, same });
+    const at = findSame(before, next, serials, from, to);
+    const block = at === -1 ? undefined : before.blocks[at];
+    if (block !== undefined) {
+      isKept[at] = 1;
+      next = at + 1;
+    }
+    same.push(block);
+    ends.push(to);
     from = to;
   }
-  // Parts that did not change, of blocks that did.
-  const known = new Map<number, Deflated>();
-  for (const { serials: held, deflated } of left.values()) {
-    for (const [i, one] of deflated.entries()) known.set(held[i] as number, one);
-  }
+  const known = deflatedIn(before, isKept);
   const blocks: Block[] = [];
   const deflater = new Deflater();
-  for (const { from, to, same } of found) {
-    if (same !== undefined) {
-      blocks.push(same);
+  for (const [i, block] of same.entries()) {
+    if (block !== undefined) {
+      blocks.push(block);
       continue;
     }
+    const from = ends[i - 1] ?? 0;
     const deflated: Deflated[] = [];
-    for (let i = from; i < to; i++) {
-      deflated.push(known.get(serials[i] as number) ?? (await deflater.deflate(parts.buffers[i] as Buffer)));
+    for (let at = from; at < (ends[i] as number); at++) {
+      deflated.push(known.get(serials[at] as number) ?? (await deflater.deflate(parts.buffers[at] as Buffer)));
     }
-    blocks.push(blockOf(serials.slice(from, to), deflated));
+    blocks.push(blockOf(serials[from] as number, deflated));
   }
-  return { ...memberOf(blocks), serials, blocks };
+  const runs = runsOf(blocks, before.runs);
+  return { ...memberOf(blocks, runs), serials, blocks, ends, runs };
 }
 
 /** A part ends a block, or does not, wherever it stands, but for those that begin one. */
@@ -124,13 +143,36 @@ function endOfBlock(serials: readonly number[], from: number): number {
   return to;
 }
 
-function isOf(block: Block, serials: readonly number[], from: number, to: number): boolean {
-  if (block.serials.length !== to - from) return false;
-  for (let i = from; i < to; i++) if (block.serials[i - from] !== serials[i]) return false;
-  return true;
+/** Which block from `next` on is of these parts; -1 if none of the few that can be expected to. */
+function findSame(
+  { serials: held, ends }: Splice,
+  next: number,
+  serials: readonly number[],
+  from: number,
+  to: number,
+): number {
+  for (let at = next; at < Math.min(next + LOOK_AHEAD, ends.length); at++) {
+    const start = at === 0 ? 0 : (ends[at - 1] as number);
+    if (held[start] !== serials[from]) continue;
+    if (ends[at] !== start + to - from) return -1;
+    for (let i = from + 1; i < to; i++) if (held[start + i - from] !== serials[i]) return -1;
+    return at;
+  }
+  return -1;
 }
 
-function blockOf(serials: readonly number[], parts: readonly Deflated[]): Block {
+/** What was made of the parts of the other blocks, by their serials: most of them did not change. */
+function deflatedIn({ serials, blocks, ends }: Splice, isKept: Uint8Array): Map<number, Deflated> {
+  const found = new Map<number, Deflated>();
+  for (let at = isKept.indexOf(0); at !== -1; at = isKept.indexOf(0, at + 1)) {
+    const block = blocks[at] as Block;
+    const start = ends[at - 1] ?? 0;
+    for (const [i, one] of block.deflated.entries()) found.set(serials[start + i] as number, one);
+  }
+  return found;
+}
+
+function blockOf(serial: number, parts: readonly Deflated[]): Block {
   const bytes = Buffer.allocUnsafeSlow(parts.reduce((sum, { start, end }) => sum + end - start, 0));
   let crc = 0;
   let textBytes = 0;
@@ -142,26 +184,47 @@ function blockOf(serials: readonly number[], parts: readonly Deflated[]): Block 
     offset += one.bytes.copy(bytes, start, one.start, one.end);
     return { crc: one.crc, textBytes: one.textBytes, bytes, start, end: offset };
   });
-  return { bytes, crc, textBytes, shift: crc32Shift(textBytes), serials, deflated };
+  return { bytes, deflated, serial, crc, textBytes, shift: crc32Shift(textBytes) };
 }
 
-function memberOf(blocks: readonly Block[]): SplicedGzip {
-  const buffers: Buffer[] = [HEADER];
-  let length = HEADER.length;
+/** Like blocks of parts, runs of blocks end where these say. */
+function runsOf(blocks: readonly Block[], before: readonly Run[]): Run[] {
+  const known = new Map(before.map((run) => [run.blocks[0], run]));
+  const runs: Run[] = [];
+  for (let from = 0; from < blocks.length;) {
+    let to = from + 1;
+    while (to < blocks.length && (blocks[to - 1] as Block).serial % BLOCKS_IN_RUN !== 0) to++;
+    const run = known.get(blocks[from]);
+    const isSame = run?.blocks.length === to - from && run.blocks.every((block, i) => block === blocks[from + i]);
+    runs.push(isSame ? run : runOf(blocks.slice(from, to)));
+    from = to;
+  }
+  return runs;
+}
+
+function runOf(blocks: readonly Block[]): Run {
+  const { crc, textBytes } = sumOf(blocks);
+  return { blocks, crc, textBytes, shift: crc32Shift(textBytes) };
+}
+
+function sumOf(all: readonly Summed[]): Pick<Summed, 'crc' | 'textBytes'> {
   let crc = 0;
   let textBytes = 0;
-  for (const block of blocks) {
-    buffers.push(block.bytes);
-    length += block.bytes.length;
-    crc = crc32Join(crc, block.crc, block.shift);
-    textBytes += block.textBytes;
+  for (const one of all) {
+    crc = crc32Join(crc, one.crc, one.shift);
+    textBytes += one.textBytes;
   }
+  return { crc, textBytes };
+}
+
+function memberOf(blocks: readonly Block[], runs: readonly Run[]): SplicedGzip {
+  const { crc, textBytes } = sumOf(runs);
   const trailer = Buffer.alloc(LAST_BLOCK.length + 8);
   LAST_BLOCK.copy(trailer);
   trailer.writeUInt32LE(crc, LAST_BLOCK.length);
   trailer.writeUInt32LE(textBytes % 2 ** 32, LAST_BLOCK.length + 4);
-  buffers.push(trailer);
-  return { buffers, length: length + trailer.length };
+  const buffers = [HEADER, ...blocks.map(({ bytes }) => bytes), trailer];
+  return { buffers, length: buffers.reduce((sum, { length }) => sum + length, 0) };
 }
 
 /** Deflates part after part, and lets others work in between. */
