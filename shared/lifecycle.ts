@@ -1,5 +1,6 @@
 /** Starting, stopping and waiting. */
 import { setMaxListeners } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** `destroy` awaits what is under way, and may be called at any time and more than once. */
 export interface Service {
@@ -45,6 +46,26 @@ function arm(ms: number, signal: AbortSignal | undefined, done: () => void): () 
     timer = setTimeout(tick, Math.min(ms, maxTimeoutMs));
   }
   return disarm;
+}
+
+/** Long work in slices, between which the event loop does what else there is: `if (slices.isOver) await slices.next()`. */
+export class Slices {
+  readonly #ms: number;
+  #endsMs: number;
+
+  constructor(ms = 5) {
+    this.#ms = ms;
+    this.#endsMs = performance.now() + ms;
+  }
+
+  get isOver(): boolean {
+    return performance.now() >= this.#endsMs;
+  }
+
+  async next(): Promise<void> {
+    await nextTurn();
+    this.#endsMs = performance.now() + this.#ms;
+  }
 }
 
 export interface BackoffLimits {

@@ -7,7 +7,8 @@
  *     scrape ─────────────── everyMs ───────────────▶ scrape is due
  *                                     ├── windowMs ──┼── windowMs ──┤
  *
- * Between two scrapes no more time is spent than compressing everything takes: at worst, when nobody comes, it was done twice.
+ * Between two scrapes no more time is spent than compressing everything takes: at worst, when nobody comes, it was done twice. And
+ * no more than half of what there is, for pushes and scrapes are under way as well.
  */
 import type { ChangeConsumer } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
@@ -20,6 +21,8 @@ const WINDOW_MIN_MS = 100;
 /** Who comes less often is no regular scraper. */
 const EVERY_MAX_MS = 5 * 60_000;
 const SCRAPERS_MAX = 16;
+/** So many times as long as it worked it rests. */
+const REST = 1;
 
 interface Scraper {
   readonly atMs: number;
@@ -33,10 +36,18 @@ export class CompressAhead implements ChangeConsumer {
   readonly #scrapers = new Map<string, Scraper>();
   #windowMs = WINDOW_MIN_MS;
   #leftMs = 0;
+  #spentMs = 0;
+  /** When it has rested. */
+  #restedMs = 0;
   #isPlanned = false;
 
   constructor(snapshot: Snapshot) {
     this.#snapshot = snapshot;
+  }
+
+  /** On all of it so far. */
+  get spentMs(): number {
+    return this.#spentMs;
   }
 
   /** Somebody was sent the snapshot in gzip; `parts` is how many it has. */
@@ -47,7 +58,8 @@ export class CompressAhead implements ChangeConsumer {
     const everyMs = atMs - (before?.atMs ?? -Infinity);
     this.#leftMs = parts * PART_MS;
     this.#windowMs = Math.max(WINDOW_MIN_MS, 2 * this.#leftMs);
-    const wait = (): NodeJS.Timeout => setTimeout(() => this.#plan(), everyMs - this.#windowMs).unref();
+    // A timer may fire a little early, when it is not due yet.
+    const wait = (): NodeJS.Timeout => setTimeout(() => this.#plan(), everyMs - this.#windowMs + 2).unref();
     const timer = everyMs <= EVERY_MAX_MS && everyMs > this.#windowMs ? wait() : undefined;
     this.#scrapers.delete(who);
     this.#scrapers.set(who, { atMs, everyMs, timer });
@@ -76,8 +88,10 @@ export class CompressAhead implements ChangeConsumer {
   #plan(): void {
     if (this.#isPlanned || this.#leftMs <= 0 || !this.#isDue(performance.now())) return;
     this.#isPlanned = true;
-    // Pushes that wait to be seen are answered first.
-    setImmediate(() => void this.#compress());
+    const restMs = this.#restedMs - performance.now();
+    // At once means: when pushes that wait to be seen have been answered.
+    if (restMs > 0) setTimeout(() => void this.#compress(), restMs).unref();
+    else setImmediate(() => void this.#compress());
   }
 
   #isDue(nowMs: number): boolean {
@@ -88,10 +102,15 @@ export class CompressAhead implements ChangeConsumer {
   }
 
   async #compress(): Promise<void> {
-    const startedMs = performance.now();
-    await tidied(this.#snapshot);
-    await spliceGzip(this.#snapshot.text()).catch(() => undefined);
-    this.#leftMs -= performance.now() - startedMs;
+    if (this.#leftMs > 0) {
+      const startedMs = performance.now();
+      await tidied(this.#snapshot);
+      await spliceGzip(this.#snapshot.text()).catch(() => undefined);
+      const tookMs = performance.now() - startedMs;
+      this.#spentMs += tookMs;
+      this.#leftMs -= tookMs;
+      this.#restedMs = startedMs + (1 + REST) * tookMs;
+    }
     this.#isPlanned = false;
   }
 }

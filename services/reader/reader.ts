@@ -43,7 +43,7 @@ export class ReaderService implements Service {
 
   constructor(context: ReaderContext) {
     this.#context = context;
-    this.#telemetry = new ReaderTelemetry(context.registry, this.#snapshot, context.feed);
+    this.#telemetry = new ReaderTelemetry(context.registry, this.#snapshot, context.feed, this.#ahead);
     context.follower.add(this.#snapshot, {
       onLoaded: (seconds) => this.#telemetry.rebuilt(seconds),
       onChanged: (records) => this.#changed(records),

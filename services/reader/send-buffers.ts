@@ -1,11 +1,10 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import { asError } from '../../shared/errors.ts';
+import { Slices } from '../../shared/lifecycle.ts';
 
 /** Written together, so that the kernel gets them in one call. */
 const TOGETHER_BYTES = 1024 * 1024;
-const SLICE_MS = 5;
 
 /** Sends the buffers as the body, no faster than the client reads. */
 export async function sendBuffers(reply: FastifyReply, buffers: readonly Buffer[]): Promise<FastifyReply> {
@@ -15,7 +14,7 @@ export async function sendBuffers(reply: FastifyReply, buffers: readonly Buffer[
   raw.writeHead(reply.statusCode, headers);
   try {
     let bytes = 0;
-    let sliceEnds = performance.now() + SLICE_MS;
+    const slices = new Slices();
     cork(raw);
     for (const buffer of buffers) {
       raw.write(buffer);
@@ -25,10 +24,7 @@ export async function sendBuffers(reply: FastifyReply, buffers: readonly Buffer[
       uncork(raw);
       if (raw.writableNeedDrain) await drained(raw);
       // Somebody who reads as fast as this writes would keep all others waiting.
-      if (performance.now() >= sliceEnds) {
-        await nextTurn();
-        sliceEnds = performance.now() + SLICE_MS;
-      }
+      if (slices.isOver) await slices.next();
       if (raw.destroyed) return reply;
       cork(raw);
     }

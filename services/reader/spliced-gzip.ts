@@ -12,9 +12,9 @@
  *
  * https://www.rfc-editor.org/rfc/rfc1951 https://www.rfc-editor.org/rfc/rfc1952
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { constants, crc32, deflateRaw, deflateRawSync, type ZlibOptions } from 'node:zlib';
+import { Slices } from '../../shared/lifecycle.ts';
 import type { TextParts } from '../../shared/state/text-parts.ts';
 import { crc32Join, crc32Shift } from './crc32-combine.ts';
 
@@ -29,10 +29,8 @@ const SMALL: ZlibOptions = { ...OPTIONS, level: 3, windowBits: 13, memLevel: 6 }
 const SMALL_BYTES = 32 * 1024;
 /** Handing a part to a thread takes about as long as deflating so much of it here. */
 const IN_THREAD_BYTES = 128 * 1024;
-/** Deflating here gives way to other work after so long. */
-const SLICE_MS = 5;
 /** Twice that on average: more are copied for each change, fewer take more writes. */
-const MIN_PARTS_IN_BLOCK = 6;
+const MIN_PARTS_IN_BLOCK = 4;
 const MAX_PARTS_IN_BLOCK = 4 * MIN_PARTS_IN_BLOCK;
 /** On average. */
 const BLOCKS_IN_RUN = 16;
@@ -118,7 +116,7 @@ async function splice(parts: TextParts, before: Splice): Promise<Splice> {
   }
   const known = deflatedIn(before, isKept);
   const blocks: Block[] = [];
-  const deflater = new Deflater();
+  const slices = new Slices();
   for (const [i, block] of same.entries()) {
     if (block !== undefined) {
       blocks.push(block);
@@ -127,7 +125,8 @@ async function splice(parts: TextParts, before: Splice): Promise<Splice> {
     const from = ends[i - 1] ?? 0;
     const deflated: Deflated[] = [];
     for (let at = from; at < (ends[i] as number); at++) {
-      deflated.push(known.get(serials[at] as number) ?? (await deflater.deflate(parts.buffers[at] as Buffer)));
+      deflated.push(known.get(serials[at] as number) ?? (await deflate(parts.buffers[at] as Buffer)));
+      if (slices.isOver) await slices.next();
     }
     blocks.push(blockOf(serials[from] as number, deflated));
   }
@@ -227,19 +226,10 @@ function memberOf(blocks: readonly Block[], runs: readonly Run[]): SplicedGzip {
   return { buffers, length: buffers.reduce((sum, { length }) => sum + length, 0) };
 }
 
-/** Deflates part after part, and lets others work in between. */
-class Deflater {
-  #sliceEnds = performance.now() + SLICE_MS;
-
-  async deflate(part: Buffer): Promise<Deflated> {
-    const bytes =
-      part.length > IN_THREAD_BYTES ? await deflateInThread(part, OPTIONS) : deflateRawSync(part, fitting(part));
-    if (performance.now() >= this.#sliceEnds) {
-      await nextTurn();
-      this.#sliceEnds = performance.now() + SLICE_MS;
-    }
-    return { crc: crc32(part), textBytes: part.length, bytes, start: 0, end: bytes.length };
-  }
+async function deflate(part: Buffer): Promise<Deflated> {
+  const bytes =
+    part.length > IN_THREAD_BYTES ? await deflateInThread(part, OPTIONS) : deflateRawSync(part, fitting(part));
+  return { crc: crc32(part), textBytes: part.length, bytes, start: 0, end: bytes.length };
 }
 
 /** Most answers fit into one chunk, and none is much larger than the answer. */

@@ -1,7 +1,8 @@
-import { Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import { show } from '../../shared/state/catalogue.ts';
 import type { Snapshot, SnapshotStats } from '../../shared/state/snapshot.ts';
+import type { CompressAhead } from './compress-ahead.ts';
 
 /** So that telemetry stays small, however much goes wrong. */
 const MAX_NAMED = 100;
@@ -11,7 +12,7 @@ export class ReaderTelemetry {
   readonly #visible: Histogram;
   readonly #rebuild: Histogram;
 
-  constructor(registry: Registry, snapshot: Snapshot, feed: ChangeFeed) {
+  constructor(registry: Registry, snapshot: Snapshot, feed: ChangeFeed, ahead: CompressAhead) {
     const registers = [registry];
     const gauge = (name: string, help: string, read: () => number): Gauge =>
       new Gauge({
@@ -50,6 +51,17 @@ export class ReaderTelemetry {
     );
     gauge('pushgateway_snapshot_age_seconds', 'Time since the snapshot was known to be up to date with Redis.', () =>
       feed.isComplete ? Math.max(0, Date.now() - feed.lastCompleteMs) / 1000 : Number.POSITIVE_INFINITY,
+    );
+    registry.registerMetric(
+      new Counter({
+        name: 'pushgateway_compress_ahead_seconds_total',
+        help: 'Time spent on compressing what changed ahead of the next scrape.',
+        registers: [],
+        collect() {
+          this.reset();
+          this.inc(ahead.spentMs / 1000);
+        },
+      }),
     );
     this.#requests = new Histogram({
       name: 'metrics_request_duration_seconds',

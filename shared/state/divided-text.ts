@@ -3,16 +3,14 @@
  * together they are all. They are made when somebody first asks for a division, kept up to date from then on, and dropped
  * when nobody has asked for long.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { shardOf } from '../grouping/group.ts';
+import { Slices } from '../lifecycle.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
 import { newParts, type TextParts } from './text-parts.ts';
 
 /** Divisions kept at a time, but for those that are being made: each holds all texts once more. */
 const MAX_DIVISIONS = 2;
 const UNUSED_MS = 10 * 60_000;
-/** Making the parts gives way to other work after so long. */
-const SLICE_MS = 10;
 
 /** What is shown of a group. */
 export interface ShownText {
@@ -78,14 +76,12 @@ export class DividedText {
   }
 
   async #make(parts: readonly ExpositionText[], groups: Iterable<Iterable<ShownText>>): Promise<void> {
-    let sliceEnds = performance.now() + SLICE_MS;
+    const slices = new Slices(10);
     for (const group of groups) {
       for (const { family, order, groupId, text } of group) {
         parts[shardOf(groupId, parts.length)]?.set(family, order, text);
       }
-      if (performance.now() < sliceEnds) continue;
-      await nextTurn();
-      sliceEnds = performance.now() + SLICE_MS;
+      if (slices.isOver) await slices.next();
     }
   }
 }
