@@ -116,12 +116,10 @@ async function partsOf({ snapshot, own }: ScrapeContext, { format, escaping, par
 }
 
 async function send(reply: FastifyReply, parts: TextParts, encoding: ScrapeEncoding): Promise<FastifyReply> {
-  const { buffers } = parts;
+  const { buffers, bytes } = parts;
   switch (encoding) {
-    case 'identity': {
-      const length = buffers.reduce((sum, one) => sum + one.length, 0);
-      return await sendBuffers(reply.header('Content-Length', length), buffers);
-    }
+    case 'identity':
+      return await sendBuffers(reply.header('Content-Length', bytes), buffers);
     case 'gzip': {
       const spliced = await spliceGzip(parts);
       reply.header('Content-Encoding', encoding).header('Content-Length', spliced.length);

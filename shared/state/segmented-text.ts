@@ -111,6 +111,7 @@ export class SegmentedText {
   /** What is in each segment, side by side: looking thousands of them up takes longer than what has changed. */
   readonly #buffers: Buffer[] = [Buffer.alloc(0)];
   readonly #serials: number[] = [nextSerial()];
+  #bytes = 0;
   readonly #dirty = new Set<Segment>();
   /** What was handed out last, as long as nothing changes. */
   #parts: TextParts | undefined;
@@ -164,7 +165,7 @@ export class SegmentedText {
   /** The whole text; the same list again, if nothing has changed. */
   parts(): TextParts {
     for (const segment of this.#dirty) this.#join(segment);
-    this.#parts ??= { buffers: [...this.#buffers], serials: [...this.#serials], source: this };
+    this.#parts ??= { buffers: [...this.#buffers], serials: [...this.#serials], bytes: this.#bytes, source: this };
     return this.#parts;
   }
 
@@ -178,7 +179,9 @@ export class SegmentedText {
   #join(segment: Segment): void {
     if (!this.#dirty.delete(segment)) return;
     this.#parts = undefined;
+    this.#bytes -= segment.joined.length;
     segment.join();
+    this.#bytes += segment.joined.length;
     const segments = segment.keys.length === 0 && segment.from !== '' ? [] : segment.split(this.#segmentBytes);
     const at = this.#index(segment.from);
     if (segments[0] === segment) {

@@ -6,6 +6,8 @@ export interface TextParts {
   readonly buffers: readonly Buffer[];
   /** A number for each part that no other has, or had: which ones are new can be told without a look at them. */
   readonly serials: readonly number[];
+  /** Of all buffers together. */
+  readonly bytes: number;
   /** The same for all versions of a text. */
   readonly source: object;
 }
@@ -18,10 +20,19 @@ export function nextSerial(): number {
 
 /** Parts that nobody has seen before. */
 export function newParts(buffers: readonly Buffer[]): TextParts {
-  return { buffers, serials: buffers.map(nextSerial), source: {} };
+  return { buffers, serials: buffers.map(nextSerial), bytes: bytesOf(buffers), source: {} };
 }
 
 /** The same text with more behind it. */
-export function withMore({ buffers, serials, source }: TextParts, more: readonly Buffer[]): TextParts {
-  return { buffers: [...buffers, ...more], serials: [...serials, ...more.map(nextSerial)], source };
+export function withMore(parts: TextParts, more: readonly Buffer[]): TextParts {
+  return {
+    buffers: [...parts.buffers, ...more],
+    serials: [...parts.serials, ...more.map(nextSerial)],
+    bytes: parts.bytes + bytesOf(more),
+    source: parts.source,
+  };
+}
+
+function bytesOf(buffers: readonly Buffer[]): number {
+  return buffers.reduce((sum, { length }) => sum + length, 0);
 }

@@ -33,7 +33,8 @@ class Versions {
     if (known !== undefined) return known;
     for (const one of buffers) if (!this.#serials.has(one)) this.#serials.set(one, nextSerial());
     const serials = buffers.map((one) => this.#serials.get(one) ?? 0);
-    const parts: TextParts = { buffers, serials, source: this };
+    const bytes = Buffer.concat(buffers).length;
+    const parts: TextParts = { buffers, serials, bytes, source: this };
     this.#lists.set(buffers, parts);
     return parts;
   }

@@ -45,7 +45,8 @@ describe('SegmentedText is a sorted map', () => {
             expect(text.get(probe)).toEqual(model.get(probe));
             expect(text.next(probe)).toBe(keys.find((one) => one > probe));
           }
-          const { buffers, serials } = text.parts();
+          const { buffers, serials, bytes } = text.parts();
+          expect(bytes).toBe(Buffer.concat(buffers).length);
           expect(new Set(serials).size, 'a serial for each').toBe(buffers.length);
           for (const [i, serial] of serials.entries()) {
             expect(partOf.get(serial) ?? buffers[i], 'the same serial is the same part').toBe(buffers[i]);
