@@ -53,7 +53,7 @@ export class Slices {
   readonly #ms: number;
   #endsMs: number;
 
-  constructor(ms = 5) {
+  constructor(ms = 10) {
     this.#ms = ms;
     this.#endsMs = performance.now() + ms;
   }

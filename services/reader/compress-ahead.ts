@@ -8,7 +8,7 @@
  *                                     ├── windowMs ──┼── windowMs ──┤
  *
  * Between two scrapes no more time is spent than compressing everything takes: at worst, when nobody comes, it was done twice. And
- * no more than half of what there is, for pushes and scrapes are under way as well.
+ * no more than a part of what there is, for pushes and scrapes are under way as well.
  */
 import type { ChangeConsumer } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
@@ -18,6 +18,9 @@ import { tidied } from './tidied.ts';
 /** What a part of the text takes. */
 const PART_MS = 0.07;
 const WINDOW_MIN_MS = 100;
+/** Of the time between two scrapes. */
+const SPEND_SHARE = 0.1;
+const SPEND_MIN_MS = 20;
 /** Who comes less often is no regular scraper. */
 const EVERY_MAX_MS = 5 * 60_000;
 const SCRAPERS_MAX = 16;
@@ -56,8 +59,9 @@ export class CompressAhead implements ChangeConsumer {
     const before = this.#scrapers.get(who);
     clearTimeout(before?.timer);
     const everyMs = atMs - (before?.atMs ?? -Infinity);
-    this.#leftMs = parts * PART_MS;
-    this.#windowMs = Math.max(WINDOW_MIN_MS, 2 * this.#leftMs);
+    const allMs = parts * PART_MS;
+    this.#leftMs = Math.min(allMs, Math.max(SPEND_MIN_MS, everyMs * SPEND_SHARE));
+    this.#windowMs = Math.max(WINDOW_MIN_MS, 2 * allMs);
     // A timer may fire a little early, when it is not due yet.
     const wait = (): NodeJS.Timeout => setTimeout(() => this.#plan(), everyMs - this.#windowMs + 2).unref();
     const timer = everyMs <= EVERY_MAX_MS && everyMs > this.#windowMs ? wait() : undefined;

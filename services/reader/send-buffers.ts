@@ -14,7 +14,7 @@ export async function sendBuffers(reply: FastifyReply, buffers: readonly Buffer[
   raw.writeHead(reply.statusCode, headers);
   try {
     let bytes = 0;
-    const slices = new Slices();
+    const slices = new Slices(20);
     cork(raw);
     for (const buffer of buffers) {
       raw.write(buffer);

@@ -76,7 +76,7 @@ export class DividedText {
   }
 
   async #make(parts: readonly ExpositionText[], groups: Iterable<Iterable<ShownText>>): Promise<void> {
-    const slices = new Slices(10);
+    const slices = new Slices();
     for (const group of groups) {
       for (const { family, order, groupId, text } of group) {
         parts[shardOf(groupId, parts.length)]?.set(family, order, text);
