@@ -30,7 +30,7 @@ const SMALL_BYTES = 32 * 1024;
 /** Handing a part to a thread takes about as long as deflating so much of it here. */
 const IN_THREAD_BYTES = 128 * 1024;
 /** Twice that on average: more are copied for each change, fewer take more writes. */
-const MIN_PARTS_IN_BLOCK = 4;
+const MIN_PARTS_IN_BLOCK = 8;
 const MAX_PARTS_IN_BLOCK = 4 * MIN_PARTS_IN_BLOCK;
 /** On average. */
 const BLOCKS_IN_RUN = 16;

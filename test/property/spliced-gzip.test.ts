@@ -94,20 +94,20 @@ it('inflates to all parts, one behind the other, whatever becomes of them', asyn
 });
 
 it('what did not change is the same buffer again, and the same list the same answer', async () => {
-  const parts = Array.from({ length: 200 }, (_, i) => Buffer.alloc(3_000, `part ${i}`));
+  const parts = Array.from({ length: 400 }, (_, i) => Buffer.alloc(3_000, `part ${i}`));
   const versions = new Versions();
   const before = await spliceGzip(versions.of(parts));
   expect(await spliceGzip(versions.of(parts))).toBe(before);
   for (const others of [
-    parts.with(100, Buffer.from('changed')),
-    parts.toSpliced(100, 0, Buffer.from('new')),
-    parts.toSpliced(100, 1),
+    parts.with(200, Buffer.from('changed')),
+    parts.toSpliced(200, 0, Buffer.from('new')),
+    parts.toSpliced(200, 1),
   ]) {
     const after = await spliceGzip(versions.of(others));
     const gone = before.buffers.filter((buffer) => !after.buffers.includes(buffer));
     // The block of the one that changed, a few more where it began or ended one, and the sum at the end.
-    expect(gone.length, 'of the blocks').toBeLessThanOrEqual(8);
-    expect(before.buffers.length, 'blocks in all').toBeGreaterThan(15);
+    expect(gone.length, 'of the blocks').toBeLessThanOrEqual(5);
+    expect(before.buffers.length, 'blocks in all').toBeGreaterThan(8);
   }
 });
 
