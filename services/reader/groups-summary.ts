@@ -1,11 +1,11 @@
 /** What a group holds, for the lists of it. */
-import { PUSH_FAILURE_TIME, PUSH_TIME } from '../../shared/exposition/group-labels.ts';
+import { isPushTime } from '../../shared/state/push-times.ts';
 import type { Holding, KeptOut, SnapshotGroup } from '../../shared/state/snapshot-family.ts';
 
 /** Sorted by name. Without the push times, which every pushed group has, unless there is something to tell of them. */
 export function holdingsOf(group: SnapshotGroup): Holding[] {
   return [...group.holdings.values()]
-    .filter((holding) => !isPushTime(holding) || holding.reason !== undefined)
+    .filter((holding) => isListed(holding))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -20,7 +20,7 @@ export interface Counts {
 export function countsOf(group: SnapshotGroup): Counts {
   let [families, series, keptOut] = [0, 0, 0];
   for (const holding of group.holdings.values()) {
-    if (isPushTime(holding) && holding.reason === undefined) continue;
+    if (!isListed(holding)) continue;
     families++;
     series += holding.record.samples;
     if (holding.reason !== undefined) keptOut++;
@@ -28,8 +28,8 @@ export function countsOf(group: SnapshotGroup): Counts {
   return { families, series, keptOut };
 }
 
-function isPushTime({ name, group }: Holding): boolean {
-  return group.record.kind === 'push' && (name === PUSH_TIME || name === PUSH_FAILURE_TIME);
+function isListed({ name, group, reason }: Holding): boolean {
+  return group.record.kind !== 'push' || !isPushTime(name) || reason !== undefined;
 }
 
 /** Why a family of a group is not on /metrics. */

@@ -5,7 +5,7 @@
  *     header | part, deflated, ended on a byte boundary (sync flush) | … | an empty last block | CRC-32 and length of all
  *
  * What was made of a part stands in a block with that of its neighbours, so that sending takes few writes; a change makes
- * its own block anew, from the others' bytes in the old one. Nothing is kept twice, and nothing for longer than its part.
+ * its own block anew, from the others' bytes in the old one. Nothing is kept twice, and nothing once the next version is made.
  *
  * Where a block ends is said by the parts themselves, so that one more or less of them moves no other block. And which blocks are the
  * same is told from the serials of their parts: thousands of them, each somewhere else in memory, would take longer than what changed.
@@ -192,13 +192,18 @@ function runsOf(blocks: readonly Block[], before: readonly Run[]): Run[] {
   const runs: Run[] = [];
   for (let from = 0; from < blocks.length;) {
     let to = from + 1;
-    while (to < blocks.length && (blocks[to - 1] as Block).serial % BLOCKS_IN_RUN !== 0) to++;
+    while (to < blocks.length && !endsRun(blocks[to - 1] as Block)) to++;
     const run = known.get(blocks[from]);
     const isSame = run?.blocks.length === to - from && run.blocks.every((block, i) => block === blocks[from + i]);
     runs.push(isSame ? run : runOf(blocks.slice(from, to)));
     from = to;
   }
   return runs;
+}
+
+/** By what stands above the bits that say where blocks begin: those are the same for blocks whose parts were made one after the other. */
+function endsRun({ serial }: Block): boolean {
+  return Math.floor(serial / MIN_PARTS_IN_BLOCK) % BLOCKS_IN_RUN === 0;
 }
 
 function runOf(blocks: readonly Block[]): Run {

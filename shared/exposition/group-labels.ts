@@ -35,11 +35,11 @@ export function sortLabels(families: Families): Families {
 
 /** The labels of a series in a group; also those of the group's push times, whose `own` are none. */
 export function mergeLabels(own: Labels, grouping: Labels): Labels {
-  return new Merger(grouping).with(own);
+  return own.length === 0 ? withInstance(grouping) : new Merger(grouping).with(own);
 }
 
 /** The labels of a series that has none of its own: those of its group, sorted already, and an instance. */
-export function withInstance(grouping: Labels): Labels {
+function withInstance(grouping: Labels): Labels {
   const at = grouping.findIndex(([name]) => name >= 'instance');
   if (grouping[at]?.[0] === 'instance') return grouping;
   return at === -1 ? [...grouping, NO_INSTANCE] : grouping.toSpliced(at, 0, NO_INSTANCE);

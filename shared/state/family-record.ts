@@ -43,7 +43,8 @@ export function encodeFamilyContent({ type, samples, help, text, exact }: Family
 }
 
 const LF = 10;
-const NOTHING = Buffer.alloc(0);
+/** The `exact` of most. */
+export const NOTHING = Buffer.alloc(0);
 /** So that every record has the same string. */
 const TYPES = new Map<string, MetricType>(metricTypes.map((type) => [type, type]));
 

@@ -2,9 +2,10 @@
  * The two families that every pushed group has without having been pushed: when it was last changed, and when that last failed.
  */
 import { formatFloat } from '../exposition/format-float.ts';
-import { PUSH_FAILURE_TIME, PUSH_TIME, withInstance } from '../exposition/group-labels.ts';
+import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME } from '../exposition/group-labels.ts';
 import { renderLabels } from '../exposition/render-text.ts';
 import type { Labels } from '../exposition/model.ts';
+import { NOTHING } from './family-record.ts';
 import type { HeldRecord } from './snapshot-family.ts';
 
 type Times = { readonly pushedMs: number; readonly failedMs: number };
@@ -32,8 +33,6 @@ export function isPushTime(name: string): boolean {
   return name === PUSH_TIME || name === PUSH_FAILURE_TIME;
 }
 
-const NOTHING = Buffer.alloc(0);
-
 /** As if it had been pushed. Older than any stamp: what was sent to /ingest under this name gives way. Its end is the group's. */
 export function pushTimeRecord({ help }: PushTime, ms: number): HeldRecord {
   return { stamp: '', deadlineMs: 0, arrivalMs: ms, type: 'gauge', samples: 1, help, exact: NOTHING };
@@ -41,7 +40,7 @@ export function pushTimeRecord({ help }: PushTime, ms: number): HeldRecord {
 
 /** The labels of both series of a group, rendered. */
 export function pushTimeLabels(labels: Labels): string {
-  return renderLabels(withInstance(labels));
+  return renderLabels(mergeLabels([], labels));
 }
 
 export function pushTimeText(name: string, labels: string, ms: number): string {

@@ -4,6 +4,7 @@
  */
 import type { Labels, MetricType } from '../exposition/model.ts';
 import type { GroupKind } from '../grouping/group.ts';
+import { areNamesOf } from '../grouping/labels.ts';
 
 export interface Shape {
   readonly key: string;
@@ -78,10 +79,7 @@ export class Shapes {
 
 function isOf(shape: Shape, kind: GroupKind, labels: Labels, families: ReadonlyMap<string, MetricType>): boolean {
   if (shape.kind !== kind || shape.families.size !== families.size) return false;
-  if (kind !== 'ingest') {
-    if (shape.labelNames.length !== labels.length) return false;
-    for (const [i, [name]] of labels.entries()) if (shape.labelNames[i] !== name) return false;
-  }
+  if (kind !== 'ingest' && !areNamesOf(labels, shape.labelNames)) return false;
   for (const [name, type] of families) if (shape.families.get(name) !== type) return false;
   return true;
 }

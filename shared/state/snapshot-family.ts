@@ -7,6 +7,7 @@ import { encodeLabels, type GroupKind } from '../grouping/group.ts';
 import type { Timed } from './deadlines.ts';
 import type { FamilyRecord } from './family-record.ts';
 import type { GroupRecord } from './group-record.ts';
+import { namesKey } from './shapes.ts';
 
 /** Why a family of a group is kept out of the exposition (see snapshot.ts). */
 export type KeptOut = 'type' | 'duplicate' | 'clash';
@@ -46,7 +47,7 @@ export interface LabelNames {
 /** Of an ingest group every series has names of its own; they count as one set. */
 export function labelNamesOf(kind: GroupKind, labels: Labels): LabelNames {
   const names = kind === 'ingest' ? [] : labels.map(([name]) => name);
-  return { key: `${kind} ${names.join(' ')}`, kind, names };
+  return { key: namesKey(kind, labels), kind, names };
 }
 
 export function groupOrder(kind: GroupKind, labels: Labels): string {

@@ -17,10 +17,11 @@
  */
 import type { Labels } from '../exposition/model.ts';
 import type { GroupKind } from '../grouping/group.ts';
+import { areNamesOf } from '../grouping/labels.ts';
 import { Deadlines, UNSCHEDULED } from './deadlines.ts';
 import { DividedText, type ShownText } from './divided-text.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
-import type { FamilyRecord } from './family-record.ts';
+import { NOTHING, type FamilyRecord } from './family-record.ts';
 import type { TextParts } from './text-parts.ts';
 import type { GroupRecord } from './group-record.ts';
 import { isPushTime, PUSH_TIMES, pushTimeLabels, pushTimeRecord, pushTimeText, type PushTime } from './push-times.ts';
@@ -51,8 +52,6 @@ export interface KeptOutFamily {
   readonly labels: Labels;
   readonly reason: KeptOut;
 }
-
-const NOTHING = Buffer.alloc(0);
 
 export class Snapshot {
   readonly #groups = new Map<string, SnapshotGroup>();
@@ -227,12 +226,7 @@ export class Snapshot {
   /** One object for the groups that come one after another with the same names. */
   #sharedNames(kind: GroupKind, labels: Labels): LabelNames {
     const latest = this.#latestNames;
-    const { names } = latest;
-    if (
-      latest.kind === kind &&
-      (kind === 'ingest' || (labels.length === names.length && labels.every(([name], i) => name === names[i])))
-    )
-      return latest;
+    if (latest.kind === kind && (kind === 'ingest' || areNamesOf(labels, latest.names))) return latest;
     this.#latestNames = labelNamesOf(kind, labels);
     return this.#latestNames;
   }
