@@ -1,6 +1,7 @@
 // totals.mjs REPORT TESTS CHECKS: prints `N passed, N failed[, N skipped]` from vitest's JSON report and the exit statuses
-// of `make test` and `make check`. Ends with 1 when anything failed.
+// of `make test` and `make check`, and before that what failed. Ends with 1 when anything did.
 import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
 
 const [reportFile, tests, checks] = process.argv.slice(2);
 const report = readReport();
@@ -14,8 +15,20 @@ if (failed === 0 && (tests !== '0' || passed === 0)) failed = 1;
 if (checks === '0') passed++;
 else failed++;
 
+for (const file of report.testResults ?? []) {
+  const { message, assertionResults } = file;
+  const name = relative('.', file.name);
+  if (message) console.log(`failed: ${name}: ${firstLine(message)}`);
+  for (const { status, fullName, failureMessages } of assertionResults)
+    if (status === 'failed') console.log(`failed: ${name}: ${fullName}: ${failureMessages.map(firstLine).join(' | ')}`);
+}
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
 process.exitCode = failed > 0 ? 1 : 0;
+
+/** Without colours. */
+function firstLine(text) {
+  return text.split('\n')[0].replaceAll(/\u001b\[\d+m/g, '');
+}
 
 function readReport() {
   try {

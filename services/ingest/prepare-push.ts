@@ -9,6 +9,7 @@ import { applyGroupingLabels, sortLabels } from '../../shared/exposition/group-l
 import type { Families, Family, Labels } from '../../shared/exposition/model.ts';
 import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
 import { renderSamples } from '../../shared/exposition/render-text.ts';
+import { TooManySeriesError } from '../../shared/exposition/series-limit.ts';
 import { splitByLabelSet } from '../../shared/exposition/split-series.ts';
 import { makeGroup, type Group } from '../../shared/grouping/group.ts';
 import { BodyError } from '../../shared/http/read-body.ts';
@@ -34,8 +35,7 @@ export interface PreparedGroup {
  * for more series than a push may have.
  */
 export function preparePush(body: Uint8Array, { format, group, maxSeries }: PrepareOptions): PreparedGroup[] {
-  const families = decodeBody(body, format);
-  if (maxSeries > 0) boundSeries(families, maxSeries);
+  const families = decode(body, format, maxSeries);
   if (group === undefined) {
     checkPush(sortLabels(families));
     return [...splitByLabelSet(families).values()].map(({ labels, families: own }) => {
@@ -46,14 +46,16 @@ export function preparePush(body: Uint8Array, { format, group, maxSeries }: Prep
   return [{ groupId: group.id, labels: group.labels, families: render(families) }];
 }
 
-function boundSeries(families: Families, maxSeries: number): void {
-  let series = 0;
-  for (const { metrics } of families.values()) series += metrics.length;
-  if (series <= maxSeries) return;
-  throw new BodyError(
-    'too_large',
-    `the push has ${series} series, more than the ${maxSeries} allowed (--push.max-series-per-push)`,
-  );
+function decode(body: Uint8Array, format: BodyFormat, maxSeries: number): Families {
+  try {
+    return decodeBody(body, format, maxSeries === 0 ? undefined : maxSeries);
+  } catch (error) {
+    if (!(error instanceof TooManySeriesError)) throw error;
+    throw new BodyError(
+      'too_large',
+      `the push has more than the ${error.max} series allowed (--push.max-series-per-push): split it`,
+    );
+  }
 }
 
 function render(families: Families): CataloguedFamily[] {

@@ -4,6 +4,7 @@
  */
 import type { Family, HistogramMetric, Labels, MetricType, SimpleMetric, SummaryMetric } from './model.ts';
 import { toUint64 } from './parse-float.ts';
+import type { SeriesLimit } from './series-limit.ts';
 
 /** What a line says about a summary or a histogram, by the suffix of its name. */
 export type Role = 'sample' | 'sum' | 'count';
@@ -12,13 +13,16 @@ export class FamilyDraft {
   readonly name: string;
   help: string | undefined;
   type: MetricType | undefined;
+  readonly #limit: SeriesLimit;
   readonly #simple: SimpleMetric[] = [];
   // Made when they are needed, for most families never are.
   #summaries: MetricsByLabels<SummaryMetric> | undefined;
   #histograms: MetricsByLabels<HistogramMetric> | undefined;
 
-  constructor(name: string) {
+  /** `limit`: of all families that are read together. */
+  constructor(name: string, limit: SeriesLimit) {
     this.name = name;
+    this.#limit = limit;
   }
 
   get isSummary(): boolean {
@@ -36,6 +40,7 @@ export class FamilyDraft {
   }
 
   addSimple(labels: Labels, value: number): SimpleMetric {
+    this.#limit.addOne();
     const metric = { labels, value };
     this.#simple.push(metric);
     return metric;
@@ -43,7 +48,7 @@ export class FamilyDraft {
 
   /** `bound` is the quantile, or NaN when the line has none: then only a sum or a count says something. */
   addSummaryLine(labels: Labels, role: Role, bound: number, value: number): SummaryMetric {
-    const summaries = (this.#summaries ??= new MetricsByLabels());
+    const summaries = (this.#summaries ??= new MetricsByLabels(this.#limit));
     const metric = summaries.find(labels) ?? summaries.add({ labels, quantiles: [], sampleCount: 0, sampleSum: 0 });
     if (role === 'count') metric.sampleCount = toUint64(value);
     else if (role === 'sum') metric.sampleSum = value;
@@ -53,7 +58,7 @@ export class FamilyDraft {
 
   /** `bound` is the upper bound of the bucket, or NaN. Returns the reason when the value cannot be a count. */
   addHistogramLine(labels: Labels, role: Role, bound: number, value: number): HistogramMetric | string {
-    const histograms = (this.#histograms ??= new MetricsByLabels());
+    const histograms = (this.#histograms ??= new MetricsByLabels(this.#limit));
     const metric = histograms.find(labels) ?? histograms.add({ labels, buckets: [], sampleCount: 0, sampleSum: 0 });
     if (role === 'count') {
       if (value < 0) return 'negative count for histogram';
@@ -82,9 +87,14 @@ export class FamilyDraft {
 
 class MetricsByLabels<M extends { labels: Labels }> {
   readonly all: M[] = [];
+  readonly #limit: SeriesLimit;
   /** From the second metric on. */
   #byKey: Map<string, M> | undefined;
   #latest: M | undefined;
+
+  constructor(limit: SeriesLimit) {
+    this.#limit = limit;
+  }
 
   /** The lines of one metric usually follow each other, so the one before is tried first. */
   find(labels: Labels): M | undefined {
@@ -96,6 +106,7 @@ class MetricsByLabels<M extends { labels: Labels }> {
   }
 
   add(metric: M): M {
+    this.#limit.addOne();
     this.all.push(metric);
     this.#byKey?.set(labelsKey(metric.labels), metric);
     this.#latest = metric;

@@ -19,6 +19,7 @@ import type { Families, Metric, MetricType } from './model.ts';
 import * as names from './names.ts';
 import { parseFloatToken } from './parse-float.ts';
 import { quote, quoteCharAt } from './quote.ts';
+import { SeriesLimit } from './series-limit.ts';
 import { isBlank, NEWLINE, SPACE } from './text-scanner.ts';
 
 export { decodeUtf8 } from './utf8.ts';
@@ -26,14 +27,17 @@ export { decodeUtf8 } from './utf8.ts';
 export interface ParseTextOptions {
   /** Metric and label names may be any UTF-8 (in quotes); else only the legacy characters, quoted or not. */
   utf8Names?: boolean;
+  /** Default none. */
+  maxSeries?: number | undefined;
 }
 
 /**
- * Parses a whole body. Throws `exposition_invalid`, naming the line, for anything expfmt refuses.
+ * Parses a whole body. Throws `exposition_invalid`, naming the line, for anything expfmt refuses, and
+ * TooManySeriesError.
  * The text must come from valid UTF-8 (see `decodeUtf8`). Strings in the result may be slices of it and keep it alive.
  */
-export function parseText(text: string, options: ParseTextOptions = {}): Families {
-  return new TextParser(text, options.utf8Names === true).parse();
+export function parseText(text: string, { utf8Names = false, maxSeries }: ParseTextOptions = {}): Families {
+  return new TextParser(text, utf8Names, new SeriesLimit(maxSeries)).parse();
 }
 
 const HASH = 0x23;
@@ -56,6 +60,7 @@ interface Target {
 }
 
 class TextParser extends LabelScanner {
+  readonly #limit: SeriesLimit;
   readonly #drafts = new Map<string, FamilyDraft>();
   readonly #targets = new Map<string, Target>();
 
@@ -65,6 +70,11 @@ class TextParser extends LabelScanner {
 
   /** The quantile, or the upper bound of the bucket, of the line being read. */
   #bound = NaN;
+
+  constructor(text: string, utf8Names: boolean, limit: SeriesLimit) {
+    super(text, utf8Names);
+    this.#limit = limit;
+  }
 
   parse(): Families {
     while (this.pos < this.end) this.#readLine();
@@ -248,7 +258,7 @@ class TextParser extends LabelScanner {
       }
       target = this.#drafts.has(name) ? undefined : this.#findOwner(name);
       if (target === undefined) {
-        target = { draft: new FamilyDraft(name), role: 'sample' };
+        target = { draft: new FamilyDraft(name, this.#limit), role: 'sample' };
         this.#drafts.set(name, target.draft);
       }
       this.#targets.set(name, target);

@@ -8,18 +8,25 @@ import { isLegacyLabelName, isLegacyMetricName } from './names.ts';
 import { MetricDraft } from './protobuf-metric.ts';
 import { BYTES, NotUtf8Error, VARINT, WireError, WireReader } from './protobuf-reader.ts';
 import { quote } from './quote.ts';
+import { SeriesLimit } from './series-limit.ts';
 
 export interface DecodeProtobufOptions {
   /** Metric and label names may be any UTF-8; else only the legacy characters. */
   utf8Names?: boolean;
+  /** Default none. Counts what a later family of the same name replaces, too. */
+  maxSeries?: number | undefined;
 }
 
 /**
  * Reads a whole body. Of families with the same name the last counts; a family without metrics is kept. Throws `exposition_invalid` for
  * what is not such a stream, and for what could not be shown: no or an invalid name, an unknown type; and `push_inconsistent` for strings
- * that are not UTF-8, and a metric that is not of its family's type.
+ * that are not UTF-8, and a metric that is not of its family's type; and TooManySeriesError.
  */
-export function decodeProtobuf(body: Uint8Array, options: DecodeProtobufOptions = {}): Families {
+export function decodeProtobuf(
+  body: Uint8Array,
+  { utf8Names = false, maxSeries }: DecodeProtobufOptions = {},
+): Families {
+  const limit = new SeriesLimit(maxSeries);
   const reader = new WireReader(body);
   // What is replaced by a later family is not looked at.
   const drafts = new Map<string, { draft: FamilyMessage; count: number }>();
@@ -27,7 +34,7 @@ export function decodeProtobuf(body: Uint8Array, options: DecodeProtobufOptions 
     const draft = new FamilyMessage();
     explained(draft, count, () => {
       const outerEnd = reader.enter();
-      draft.read(reader);
+      draft.read(reader, limit);
       reader.leave(outerEnd);
     });
     drafts.set(draft.name, { draft, count });
@@ -36,7 +43,7 @@ export function decodeProtobuf(body: Uint8Array, options: DecodeProtobufOptions 
   for (const { draft, count } of drafts.values()) {
     families.set(
       draft.name,
-      explained(draft, count, () => draft.finish(options.utf8Names === true)),
+      explained(draft, count, () => draft.finish(utf8Names)),
     );
   }
   return families;
@@ -65,13 +72,15 @@ class FamilyMessage {
   #unit: string | undefined;
   readonly #metrics: MetricDraft[] = [];
 
-  read(reader: WireReader): void {
+  read(reader: WireReader, limit: SeriesLimit): void {
     while (reader.next()) {
       if (reader.tag === 1 * 8 + BYTES) this.name = reader.string();
       else if (reader.tag === 2 * 8 + BYTES) this.#help = reader.lossyString();
       else if (reader.tag === 3 * 8 + VARINT) this.#type = reader.int32();
-      else if (reader.tag === 4 * 8 + BYTES) this.#readMetric(reader);
-      else if (reader.tag === 5 * 8 + BYTES) this.#unit = reader.string();
+      else if (reader.tag === 4 * 8 + BYTES) {
+        limit.addOne();
+        this.#readMetric(reader);
+      } else if (reader.tag === 5 * 8 + BYTES) this.#unit = reader.string();
       else reader.skip();
     }
   }

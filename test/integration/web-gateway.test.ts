@@ -183,7 +183,7 @@ describe('listeners', () => {
   });
 
   test('SIGTERM, with time for load balancers to notice', async () => {
-    const gateway = await startGateway({ args: ['--shutdown.delay=2s'] });
+    const gateway = await startGateway({ args: ['--shutdown.delay=5s'] });
     gateway.process.signal('SIGTERM');
     await gateway.process.waitForLine(/msg="draining"/);
     expect(await gateway.request('/-/ready')).toMatchObject({

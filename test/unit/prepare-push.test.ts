@@ -150,6 +150,29 @@ describe('is refused', () => {
     expect(prepare('a{x="1"} 1\na{x="2"} 1\nb 1\n', { ...PUSH, maxSeries: 3 })[0]?.families).toHaveLength(2);
   });
 
+  test('the lines of a histogram, or of a summary, are one series', () => {
+    const histogram = (x: number): string =>
+      `h_bucket{x="${x}",le="1"} 1\nh_bucket{x="${x}",le="+Inf"} 1\nh_sum{x="${x}"} 1\nh_count{x="${x}"} 1\n`;
+    const summary = (x: number): string => `s{x="${x}",quantile="0.5"} 1\ns_sum{x="${x}"} 1\ns_count{x="${x}"} 1\n`;
+    const body = `# TYPE h histogram\n${histogram(1)}${histogram(2)}# TYPE s summary\n${summary(1)}`;
+    expect(prepare(body, { ...PUSH, maxSeries: 3 })[0]?.families).toHaveLength(2);
+    expect(() => prepare(body + summary(2), { ...PUSH, maxSeries: 3 })).toThrow('more than the 3 series allowed');
+    expect(() => prepare(body, { ...PUSH, maxSeries: 2 })).toThrow('more than the 2 series allowed');
+  });
+
+  test('protobuf', () => {
+    const family: Family = {
+      name: 'a',
+      help: '',
+      type: 'gauge',
+      metrics: [1, 2, 3].map((value) => ({ labels: [['x', `${value}`]], value })),
+    };
+    const body = encodeFamily(family);
+    const protobuf: PrepareOptions = { ...PUSH, format: 'protobuf', maxSeries: 3 };
+    expect(preparePush(body, protobuf)[0]?.families).toHaveLength(1);
+    expect(() => preparePush(body, { ...protobuf, maxSeries: 2 })).toThrow('more than the 2 series allowed');
+  });
+
   test('a series that the grouping labels make one of two', () => {
     expect(() => prepare('a{job="1"} 1\na{job="2"} 1\n')).toThrow(/collected before/);
     expect(prepare('a{job="1"} 1\na{job="2"} 1\n', INGEST)).toHaveLength(2);
