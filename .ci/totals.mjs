@@ -2,6 +2,7 @@
 // of `make test` and `make check`, and before that what failed. Ends with 1 when anything did.
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
 const [reportFile, tests, checks] = process.argv.slice(2);
 const report = readReport();
@@ -27,7 +28,7 @@ process.exitCode = failed > 0 ? 1 : 0;
 
 /** Without colours. */
 function firstLine(text) {
-  return text.split('\n')[0].replaceAll(/\u001b\[\d+m/g, '');
+  return stripVTControlCharacters(text.split('\n')[0]);
 }
 
 function readReport() {
