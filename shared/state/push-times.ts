@@ -33,6 +33,10 @@ export function isPushTime(name: string): boolean {
   return name === PUSH_TIME || name === PUSH_FAILURE_TIME;
 }
 
+export function pushTimeCalled(name: string): PushTime | undefined {
+  return isPushTime(name) ? PUSH_TIMES.find((time) => time.name === name) : undefined;
+}
+
 /** As if it had been pushed. Older than any stamp: what was sent to /ingest under this name gives way. Its end is the group's. */
 export function pushTimeRecord({ help }: PushTime, ms: number): HeldRecord {
   return { stamp: '', deadlineMs: 0, arrivalMs: ms, type: 'gauge', samples: 1, help, exact: NOTHING };

@@ -12,8 +12,7 @@
  *     duplicate   another group pushed the same series earlier
  *     clash       the family is called x_sum, x_count or x_bucket, and x is a summary or a histogram
  *
- * Push times, which every pushed group has, are kept as text alone: nothing can contradict them, until a family of that name is
- * sent to /ingest, or a group is called `instance=""`. From then on they are families like any other.
+ * Push times, which every pushed group has, are kept more cheaply than families as long as nothing can contradict them (plain-push-times.ts).
  */
 import type { Labels } from '../exposition/model.ts';
 import type { GroupKind } from '../grouping/group.ts';
@@ -24,7 +23,8 @@ import { ExpositionText, type HeaderOf } from './exposition-text.ts';
 import { NOTHING, type FamilyRecord } from './family-record.ts';
 import type { TextParts } from './text-parts.ts';
 import type { GroupRecord } from './group-record.ts';
-import { isPushTime, PUSH_TIMES, pushTimeLabels, pushTimeRecord, pushTimeText, type PushTime } from './push-times.ts';
+import { PlainPushTimes, textOfTime } from './plain-push-times.ts';
+import { isPushTime, PUSH_TIMES, pushTimeCalled, pushTimeRecord, type PushTime } from './push-times.ts';
 import {
   FamilyEntry,
   groupOrder,
@@ -60,10 +60,10 @@ export class Snapshot {
   readonly #divided = new DividedText();
   readonly #deadlines = new Deadlines<SnapshotGroup>();
   readonly #keptOut = new Set<Holding>();
-  /** Names of push times that are kept as families. */
-  readonly #contested = new Set<string>();
+  readonly #plainTimes = new PlainPushTimes((name, group, text) => this.#show(name, group, text));
+  /** Push times that are kept as families. */
+  #contested: readonly PushTime[] = [];
   #latestNames = labelNamesOf('ingest', []);
-  #pushGroups = 0;
   #series = 0;
   #bytes = 0;
   #membership = 0;
@@ -92,7 +92,10 @@ export class Snapshot {
       // The stamp names the push that wrote it, so the same stamp is the same content.
       if (group.holdings.get(name)?.record.stamp !== family.stamp) this.#hold(group, name, family);
     }
-    if (isPushed) for (const time of PUSH_TIMES) this.#setPushTime(group, time, before);
+    if (isPushed) {
+      this.#plainTimes.set(group, before);
+      for (const time of this.#contested) this.#holdPushTime(group, time, before);
+    }
     if (dueMs !== Infinity) this.#deadlines.schedule(group, dueMs);
   }
 
@@ -139,21 +142,21 @@ export class Snapshot {
   }
 
   hasFamily(name: string): boolean {
-    return this.#families.has(name) || this.#shownTimes().some((time) => time.name === name);
+    return this.#families.has(name) || this.#plainTimes.shown.some((time) => time.name === name);
   }
 
   /** The family names, sorted, with what groups hold of them. */
   families(): { readonly name: string; readonly holdings: () => Iterable<Holding> }[] {
     const pushed = Array.from(this.#families, ([name, entry]) => ({ name, holdings: () => entry.holdings() }));
-    const times = this.#shownTimes().map((time) => {
-      return { name: time.name, holdings: () => this.#pushTimeHoldings(this.#groups.values(), time) };
+    const times = this.#plainTimes.shown.map((time) => {
+      return { name: time.name, holdings: () => this.#plainTimes.holdings(this.#groups.values(), time) };
     });
     return [...pushed, ...times].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** All that is a group's, its push times among it. */
   holdingsOf(group: SnapshotGroup): Holding[] {
-    const times = this.#plainTimes().flatMap((time) => [...this.#pushTimeHoldings([group], time)]);
+    const times = this.#plainTimes.times.flatMap((time) => [...this.#plainTimes.holdings([group], time)]);
     return [...group.holdings.values(), ...times];
   }
 
@@ -180,9 +183,9 @@ export class Snapshot {
   get stats(): SnapshotStats {
     return {
       groups: this.#groups.size,
-      families: this.#families.size + this.#shownTimes().length,
-      series: this.#series,
-      bytes: this.#bytes,
+      families: this.#families.size + this.#plainTimes.shown.length,
+      series: this.#series + this.#plainTimes.series,
+      bytes: this.#bytes + this.#plainTimes.bytes,
       keptOut: this.#keptOut.size,
     };
   }
@@ -213,10 +216,9 @@ export class Snapshot {
       scheduledMs: UNSCHEDULED,
     };
     if (kind === 'push') {
-      this.#pushGroups++;
       // The one label that a group may have and its push times have anyway: another group may have the same ones.
       const isAmbiguous = labels.some(([name, value]) => name === 'instance' && value === '');
-      if (isAmbiguous) for (const time of this.#plainTimes()) this.#contest(time);
+      if (isAmbiguous) for (const time of PUSH_TIMES) this.#contest(time);
     }
     this.#groups.set(id, group);
     this.#membership++;
@@ -234,51 +236,34 @@ export class Snapshot {
   #remove(group: SnapshotGroup): void {
     for (const [name, holding] of group.holdings) this.#release(name, holding);
     if (group.record.kind === 'push') {
-      this.#pushGroups--;
-      for (const time of this.#plainTimes()) {
-        this.#forgetPushTime(group, time);
-        this.#hide(time.name, group);
-      }
+      this.#plainTimes.delete(group);
+      for (const { name } of this.#plainTimes.times) this.#hide(name, group);
     }
     this.#groups.delete(group.id);
     this.#membership++;
   }
 
-  /** `before` is what the group was, undefined if it is new. */
-  #setPushTime(group: SnapshotGroup, time: PushTime, before: SnapshotGroup['record'] | undefined): void {
-    const { name } = time;
+  /** From now on the push time is a family like any other, for there may be others who hold it. */
+  #contest(time: PushTime): void {
+    if (this.#contested.includes(time)) return;
+    this.#contested = [...this.#contested, time];
+    const pushed = [...this.#groups.values()].filter(({ record }) => record.kind === 'push');
+    this.#plainTimes.contest(time, pushed);
+    for (const group of pushed) this.#holdPushTime(group, time, undefined);
+  }
+
+  /** `before` is what the group was, undefined if it does not hold it yet. */
+  #holdPushTime(group: SnapshotGroup, time: PushTime, before: SnapshotGroup['record'] | undefined): void {
     const ms = time.msOf(group.record);
     // The time says whether anything changed.
     if (before !== undefined && time.msOf(before) === ms) return;
-    const text = textOfTime(group, name, ms);
-    if (this.#contested.has(name)) {
-      this.#hold(group, name, { ...pushTimeRecord(time, ms), text: Buffer.from(text) });
-      return;
-    }
-    if (before === undefined) this.#series++;
-    else this.#bytes -= Buffer.byteLength(textOfTime(group, name, time.msOf(before)));
-    this.#bytes += Buffer.byteLength(text);
-    this.#show(name, group, text);
-  }
-
-  /** Where it is no family of its own. */
-  #forgetPushTime(group: SnapshotGroup, { name, msOf }: PushTime): void {
-    this.#series--;
-    this.#bytes -= Buffer.byteLength(textOfTime(group, name, msOf(group.record)));
-  }
-
-  /** From now on the push time is a family like any other, for there may be others who hold it. */
-  #contest(time: PushTime): void {
-    this.#contested.add(time.name);
-    for (const group of this.#groups.values()) {
-      if (group.record.kind !== 'push') continue;
-      this.#forgetPushTime(group, time);
-      this.#setPushTime(group, time, undefined);
-    }
+    const text = Buffer.from(textOfTime(group, time));
+    this.#hold(group, time.name, { ...pushTimeRecord(time, ms), text });
   }
 
   #hold(group: SnapshotGroup, name: string, family: FamilyRecord): void {
-    if (isPushTime(name) && !this.#contested.has(name)) this.#contest(timeCalled(name));
+    const time = pushTimeCalled(name);
+    if (time !== undefined) this.#contest(time);
     const before = group.holdings.get(name);
     const { text, deadlineMs, arrivalMs, type, samples } = family;
     // What is the same for many is kept once. And no spread: it would make a hidden class for every one of them.
@@ -366,27 +351,11 @@ export class Snapshot {
     this.#divided.delete(name, group.order, group.id);
   }
 
-  /** Push times that are not kept as families. */
-  #plainTimes(): readonly PushTime[] {
-    return this.#contested.size === 0 ? PUSH_TIMES : PUSH_TIMES.filter(({ name }) => !this.#contested.has(name));
-  }
-
-  #shownTimes(): readonly PushTime[] {
-    return this.#pushGroups > 0 ? this.#plainTimes() : [];
-  }
-
-  *#pushTimeHoldings(groups: Iterable<SnapshotGroup>, time: PushTime): Generator<Holding> {
-    for (const group of groups) {
-      if (group.record.kind !== 'push') continue;
-      const ms = time.msOf(group.record);
-      const bytes = Buffer.byteLength(textOfTime(group, time.name, ms));
-      yield { group, name: time.name, record: pushTimeRecord(time, ms), bytes, reason: undefined, hidden: undefined };
-    }
-  }
-
   readonly #headerOf: HeaderOf = (name, order) => {
     const held = this.#families.get(name)?.get(order)?.record;
-    return held ?? (isPushTime(name) ? pushTimeRecord(timeCalled(name), 0) : undefined);
+    if (held !== undefined) return held;
+    const time = pushTimeCalled(name);
+    return time === undefined ? undefined : pushTimeRecord(time, 0);
   };
 
   /** What is shown, group by group, as it is at that moment. */
@@ -452,15 +421,6 @@ const SUFFIXES = [
 /** Not the families: the snapshot has them in its own way. */
 function keptOf({ kind, top, pushedMs, failedMs, untilMs }: GroupRecord): SnapshotGroup['record'] {
   return { kind, top, pushedMs, failedMs, untilMs };
-}
-
-function textOfTime(group: SnapshotGroup, name: string, ms: number): string {
-  group.timeLabels ??= pushTimeLabels(group.labels);
-  return pushTimeText(name, group.timeLabels, ms);
-}
-
-function timeCalled(wanted: string): PushTime {
-  return PUSH_TIMES.find(({ name }) => name === wanted) as PushTime;
 }
 
 function isPast(deadlineMs: number, nowMs: number): boolean {

@@ -12,6 +12,8 @@ import { fillOurs, longestStallMs, startNginxWith, startOfficialWith, startOurs,
 import type { Section } from './section.ts';
 
 const RATE = 1_000;
+/** For each scrape after a change: small ones take less than what else a machine does now and then. */
+const IDLE_PAIRS = 4;
 const ENCODINGS = ['identity', 'gzip'] as const;
 type Encoding = (typeof ENCODINGS)[number];
 
@@ -52,8 +54,12 @@ export const scrapeSection =
         // What a pause has let grow cold is not what is measured.
         for (const name of ['ours', 'nginx']) await scrape(name, encoding, 'warm-up');
         for (let i = 0; i < size.scrapes; i++) {
-          await scrape('ours', encoding, 'idle');
-          await scrape('nginx', encoding, 'idle');
+          for (let pair = 0; pair < IDLE_PAIRS; pair++) {
+            // Each is the first one as often: the second finds this process warm.
+            const names = pair % 2 === 0 ? ['ours', 'nginx'] : ['nginx', 'ours'];
+            for (const name of names) await scrape(name, encoding, 'idle');
+          }
+          await scrape('ours', encoding, 'unchanged');
           await changeOne(changes++);
           await scrape('ours', encoding, 'changed');
         }
@@ -124,9 +130,9 @@ export const scrapeSection =
           `${encoding}-changed`,
           `first scrape after one group changed: ${at}`,
           `ours ${encoding} changed`,
-          `ours ${encoding} idle`,
+          `ours ${encoding} unchanged`,
           'unchanged',
-          1.3,
+          groups >= 100_000 ? 1.3 : undefined,
         ),
       );
     }
