@@ -1,11 +1,11 @@
 import { Slices } from '../../shared/lifecycle.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
 
-/** Of the snapshot: a step takes some microseconds, but for those in which V8 collects garbage. */
-const STEPS = 16;
-
-/** Resolves when reading the snapshot takes no time worth mentioning; after many changes it would, and others are not to wait for it. */
+/**
+ * Resolves when reading the snapshot takes no time worth mentioning; after many changes it would, and others are not to wait for it. A
+ * step takes some microseconds, or some milliseconds: while V8 marks its heap, a buffer that is allocated makes it mark on.
+ */
 export async function tidied(snapshot: Snapshot): Promise<void> {
   const slices = new Slices();
-  while (snapshot.tidy(STEPS) > STEPS) if (slices.isOver) await slices.next();
+  while (snapshot.tidy(() => slices.isOver) > 0) await slices.next();
 }

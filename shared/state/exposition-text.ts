@@ -34,9 +34,9 @@ export class ExpositionText {
     return this.#text.get(chunkKey(family, order));
   }
 
-  /** Does some of what the next reader would have to do; returns how much is left, in joins of some microseconds. */
-  tidy(joins: number): number {
-    return this.#text.tidy(joins);
+  /** Does what the next reader would have to do until told to stop; returns how many steps are left. */
+  tidy(isOver: () => boolean): number {
+    return this.#text.tidy(isOver);
   }
 
   /** All of it. The buffers stay as they are, whatever changes later; a part that did not change is the same buffer again. */

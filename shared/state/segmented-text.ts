@@ -152,12 +152,11 @@ export class SegmentedText {
     return undefined;
   }
 
-  /** Joins up to so many segments that have changed; returns how many are left for the next reader. */
-  tidy(segments: number): number {
-    let left = segments;
+  /** Joins segments that have changed until told to stop; returns how many are left. */
+  tidy(isOver: () => boolean): number {
     for (const segment of this.#dirty) {
-      if (left-- === 0) break;
       this.#join(segment);
+      if (isOver()) break;
     }
     return this.#dirty.size;
   }

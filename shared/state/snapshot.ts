@@ -165,9 +165,9 @@ export class Snapshot {
     return holding.hidden ?? this.#text.get(name, holding.group.order) ?? NOTHING;
   }
 
-  /** Does some of what text() would have to do; returns how much is left, in steps of some microseconds. */
-  tidy(steps: number): number {
-    return this.#text.tidy(steps);
+  /** Does what text() would have to do until told to stop; returns how many steps are left. */
+  tidy(isOver: () => boolean): number {
+    return this.#text.tidy(isOver);
   }
 
   /** The exposition. The buffers stay as they are, whatever happens to the snapshot later. */
