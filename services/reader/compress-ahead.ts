@@ -1,35 +1,49 @@
 /**
- * Compresses what changes ahead of the next scrape, so that it need not wait for it.
+ * Joins and compresses what changes ahead of the next scrape, so that it need not wait for it.
  *
  * Scrapers come at regular times. What changes long before is left alone, for it may change again; from a little before a scrape is
- * due, changes are compressed as they come:
+ * due, changes are made ready as they come:
  *
  *     scrape ─────────────── everyMs ───────────────▶ scrape is due
  *                                     ├── windowMs ──┼── windowMs ──┤
  *
- * Between two scrapes no more time is spent than compressing everything takes: at worst, when nobody comes, it was done twice. And
- * no more than a part of what there is, for pushes and scrapes are under way as well.
+ * The window is long enough for everything to be made ready, and what changes meanwhile, in half of the time: pushes and other scrapes are
+ * under way as well. And between two scrapes no more is spent than a part of the time: at worst, when nobody comes, it was done in vain.
  */
 import type { ChangeConsumer } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
+import type { Part } from './scrape-part.ts';
 import { spliceGzip } from './spliced-gzip.ts';
 import { tidied } from './tidied.ts';
 
 /** What a part of the text takes. */
-const PART_MS = 0.07;
+const JOIN_MS = 0.03;
+const COMPRESS_MS = 0.07;
 const WINDOW_MIN_MS = 100;
+/** Of what all parts take. */
+const WINDOW_SHARE = 3;
 /** Of the time between two scrapes. */
-const SPEND_SHARE = 0.1;
+const SPEND_SHARE = 0.4;
 const SPEND_MIN_MS = 20;
+/** Of what all parts take. */
+const SPEND_MAX = 4;
 /** Who comes less often is no regular scraper. */
 const EVERY_MAX_MS = 5 * 60_000;
 const SCRAPERS_MAX = 16;
 /** So many times as long as it worked it rests. */
-const REST = 1;
+const REST = 0.25;
 
-interface Scraper {
+/** What somebody asks for. */
+export interface Asked {
+  readonly part: Part;
+  readonly isGzip: boolean;
+}
+
+interface Scraper extends Asked {
   readonly atMs: number;
   readonly everyMs: number;
+  readonly windowMs: number;
+  leftMs: number;
   readonly timer: NodeJS.Timeout | undefined;
 }
 
@@ -37,8 +51,6 @@ export class CompressAhead implements ChangeConsumer {
   readonly #snapshot: Snapshot;
   /** Those who came last, in that order. */
   readonly #scrapers = new Map<string, Scraper>();
-  #windowMs = WINDOW_MIN_MS;
-  #leftMs = 0;
   #spentMs = 0;
   /** When it has rested. */
   #restedMs = 0;
@@ -53,20 +65,21 @@ export class CompressAhead implements ChangeConsumer {
     return this.#spentMs;
   }
 
-  /** Somebody was sent the snapshot in gzip; `parts` is how many it has. */
-  scraped(who: string, parts: number): void {
+  /** `address` was sent what it asked for, a text in so many parts. */
+  scraped(address: string, { part, isGzip }: Asked, parts: number): void {
+    const who = `${address} ${part.i}/${part.n} ${isGzip}`;
     const atMs = performance.now();
     const before = this.#scrapers.get(who);
     clearTimeout(before?.timer);
     const everyMs = atMs - (before?.atMs ?? -Infinity);
-    const allMs = parts * PART_MS;
-    this.#leftMs = Math.min(allMs, Math.max(SPEND_MIN_MS, everyMs * SPEND_SHARE));
-    this.#windowMs = Math.max(WINDOW_MIN_MS, 2 * allMs);
+    const allMs = parts * (isGzip ? COMPRESS_MS : JOIN_MS);
+    const leftMs = Math.min(SPEND_MAX * allMs, Math.max(SPEND_MIN_MS, everyMs * SPEND_SHARE));
+    const windowMs = Math.max(WINDOW_MIN_MS, WINDOW_SHARE * allMs);
     // A timer may fire a little early, when it is not due yet.
-    const wait = (): NodeJS.Timeout => setTimeout(() => this.#plan(), everyMs - this.#windowMs + 2).unref();
-    const timer = everyMs <= EVERY_MAX_MS && everyMs > this.#windowMs ? wait() : undefined;
+    const wait = (): NodeJS.Timeout => setTimeout(() => this.#plan(), everyMs - windowMs + 2).unref();
+    const timer = everyMs <= EVERY_MAX_MS && everyMs > windowMs ? wait() : undefined;
     this.#scrapers.delete(who);
-    this.#scrapers.set(who, { atMs, everyMs, timer });
+    this.#scrapers.set(who, { part, isGzip, atMs, everyMs, windowMs, leftMs, timer });
     const [first] = this.#scrapers.keys();
     if (this.#scrapers.size > SCRAPERS_MAX && first !== undefined) this.#forget(first);
   }
@@ -90,29 +103,30 @@ export class CompressAhead implements ChangeConsumer {
   }
 
   #plan(): void {
-    if (this.#isPlanned || this.#leftMs <= 0 || !this.#isDue(performance.now())) return;
+    if (this.#isPlanned || this.#due().length === 0) return;
     this.#isPlanned = true;
     const restMs = this.#restedMs - performance.now();
     // At once means: when pushes that wait to be seen have been answered.
-    if (restMs > 0) setTimeout(() => void this.#compress(), restMs).unref();
-    else setImmediate(() => void this.#compress());
+    if (restMs > 0) setTimeout(() => void this.#makeReady(), restMs).unref();
+    else setImmediate(() => void this.#makeReady());
   }
 
-  #isDue(nowMs: number): boolean {
-    for (const { atMs, everyMs } of this.#scrapers.values()) {
-      if (Math.abs(nowMs - atMs - everyMs) <= this.#windowMs) return true;
-    }
-    return false;
+  #due(): Scraper[] {
+    const nowMs = performance.now();
+    return [...this.#scrapers.values()].filter(({ atMs, everyMs, windowMs, leftMs }) => {
+      return leftMs > 0 && Math.abs(nowMs - atMs - everyMs) <= windowMs;
+    });
   }
 
-  async #compress(): Promise<void> {
-    if (this.#leftMs > 0) {
+  async #makeReady(): Promise<void> {
+    for (const scraper of this.#due()) {
       const startedMs = performance.now();
-      await tidied(this.#snapshot);
-      await spliceGzip(this.#snapshot.text()).catch(() => undefined);
+      const text = await this.#snapshot.part(scraper.part.i, scraper.part.n, Date.now());
+      await tidied(text);
+      if (scraper.isGzip) await spliceGzip(text.parts()).catch(() => undefined);
       const tookMs = performance.now() - startedMs;
+      scraper.leftMs -= tookMs;
       this.#spentMs += tookMs;
-      this.#leftMs -= tookMs;
       this.#restedMs = startedMs + (1 + REST) * tookMs;
     }
     this.#isPlanned = false;

@@ -11,7 +11,7 @@ import type { EscapingScheme } from '../../shared/exposition/escape-names.ts';
 import { sendText } from '../../shared/http/send-text.ts';
 import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
-import { newParts, withMore, type TextParts } from '../../shared/state/text-parts.ts';
+import { newParts, withMore, type ReadableText, type TextParts } from '../../shared/state/text-parts.ts';
 import {
   contentType,
   negotiateEncoding,
@@ -67,18 +67,22 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
     const part = parsePart((request.query as { shard?: unknown }).shard);
     if (part === undefined)
       return await sendText(reply, 400, 'shard must be i/n with 0 <= i < n <= 1024, as shard=0/3');
-    await tidied(snapshot);
-    snapshot.expire(Date.now());
     const asked = negotiate(request, context, part);
+    snapshot.expire(Date.now());
+    const text = isReady(asked) ? await snapshot.part(part.i, part.n, Date.now()) : undefined;
+    if (text !== undefined) {
+      await tidied(text);
+      snapshot.expire(Date.now());
+    }
     reply.type(contentType(asked.negotiated)).header('Vary', 'Accept, Accept-Encoding');
     if (own === undefined) {
       const tag = entityTag(snapshot, asked);
       reply.header('ETag', tag);
       if (request.headers['if-none-match'] === tag) return await reply.code(304).send();
     }
-    const parts = await partsOf(context, asked);
-    if (asked.encoding === 'gzip' && parts.source === snapshot.text().source)
-      ahead.scraped(request.ip, parts.serials.length);
+    const parts = await partsOf(context, asked, text);
+    if (text !== undefined)
+      ahead.scraped(request.ip, { part, isGzip: asked.encoding === 'gzip' }, parts.serials.length);
     return await send(reply, parts, asked.encoding);
   });
 }
@@ -95,18 +99,25 @@ function negotiate({ headers }: FastifyRequest, { openMetrics, utf8Names }: Scra
   };
 }
 
+/** Others are rendered when they are asked for. */
+function isReady({ format, escaping }: Asked): boolean {
+  return format === 'text' && escaping === 'allow-utf-8';
+}
+
 function entityTag({ version }: Snapshot, { negotiated, encoding, part: { i, n } }: Asked): string {
   return `"${[SNAPSHOT_ID, version, negotiated.format, negotiated.escaping, encoding, i, n].join('.')}"`;
 }
 
-/** Taken at once: what changes while it is sent is for the next scrape. */
-async function partsOf({ snapshot, own }: ScrapeContext, { format, escaping, part }: Asked): Promise<TextParts> {
-  const { i, n } = part;
+/** Taken at once: what changes while it is sent is for the next scrape. `text` where it is kept ready. */
+async function partsOf(
+  { snapshot, own }: ScrapeContext,
+  { format, escaping, part }: Asked,
+  text: ReadableText | undefined,
+): Promise<TextParts> {
   // The gateway's own are no group's: one part has them.
-  const ownShown = own === undefined || i !== 0 ? [] : await ownFamilies(own, snapshot);
-  if (format !== 'text' || escaping !== 'allow-utf-8')
-    return newParts([...renderScrape(snapshot, format, escaping, part, ownShown)]);
-  const pushed = n === 1 ? snapshot.text() : await snapshot.part(i, n, Date.now());
+  const ownShown = own === undefined || part.i !== 0 ? [] : await ownFamilies(own, snapshot);
+  if (text === undefined) return newParts([...renderScrape(snapshot, format, escaping, part, ownShown)]);
+  const pushed = text.parts();
   // The same list as long as nothing changes.
   if (ownShown.length === 0) return pushed;
   return withMore(

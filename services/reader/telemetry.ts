@@ -55,7 +55,7 @@ export class ReaderTelemetry {
     registry.registerMetric(
       new Counter({
         name: 'pushgateway_compress_ahead_seconds_total',
-        help: 'Time spent on compressing what changed ahead of the next scrape.',
+        help: 'Time spent on joining and compressing what changed ahead of the next scrape.',
         registers: [],
         collect() {
           this.reset();

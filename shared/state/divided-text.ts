@@ -6,7 +6,7 @@
 import { shardOf } from '../grouping/group.ts';
 import { Slices } from '../lifecycle.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
-import { newParts, type TextParts } from './text-parts.ts';
+import type { ReadableText } from './text-parts.ts';
 
 /** Divisions kept at a time, but for those that are being made: each holds all texts once more. */
 const MAX_DIVISIONS = 2;
@@ -28,7 +28,15 @@ interface Division {
 }
 
 export class DividedText {
+  readonly #headerOf: HeaderOf;
+  /** All of every group, as it is when it is asked for. */
+  readonly #shown: () => Iterable<Iterable<ShownText>>;
   readonly #divisions = new Map<number, Division>();
+
+  constructor(headerOf: HeaderOf, shown: () => Iterable<Iterable<ShownText>>) {
+    this.#headerOf = headerOf;
+    this.#shown = shown;
+  }
 
   set(family: string, order: string, groupId: string, text: Buffer | string): void {
     for (const [n, { parts }] of this.#divisions) parts[shardOf(groupId, n)]?.set(family, order, text);
@@ -43,25 +51,19 @@ export class DividedText {
     for (const [n, { usedMs }] of this.#divisions) if (nowMs - usedMs > UNUSED_MS) this.#divisions.delete(n);
   }
 
-  /** Part `i` of `n`. `shown` is asked for all groups when the division is new; what changes meanwhile comes by `set` and `delete`. */
-  async parts(
-    i: number,
-    n: number,
-    nowMs: number,
-    shown: () => Iterable<Iterable<ShownText>>,
-    headerOf: HeaderOf,
-  ): Promise<TextParts> {
+  /** Part `i` of `n`; i < n. What changes while a division is made comes by `set` and `delete`. */
+  async part(i: number, n: number, nowMs: number): Promise<ReadableText> {
     let division = this.#divisions.get(n);
     if (division === undefined) {
       this.#makeRoom();
-      const parts = Array.from({ length: n }, () => new ExpositionText());
-      division = { parts, made: this.#make(parts, shown()), isMade: false, usedMs: nowMs };
+      const parts = Array.from({ length: n }, () => new ExpositionText(this.#headerOf));
+      division = { parts, made: this.#make(parts, this.#shown()), isMade: false, usedMs: nowMs };
       this.#divisions.set(n, division);
     }
     division.usedMs = nowMs;
     await division.made;
     division.isMade = true;
-    return division.parts[i]?.parts(headerOf) ?? newParts([]);
+    return division.parts[i] as ExpositionText;
   }
 
   /** Whoever waits for one that is being made would miss the changes after it was dropped. */

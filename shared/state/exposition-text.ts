@@ -4,7 +4,7 @@
 import { renderHeader } from '../exposition/render-text.ts';
 import type { MetricType } from '../exposition/model.ts';
 import { SegmentedText } from './segmented-text.ts';
-import type { TextParts } from './text-parts.ts';
+import type { ReadableText, TextParts } from './text-parts.ts';
 
 /** What a group says of a family; undefined when it has none that is shown. */
 export type HeaderOf = (
@@ -12,12 +12,17 @@ export type HeaderOf = (
   order: string,
 ) => { readonly help: string; readonly type: MetricType } | undefined;
 
-export class ExpositionText {
+export class ExpositionText implements ReadableText {
+  readonly #headerOf: HeaderOf;
   readonly #text = new SegmentedText();
   /** By family, as they are in the text. */
   readonly #headers = new Map<string, string>();
   /** Families whose header may not be right any more. Finding out joins texts, so it waits until somebody reads. */
   readonly #stale = new Set<string>();
+
+  constructor(headerOf: HeaderOf) {
+    this.#headerOf = headerOf;
+  }
 
   /** `order` is the group's place within the family. The text is copied. */
   set(family: string, order: string, text: Buffer | string): void {
@@ -34,24 +39,22 @@ export class ExpositionText {
     return this.#text.get(chunkKey(family, order));
   }
 
-  /** Does what the next reader would have to do until told to stop; returns how many steps are left. */
   tidy(isOver: () => boolean): number {
     return this.#text.tidy(isOver);
   }
 
-  /** All of it. The buffers stay as they are, whatever changes later; a part that did not change is the same buffer again. */
-  parts(headerOf: HeaderOf): TextParts {
-    this.#renderHeaders(headerOf);
+  parts(): TextParts {
+    this.#renderHeaders();
     return this.#text.parts();
   }
 
   /** A header says what the first group says. */
-  #renderHeaders(headerOf: HeaderOf): void {
+  #renderHeaders(): void {
     const changed: { readonly family: string; readonly header: string | undefined }[] = [];
     for (const family of this.#stale) {
       const first = this.#text.next(headerKey(family));
       const order = first?.startsWith(headerKey(family)) === true ? first.slice(family.length + 1) : undefined;
-      const said = order === undefined ? undefined : headerOf(family, order);
+      const said = order === undefined ? undefined : this.#headerOf(family, order);
       const header = said && renderHeader(family, said.help, said.type);
       if (header !== this.#headers.get(family)) changed.push({ family, header });
     }

@@ -21,7 +21,7 @@ import { Deadlines, UNSCHEDULED } from './deadlines.ts';
 import { DividedText, type ShownText } from './divided-text.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
 import { NOTHING, type FamilyRecord } from './family-record.ts';
-import type { TextParts } from './text-parts.ts';
+import type { ReadableText } from './text-parts.ts';
 import type { GroupRecord } from './group-record.ts';
 import { PlainPushTimes, textOfTime } from './plain-push-times.ts';
 import { isPushTime, PUSH_TIMES, pushTimeCalled, pushTimeRecord, type PushTime } from './push-times.ts';
@@ -56,8 +56,14 @@ export interface KeptOutFamily {
 export class Snapshot {
   readonly #groups = new Map<string, SnapshotGroup>();
   readonly #families = new Map<string, FamilyEntry>();
-  readonly #text = new ExpositionText();
-  readonly #divided = new DividedText();
+  readonly #headerOf: HeaderOf = (name, order) => {
+    const held = this.#families.get(name)?.get(order)?.record;
+    if (held !== undefined) return held;
+    const time = pushTimeCalled(name);
+    return time === undefined ? undefined : pushTimeRecord(time, 0);
+  };
+  readonly #text = new ExpositionText(this.#headerOf);
+  readonly #divided = new DividedText(this.#headerOf, () => this.#shownTexts());
   readonly #deadlines = new Deadlines<SnapshotGroup>();
   readonly #keptOut = new Set<Holding>();
   readonly #plainTimes = new PlainPushTimes((name, group, text) => this.#show(name, group, text));
@@ -165,19 +171,14 @@ export class Snapshot {
     return holding.hidden ?? this.#text.get(name, holding.group.order) ?? NOTHING;
   }
 
-  /** Does what text() would have to do until told to stop; returns how many steps are left. */
-  tidy(isOver: () => boolean): number {
-    return this.#text.tidy(isOver);
-  }
-
-  /** The exposition. The buffers stay as they are, whatever happens to the snapshot later. */
-  text(): TextParts {
-    return this.#text.parts(this.#headerOf);
+  /** The exposition. */
+  get text(): ReadableText {
+    return this.#text;
   }
 
   /** Part `i` of `n` of the exposition, for scrapers that share it; see divided-text.ts. */
-  async part(i: number, n: number, nowMs: number): Promise<TextParts> {
-    return await this.#divided.parts(i, n, nowMs, () => this.#shownTexts(), this.#headerOf);
+  async part(i: number, n: number, nowMs: number): Promise<ReadableText> {
+    return n === 1 ? this.#text : await this.#divided.part(i, n, nowMs);
   }
 
   get stats(): SnapshotStats {
@@ -350,13 +351,6 @@ export class Snapshot {
     this.#text.delete(name, group.order);
     this.#divided.delete(name, group.order, group.id);
   }
-
-  readonly #headerOf: HeaderOf = (name, order) => {
-    const held = this.#families.get(name)?.get(order)?.record;
-    if (held !== undefined) return held;
-    const time = pushTimeCalled(name);
-    return time === undefined ? undefined : pushTimeRecord(time, 0);
-  };
 
   /** What is shown, group by group, as it is at that moment. */
   *#shownTexts(): Generator<ShownText[]> {

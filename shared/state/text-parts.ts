@@ -12,6 +12,14 @@ export interface TextParts {
   readonly source: object;
 }
 
+/** A text that changes all the time, and is read now and then. */
+export interface ReadableText {
+  /** Does what the next reader would have to do until told to stop; returns how many steps are left. */
+  tidy(isOver: () => boolean): number;
+  /** What it says now. The same list again, if nothing has changed; the buffers stay as they are, whatever changes later. */
+  parts(): TextParts;
+}
+
 let latest = 0;
 
 export function nextSerial(): number {

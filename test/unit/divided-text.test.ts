@@ -8,7 +8,6 @@ function shownOf(name: string): ShownText {
 }
 
 test('more divisions asked for at once than are kept: each has what changed while it was being made', async () => {
-  const divided = new DividedText();
   const shown = function* (): Iterable<Iterable<ShownText>> {
     for (let n = 0; n < 3; n++) {
       // Longer than a slice: making it gives way to others.
@@ -16,17 +15,16 @@ test('more divisions asked for at once than are kept: each has what changed whil
       yield [shownOf(`old-${n}`)];
     }
   };
+  const divided = new DividedText(() => ({ help: '', type: 'gauge' }), shown);
   const divisions = [2, 3, 4];
   const asked = divisions.map(async (n) =>
-    Promise.all(
-      Array.from({ length: n }, async (_, i) => divided.parts(i, n, n, shown, () => ({ help: '', type: 'gauge' }))),
-    ),
+    Promise.all(Array.from({ length: n }, async (_, i) => divided.part(i, n, n))),
   );
   const { family, order, groupId, text } = shownOf('new');
   divided.set(family, order, groupId, text);
   for (const parts of await Promise.all(asked)) {
     const lines = parts
-      .flatMap(({ buffers }) => buffers)
+      .flatMap((part) => part.parts().buffers)
       .flatMap((buffer) =>
         String(buffer)
           .split('\n')

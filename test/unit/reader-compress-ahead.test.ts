@@ -8,7 +8,8 @@ import { put } from '../support/snapshots.ts';
 // When it works ahead, and when it leaves changes to the scrape. What comes out is spliced-gzip's.
 
 const PARTS = 1_000;
-const WINDOW_MS = 140; // of so many parts
+const WINDOW_MS = 210; // of so many parts
+const WHOLE = { part: { i: 0, n: 1 }, isGzip: true };
 
 function start(): { ahead: CompressAhead; change: (value: number) => Promise<void> } {
   const snapshot = new Snapshot();
@@ -24,8 +25,8 @@ function start(): { ahead: CompressAhead; change: (value: number) => Promise<voi
 it('leaves changes alone until somebody has come twice', async () => {
   const { ahead, change } = start();
   await change(1);
-  ahead.scraped('a', PARTS);
-  ahead.scraped('b', PARTS);
+  ahead.scraped('a', WHOLE, PARTS);
+  ahead.scraped('b', WHOLE, PARTS);
   await change(2);
   await sleep(50);
   expect(ahead.spentMs).toBe(0);
@@ -37,7 +38,7 @@ it('compresses each change when scrapes follow each other closely, and no more t
     const before = ahead.spentMs;
     let value = 0;
     await eventually(async () => {
-      ahead.scraped('a', PARTS);
+      ahead.scraped('a', WHOLE, PARTS);
       await change(value++);
       return ahead.spentMs > before;
     });
@@ -45,7 +46,7 @@ it('compresses each change when scrapes follow each other closely, and no more t
   await grows();
   await grows();
 
-  ahead.scraped('a', 0);
+  ahead.scraped('a', WHOLE, 0);
   const spent = ahead.spentMs;
   await change(-1);
   await sleep(50);
@@ -55,9 +56,9 @@ it('compresses each change when scrapes follow each other closely, and no more t
 it('begins shortly before a regular scraper is due, whether there are changes then or were before', async () => {
   const { ahead, change } = start();
   const everyMs = 4 * WINDOW_MS;
-  ahead.scraped('a', PARTS);
+  ahead.scraped('a', WHOLE, PARTS);
   await sleep(everyMs);
-  ahead.scraped('a', PARTS);
+  ahead.scraped('a', WHOLE, PARTS);
   const scrapedMs = performance.now();
   await change(1);
   const spent = await eventually(() => ahead.spentMs > 0 && performance.now() - scrapedMs, { intervalMs: 1 });

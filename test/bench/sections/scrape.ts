@@ -2,6 +2,7 @@
  * Scrapes of 10,000 and of 100,000 groups, identity and gzip: idle, after one group changed, and while pushes flow. Against
  * nginx, which sends the same bytes from files, and against the official gateway.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from '../../support/request.ts';
 import { groupPath, pushBody } from '../load/workload.ts';
 import { push } from '../load/wrk.ts';
@@ -15,6 +16,10 @@ const RATE = 1_000;
 /** For each scrape after a change: small ones take less than what else a machine does now and then. */
 const IDLE_PAIRS = 4;
 const ENCODINGS = ['identity', 'gzip'] as const;
+/** A short one for Prometheus; the longer it is, the more has changed. */
+const INTERVAL_MS = 5_000;
+/** Scrapers that are not known to come regularly yet. */
+const NOT_YET_REGULAR = 2;
 type Encoding = (typeof ENCODINGS)[number];
 
 export const scrapeSection =
@@ -83,6 +88,24 @@ export const scrapeSection =
       stalls.push(await longestStallMs(ours.gateway));
       times.add('rate', (await load).perSecond);
     }
+    const regular = NOT_YET_REGULAR + size.scrapes;
+    const load = push({
+      url: ours.gateway.url,
+      groups,
+      seconds: ((regular + 1) * INTERVAL_MS) / 1_000,
+      shape,
+      connections: 64,
+      rate: RATE,
+    });
+    const startedMs = performance.now();
+    for (let i = 0; i < regular; i++) {
+      for (const [n, encoding] of ENCODINGS.entries()) {
+        await sleep(startedMs + (i + (n + 1) / ENCODINGS.length) * INTERVAL_MS - performance.now());
+        const condition = i < NOT_YET_REGULAR ? 'warm-up' : 'regular';
+        for (const name of ['ours', 'nginx']) await scrape(name, encoding, condition);
+      }
+    }
+    await load;
     for (const scraper of scrapers.values()) scraper.close();
 
     const stored = (encoding: Encoding): string =>
@@ -120,11 +143,18 @@ export const scrapeSection =
       figures.push(
         row(
           `${encoding}-flow`,
-          `scrape while ${RATE.toLocaleString('en')} pushes/s flow: ${at}`,
+          `scrapes one after the other while ${RATE.toLocaleString('en')} pushes/s flow: ${at}`,
           `ours ${encoding} flow`,
           `nginx ${encoding} flow`,
           'nginx',
           2,
+        ),
+        row(
+          `${encoding}-regular`,
+          `scrape each ${INTERVAL_MS / 1_000} s while ${RATE.toLocaleString('en')} pushes/s flow: ${at}`,
+          `ours ${encoding} regular`,
+          `nginx ${encoding} regular`,
+          'nginx',
         ),
         row(
           `${encoding}-changed`,
