@@ -57,6 +57,7 @@ export async function acceptGroupPush(
   rawPath: string,
 ): Promise<PushAnswer> {
   const { config, prepare } = context;
+  const { maxSeriesPerPush: maxSeries, maxFamiliesPerPush: maxFamilies } = config.push;
   const arrivalMs = Date.now();
   const group = makeGroup('push', parseGroupingPath(rawPath, { utf8Names: config.push.enableUtf8Names }));
   const { id: groupId, labels } = group;
@@ -97,7 +98,7 @@ export async function acceptGroupPush(
   return await withBody(context, request, async (body) => {
     let parts: readonly Part[];
     try {
-      const groups = await prepare.prepare(body, { format, group, maxSeries: config.push.maxSeriesPerPush });
+      const groups = await prepare.prepare(body, { format, group, maxSeries, maxFamilies });
       await whenLaidOut(context);
       parts = [part(verb, groups[0]?.families ?? [])];
       await admit(context, parts);
@@ -116,14 +117,14 @@ export async function acceptGroupPush(
 /** POST /ingest: every series is stored or renewed on its own. */
 export async function acceptSeries(context: AcceptContext, request: FastifyRequest): Promise<PushAnswer> {
   const { config, prepare } = context;
+  const { maxSeriesPerPush: maxSeries, maxFamiliesPerPush: maxFamilies } = config.push;
   const arrivalMs = Date.now();
   const asked = requestedTtlMs(request.url, request.headers);
   const format = bodyFormat(config, request.headers['content-type']);
   const ttlOf = (labels: Labels): number =>
     asked ?? ttlForJob(config, labels.find(([name]) => name === 'job')?.[1] ?? '');
   return await withBody(context, request, async (body) => {
-    const maxSeries = config.push.maxSeriesPerPush;
-    const groups = await prepare.prepare(body, { format, group: undefined, maxSeries });
+    const groups = await prepare.prepare(body, { format, group: undefined, maxSeries, maxFamilies });
     await whenLaidOut(context);
     // Series that share a shard and a TTL travel as one push.
     const byShard = new Map<string, { shard: number; ttlMs: number; groups: PreparedGroup[] }>();

@@ -21,6 +21,8 @@ export interface PrepareOptions {
   readonly group: Group | undefined;
   /** 0 = no limit. */
   readonly maxSeries: number;
+  /** 0 = no limit. Each costs the merge, the catalogue and the snapshot a step of its own, however small it is. */
+  readonly maxFamilies: number;
 }
 
 export interface PreparedGroup {
@@ -32,10 +34,12 @@ export interface PreparedGroup {
 
 /**
  * Throws GatewayError `exposition_invalid` for what cannot be read, `push_inconsistent` for what contradicts itself, and BodyError
- * for more series than a push may have.
+ * for more series or families than a push may have.
  */
-export function preparePush(body: Uint8Array, { format, group, maxSeries }: PrepareOptions): PreparedGroup[] {
+export function preparePush(body: Uint8Array, options: PrepareOptions): PreparedGroup[] {
+  const { format, group, maxSeries } = options;
   const families = decode(body, format, maxSeries);
+  limitFamilies(families, options);
   if (group === undefined) {
     checkPush(sortLabels(families));
     return [...splitByLabelSet(families).values()].map(({ labels, families: own }) => {
@@ -56,6 +60,23 @@ function decode(body: Uint8Array, format: BodyFormat, maxSeries: number): Famili
       `the push has more than the ${error.max} series allowed (--push.max-series-per-push): split it`,
     );
   }
+}
+
+function limitFamilies(families: Families, { group, maxFamilies }: PrepareOptions): void {
+  // Where each label set is a group, each series is a family of its group.
+  const count = group === undefined ? countSeries(families) : families.size;
+  if (maxFamilies === 0 || count <= maxFamilies) return;
+  const counted = group === undefined ? `brings ${count} families to its groups` : `has ${count} families`;
+  throw new BodyError(
+    'too_large',
+    `the push ${counted}, more than the ${maxFamilies} allowed (--push.max-families-per-push): split it`,
+  );
+}
+
+function countSeries(families: Families): number {
+  let count = 0;
+  for (const { metrics } of families.values()) count += metrics.length;
+  return count;
 }
 
 function render(families: Families): CataloguedFamily[] {

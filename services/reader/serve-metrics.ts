@@ -21,6 +21,7 @@ import {
   type ScrapeFormat,
 } from './negotiate.ts';
 import type { CompressAhead } from './compress-ahead.ts';
+import { isKnown } from './if-none-match.ts';
 import { ownFamilies } from './own-families.ts';
 import { renderFamily, renderScrape } from './render-scrape.ts';
 import { parsePart, type Part } from './scrape-part.ts';
@@ -78,7 +79,7 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
     if (own === undefined) {
       const tag = entityTag(snapshot, asked);
       reply.header('ETag', tag);
-      if (request.headers['if-none-match'] === tag) return await reply.code(304).send();
+      if (isKnown(request.headers['if-none-match'], tag)) return await reply.code(304).send();
     }
     const parts = await partsOf(context, asked, text);
     if (text !== undefined)

@@ -11,6 +11,7 @@ import { backoff, sleep } from '../../shared/lifecycle.ts';
 import { CONNECT_TIMEOUT_MS, ready, type RedisClient } from '../../shared/redis/connections.ts';
 import type { GroupStore } from '../../shared/redis/group-store.ts';
 import type { PushWaiter } from '../../shared/redis/push-waiter.ts';
+import { explain } from '../../shared/redis/refusals.ts';
 import { classify } from '../../shared/redis/retry.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
 
@@ -58,9 +59,9 @@ export async function mergeLane(context: LaneContext, waiter: PushWaiter, blocki
       if (shards.length > 0 && leftMs > 0) await sleep(leftMs, signal);
     } catch (thrown) {
       if (signal.aborted) return;
-      const { message } = asError(thrown);
-      if (message !== complained) logger.warn({ reason: message }, 'cannot merge pushes; they stay in the log');
-      complained = message;
+      const reason = explain(asError(thrown));
+      if (reason !== complained) logger.warn({ reason }, 'cannot merge pushes; they stay in the log');
+      complained = reason;
       await sleep(pause.next(), signal);
     }
   }

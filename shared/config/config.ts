@@ -120,6 +120,8 @@ export interface Config {
     readonly maxInflightBytes: number;
     /** 0 = no limit. */
     readonly maxSeriesPerPush: number;
+    /** Those of each group counted: of a push to `/ingest` each series is one. 0 = no limit. */
+    readonly maxFamiliesPerPush: number;
     readonly disableConsistencyCheck: boolean;
     readonly enableUtf8Names: boolean;
   };

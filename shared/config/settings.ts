@@ -167,6 +167,10 @@ const push: readonly Setting[] = [
     default: '500000',
     help: 'Most series in one push; 0 = no limit.',
   }),
+  setting('push.max-families-per-push', 'push.maxFamiliesPerPush', integer(0, many), {
+    default: '10000',
+    help: 'Most families in one push, those of each group counted; 0 = no limit.',
+  }),
   setting('push.disable-consistency-check', 'push.disableConsistencyCheck', flag, {
     help: 'Do not check consistency of pushed metrics. DANGEROUS.',
   }),

@@ -18,6 +18,7 @@ import { CONNECT_TIMEOUT_MS, ready, type Connections, type RedisClient } from '.
 import { outcomeOf } from './group-store.ts';
 import type { Keyspace } from './keys.ts';
 import { Notifications } from './notifications.ts';
+import { explain } from './refusals.ts';
 import { Script } from './scripts.ts';
 
 export const POLL_MS = 1_000;
@@ -162,7 +163,7 @@ export class ChangeFeed {
       } catch (thrown) {
         if (signal.aborted) return;
         nextPoll = 0;
-        this.#logger.debug({ reason: asError(thrown).message }, 'cannot follow changes');
+        this.#logger.debug({ reason: explain(asError(thrown)) }, 'cannot follow changes');
         await sleep(pause.next(), signal);
       }
     }

@@ -3,8 +3,12 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type { RedisEndpoint } from '../config/config.ts';
 import { asError, GatewayError } from '../errors.ts';
 
+/** For a command that could not be sent, or had no reply, ioredis recommends options of its own, which are not for our users to change. */
+const ADVICE = /maxRetriesPerRequest|enableOfflineQueue/;
+
 /** An AggregateError (several addresses of one name were tried) has a code and no message. */
 export function explain(error: Error): string {
+  if (ADVICE.test(error.message)) return 'no connection to Redis';
   return error.message === '' && 'code' in error ? String(error.code) : error.message;
 }
 

@@ -35,7 +35,12 @@ async function append(count: number): Promise<void> {
         ['job', 'bench'],
       ] as const;
       const group = makeGroup('push', labels);
-      const prepared = preparePush(Buffer.from(pushBody({ families: 2 }, n)), { format: 'text', group, maxSeries: 0 });
+      const prepared = preparePush(Buffer.from(pushBody({ families: 2 }, n)), {
+        format: 'text',
+        group,
+        maxSeries: 0,
+        maxFamilies: 0,
+      });
       const groups = prepared.map(({ groupId, families }) => {
         return { groupId, labels: encodeLabels(labels), families };
       });

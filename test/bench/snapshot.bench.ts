@@ -19,7 +19,7 @@ function recordOf(group: number, version: number): GroupRecord {
     ['job', `batch-${group % 97}`],
   ]);
   const body = Buffer.from(pushBody({ families: 2 }, group + version));
-  const [prepared] = preparePush(body, { format: 'text', group: made, maxSeries: 0 });
+  const [prepared] = preparePush(body, { format: 'text', group: made, maxSeries: 0, maxFamilies: 0 });
   const stamp = stampOf(`${1_700_000_000_000 + version}-${group}`);
   const pushedMs = 1_700_000_000_000 + version;
   const families = (prepared?.families ?? []).map(({ name, content }) => {

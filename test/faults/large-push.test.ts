@@ -81,3 +81,34 @@ test('one that is too much is refused in one line, and the gateway lives', async
   expect(sampleValue(await gateway.scrape(), 'next', { i: '9' })).toBe(9);
   expect(await gateway.telemetry()).toMatch(/^pushgateway_inflight_bytes 0$/m);
 });
+
+test.for<[what: string, path: string, line: (i: number) => string, said: string]>([
+  ['a group', '/metrics/job/large', (i) => `z${i} ${i}\n`, 'has 400000 families'],
+  ['/ingest', '/ingest', (i) => `z{i="${i}"} ${i}\n`, 'brings 400000 families to its groups'],
+])('too many families for %s: refused before they cost anyone else anything', async ([, path, line, said]) => {
+  const redis = await startRedis();
+  const gateway = await startGateway({ redis, args: ['--ingest.threads=1'] });
+  await gateway.push('/metrics/job/small', 'small 0\n', applied);
+  const body = Array.from({ length: 400_000 }, (_, i) => line(i)).join('');
+  const options = { method: 'POST', body, timeoutMs: 60_000 } as const;
+  const answers: Answer[] = [];
+  const large = gateway.request(path, options).then((one) => answers.push(one));
+  let small = 0;
+  while (answers.length === 0) {
+    expect((await gateway.push('/metrics/job/small', `small ${++small}\n`, applied)).status).toBe(200);
+    expect(sampleValue(await gateway.scrape(), 'small'), 'merged and shown meanwhile').toBe(small);
+  }
+  await large;
+  const { status, text } = answers[0] as Answer;
+  const limit = 'more than the 10000 allowed (--push.max-families-per-push): split it';
+  expect({ status, text }).toEqual({ status: 413, text: `the push ${said}, ${limit}\n` });
+  console.log(`${small} small pushes were merged and scraped meanwhile`);
+  expect(small).toBeGreaterThan(5);
+  expect((await gateway.scrape()).match(/^z/gm), 'nothing of it was stored').toBeNull();
+  // As many as are allowed are taken, in parts.
+  for (const part of [0, 1]) {
+    const lines = Array.from({ length: 10_000 }, (_, i) => line(part * 10_000 + i)).join('');
+    expect((await gateway.request(path, { method: 'POST', body: lines, ...applied })).status).toBe(200);
+  }
+  expect((await gateway.scrape()).match(/^z/gm)).toHaveLength(20_000);
+});

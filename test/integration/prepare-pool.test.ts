@@ -11,7 +11,7 @@ import { hold } from '../support/resources.ts';
 
 const SMALL_BYTES = 64 * 1024;
 const group = makeGroup('push', [['job', 'j']]);
-const PUSH: PrepareOptions = { format: 'text', group, maxSeries: 0 };
+const PUSH: PrepareOptions = { format: 'text', group, maxSeries: 0, maxFamilies: 0 };
 const INGEST: PrepareOptions = { ...PUSH, group: undefined };
 
 let pool: PreparePool;
@@ -97,10 +97,11 @@ describe('just below the limit and just above, the same refusal', () => {
     ['what cannot be read', 'a 1\nb{\n', { name: 'GatewayError', code: 'exposition_invalid' }],
     ['a timestamp', 'a 1 2\n', { name: 'GatewayError', code: 'push_inconsistent' }],
     ['a series twice', 'a{x="1"} 1\na{x="1"} 1\n', { name: 'GatewayError', code: 'push_inconsistent' }],
-    ['too many series', 'a 1\nb 1\nc 1\nd 1\n', { name: 'BodyError', fault: 'too_large' }],
+    ['too many series', 'a{x="1"} 1\nb 1\nc 1\nd 1\n', { name: 'BodyError', fault: 'too_large' }],
+    ['too many families', 'a{x="1"} 1\nb 1\nc 1\n', { name: 'BodyError', fault: 'too_large' }],
   ])('%s', async ([, text, kind]) => {
     for (const options of [PUSH, INGEST]) {
-      const limited = { ...options, maxSeries: 3 };
+      const limited = { ...options, maxSeries: 3, maxFamilies: 2 };
       const below = await refusal(padded(text, SMALL_BYTES - 1), limited);
       expect(below).toMatchObject(kind);
       expect(await refusal(padded(text, SMALL_BYTES), limited)).toEqual(below);

@@ -118,6 +118,10 @@ describe('while it runs', () => {
       expect(watch.failures).toEqual([]);
       expect(watch.of('before{instance="",job="before"}')?.missingAt).toBeUndefined();
       expect(gateway.process.log().match(/level=error/g)).toBeNull();
+      // What ioredis recommends is not for our users.
+      expect(gateway.process.log()).not.toMatch(/maxRetriesPerRequest|enableOfflineQueue/);
+      if (how === 'killed')
+        expect(gateway.process.log()).toMatch(/cannot merge pushes.*reason="no connection to Redis"/);
     },
   );
 

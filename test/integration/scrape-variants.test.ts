@@ -74,9 +74,13 @@ test('gzip: the second time its length is known, and after a change it is right'
 
 test('304 until something changes', async () => {
   const first = await gateway.request('/metrics');
-  const again = async () =>
-    await gateway.request('/metrics', { headers: { 'if-none-match': String(first.headers['etag']) } });
-  expect([(await again()).status, (await again()).text]).toEqual([304, '']);
+  const tag = String(first.headers['etag']);
+  const again = async (known: string) => await gateway.request('/metrics', { headers: { 'if-none-match': known } });
+  for (const known of [tag, `"other", W/${tag}`, '*']) {
+    const { status, text, headers } = await again(known);
+    expect([status, text, headers['etag']], known).toEqual([304, '', tag]);
+  }
   await push(5, 5_000);
-  expect((await again()).status).toBe(200);
+  expect((await again(tag)).status).toBe(200);
+  expect((await again(`W/${tag}`)).status).toBe(200);
 });

@@ -19,7 +19,7 @@ function labelsOf(text: string): Labels {
 function push(group: string, body: string, verb: CataloguedPush['verb'] = 'PUT', deadlineMs = 0): CataloguedPush {
   const labels = labelsOf(group);
   const made = makeGroup('push', labels);
-  const prepared = preparePush(Buffer.from(`${body}\n`), { format: 'text', group: made, maxSeries: 0 });
+  const prepared = preparePush(Buffer.from(`${body}\n`), { format: 'text', group: made, maxSeries: 0, maxFamilies: 0 });
   const families = new Map(prepared.flatMap((one) => one.families.map((family) => [family.name, family])));
   return { id: `p${count++}`, verb, kind: 'push', labels, groupId: made.id, families, deadlineMs };
 }

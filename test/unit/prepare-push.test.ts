@@ -10,7 +10,7 @@ const GROUPING: Labels = [
   ['zone', 'Z'],
 ];
 const GROUP = makeGroup('push', GROUPING);
-const PUSH: PrepareOptions = { format: 'text', group: GROUP, maxSeries: 0 };
+const PUSH: PrepareOptions = { format: 'text', group: GROUP, maxSeries: 0, maxFamilies: 0 };
 const INGEST: PrepareOptions = { ...PUSH, group: undefined };
 
 const prepare = (body: string, options: PrepareOptions = PUSH) => preparePush(Buffer.from(body), options);
@@ -148,6 +148,21 @@ describe('is refused', () => {
 
   test('as many series as are allowed are taken', () => {
     expect(prepare('a{x="1"} 1\na{x="2"} 1\nb 1\n', { ...PUSH, maxSeries: 3 })[0]?.families).toHaveLength(2);
+  });
+
+  test('more families than a push may have; where each label set is a group, those of each are counted', () => {
+    const limited = { ...PUSH, maxFamilies: 3 };
+    const series = 'a{x="1"} 1\na{x="2"} 1\nb{x="1"} 1\n';
+    expect(prepare(`${series}c 1\n`, limited)[0]?.families).toHaveLength(3);
+    expect(() => prepare('a 1\nb 1\nc 1\nd 1\n', limited)).toThrow(
+      'the push has 4 families, more than the 3 allowed (--push.max-families-per-push): split it',
+    );
+    const split = { ...INGEST, maxFamilies: 3 };
+    expect(prepare(series, split)).toHaveLength(2);
+    expect(() => prepare(`${series}b{x="2"} 1\n`, split)).toThrow(
+      'the push brings 4 families to its groups, more than the 3 allowed (--push.max-families-per-push): split it',
+    );
+    expect(() => prepare(`${series}c 1\n`, split)).toThrow(expect.objectContaining({ fault: 'too_large' }) as Error);
   });
 
   test('the lines of a histogram, or of a summary, are one series', () => {

@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { isKnown } from '../../services/reader/if-none-match.ts';
+
+test.for<[header: string | undefined, known: boolean]>([
+  [undefined, false],
+  ['', false],
+  ['"a"', true],
+  ['W/"a"', true],
+  ['"b"', false],
+  ['"A"', false],
+  ['"b", "a"', true],
+  ['W/"b",W/"a" , "c"', true],
+  [', "a",,', true],
+  ['"b", "aa", "a "', false],
+  ['"b,"a"', false],
+  ['a', false],
+  ['"a', false],
+  ['*', true],
+  [' * ', true],
+  ['"*"', false],
+  ['"b,c", "a"', true],
+])('%s: %s', ([header, known]) => {
+  expect(isKnown(header, '"a"')).toBe(known);
+});
+
+test('a comma in a tag is part of it', () => {
+  expect(isKnown('"x", W/"a,b"', '"a,b"')).toBe(true);
+  expect(isKnown('"a", "b"', '"a,b"')).toBe(false);
+});
