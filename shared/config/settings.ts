@@ -168,7 +168,7 @@ const push: readonly Setting[] = [
     help: 'Most series in one push; 0 = no limit.',
   }),
   setting('push.max-families-per-push', 'push.maxFamiliesPerPush', integer(0, many), {
-    default: '10000',
+    default: '20000',
     help: 'Most families in one push, those of each group counted; 0 = no limit.',
   }),
   setting('push.disable-consistency-check', 'push.disableConsistencyCheck', flag, {

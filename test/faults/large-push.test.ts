@@ -100,7 +100,7 @@ test.for<[what: string, path: string, line: (i: number) => string, said: string]
   }
   await large;
   const { status, text } = answers[0] as Answer;
-  const limit = 'more than the 10000 allowed (--push.max-families-per-push): split it';
+  const limit = 'more than the 20000 allowed (--push.max-families-per-push): split it';
   expect({ status, text }).toEqual({ status: 413, text: `the push ${said}, ${limit}\n` });
   console.log(`${small} small pushes were merged and scraped meanwhile`);
   expect(small).toBeGreaterThan(5);

@@ -54,7 +54,7 @@ describe('defaults', () => {
         maxBodyBytes: 16_777_216,
         maxInflightBytes: 268_435_456,
         maxSeriesPerPush: 500_000,
-        maxFamiliesPerPush: 10_000,
+        maxFamiliesPerPush: 20_000,
       },
       redis: { prefix: 'pgw', shards: 0, embedded: false },
       web: { listen: [{ kind: 'tcp', host: '', port: 9753 }], routePrefix: '', externalPrefix: '' },
