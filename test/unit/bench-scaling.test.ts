@@ -3,11 +3,15 @@ import { describe, expect, test } from 'vitest';
 import { results } from '../bench/report/results.ts';
 import { withScalingTables } from '../bench/report/scaling-document.ts';
 import {
+  changedParts,
   firstLimit,
   limitsOf,
+  mostWith,
   planOf,
   prometheusParts,
+  scrapeOf,
   sizeOf,
+  tightest,
   type Assumptions,
   type Costs,
 } from '../bench/report/scaling-model.ts';
@@ -27,6 +31,9 @@ const costs: Costs = {
   redisPushUs: 40,
   redisFollowUs: 10,
   scrapeUs: 0.5,
+  partUs: 50,
+  partBytes: 10_000,
+  changesPerPush: 3,
   scrapeBytes: 1_000,
   gzipScrapeBytes: 100,
   redisGroupBytes: 2_000,
@@ -100,6 +107,56 @@ test('the first limit is the one a load has most of', () => {
   expect(
     firstLimit(limits, { groups: 1_000, pushesPerSecond: 5_000 }).share({ groups: 1, pushesPerSecond: 5_000 }),
   ).toBe(0.5);
+});
+
+describe('a scrape', () => {
+  const load = { groups: 100_000, pushesPerSecond: 1_000 };
+
+  test('few changes fall on parts of their own, many leave no part as it was', () => {
+    expect(changedParts({ ...load, pushesPerSecond: 1 }, 1, costs)).toBeCloseTo(3, 2);
+    // 30,000 changes in 10,000 parts.
+    expect(changedParts(load, 10, costs)).toBeCloseTo(10_000 * (1 - Math.exp(-3)), 6);
+    expect(changedParts(load, 10_000, costs)).toBeCloseTo(10_000, 6);
+    expect(changedParts({ ...load, pushesPerSecond: 0 }, 10, costs)).toBe(0);
+  });
+
+  test('costs what is sent and what changed since this reader was scraped last', () => {
+    const changedUs = 10_000 * (1 - Math.exp(-3)) * costs.partUs;
+    expect(scrapeOf(load, 2, costs, assumed)).toEqual({ us: 50_000 + changedUs, everySeconds: 10 });
+    // One reader is asked by both Prometheus servers, four every other time.
+    expect(scrapeOf(load, 1, costs, assumed).everySeconds).toBe(5);
+    expect(scrapeOf(load, 4, costs, assumed).everySeconds).toBe(20);
+  });
+
+  test('what changes asks for readers where what is sent does not', () => {
+    const rate = { groups: 1_000_000, pushesPerSecond: 4_000 };
+    // Following leaves 300 ms of each second. Of 100,000 parts 83,500 change in 15 s: 4.7 s with what is sent. In 20 s it is 5.1 s.
+    expect(sizeOf(rate, { ...costs, partUs: 0 }, assumed)).toMatchObject({ readers: 2 });
+    expect(sizeOf(rate, costs, assumed)).toMatchObject({ readers: 4 });
+  });
+});
+
+describe('what decides', () => {
+  test('is what a gateway has most of', () => {
+    const gateway = { ingests: 2, workers: 2, readers: 2, masters: 1, shards: 1 };
+    const tight = tightest({ groups: 100, pushesPerSecond: 5_000 }, gateway, costs, assumed);
+    // 5,000 × (100 / 2 + 40) µs of an ingest process, 5,000 × (40 + 4 × 10) µs of Redis: 450 and 400 ms of 500.
+    expect(tight).toEqual({ what: 'time of an ingest process', share: 0.9 });
+    const dear = { ...costs, redisPushUs: 80 };
+    expect(tightest({ groups: 100, pushesPerSecond: 4_000 }, gateway, dear, assumed)).toEqual({
+      what: 'time of a Redis master',
+      share: 0.96,
+    });
+    expect(tightest({ groups: 900_000, pushesPerSecond: 1 }, gateway, costs, assumed).what).toBe('memory of a reader');
+  });
+
+  test('one master takes what its time is enough for, three what a Cluster leaves of theirs', () => {
+    const dear = { ...costs, redisPushUs: 110, clusterRedis: 2 };
+    // 500,000 / (110 + 4 × 10); 3 × 500,000 / (2 × (110 + 4 × 10)).
+    expect(mostWith(1, 0.01, dear, assumed)?.pushesPerSecond).toBeCloseTo(3_333, -1);
+    expect(mostWith(3, 0.01, dear, assumed)?.pushesPerSecond).toBeCloseTo(5_000, -1);
+    expect(mostWith(2, 0.01, dear, assumed)).toBeUndefined();
+  });
 });
 
 describe('several gateways', () => {

@@ -3,8 +3,11 @@ import type { Figure } from './results.ts';
 import {
   firstLimit,
   limitsOf,
+  mostWith,
   planOf,
   prometheusParts,
+  scrapeOf,
+  tightest,
   type Assumptions,
   type Costs,
   type Limit,
@@ -33,6 +36,13 @@ const LOADS: readonly Load[] = [
   { groups: 10_000_000, pushesPerSecond: 10_000_000 / 60 },
   { groups: 10_000_000, pushesPerSecond: 1_000_000 },
 ];
+
+/** Of docs/performance.md: what a push has compressed anew, and what that takes. */
+const PARTS = { partUs: 75, partBytes: 8_192, changesPerPush: 3 };
+
+/** Redis masters of a gateway, and how often its groups are pushed. */
+const MASTERS = [1, 3, 4, 6, 8, 12];
+const PUSHED_SECONDS = 60;
 
 const TOPOLOGIES = [
   'one of each',
@@ -72,7 +82,10 @@ function tables(figures: readonly Figure[]): string {
     '### CPU time per push as processes are added, µs',
     slopes(of),
     '### Limits of one gateway',
+    'Those that nothing lifts, whatever is added to it:',
     table(['Limit', 'Most'], limits.map(limitRow)),
+    oneMaster(costs),
+    sizes(costs),
     '### What it takes',
     plans(costs, limits),
   ].join('\n\n');
@@ -97,7 +110,8 @@ function costsOf(of: Of): [Costs, string[][]] {
     redisFollowUs,
     clusterRedis: Math.max(1, of('16 shards, Cluster of 3: Redis') / of('one of each: Redis')),
     clusterWorker: Math.max(1, of('16 shards, Cluster of 3: worker') / of('one of each: worker')),
-    scrapeUs: of('scrape: identity') / 1_000,
+    scrapeUs: of('scrape: gzip') / 1_000,
+    ...PARTS,
     scrapeBytes: of('scrape: identity, bytes'),
     gzipScrapeBytes: of('scrape: gzip, bytes'),
     redisGroupBytes: of('memory: Redis'),
@@ -137,8 +151,13 @@ function costsOf(of: Of): [Costs, string[][]] {
       `${round(costs.clusterWorker)} ×`,
       '`16 shards, Cluster of 3: worker` / `one of each: worker`',
     ],
-    ['reader, a scrape of 1,000 groups, identity', us(costs.scrapeUs * 1_000), '`scrape: identity`'],
-    ['reader, a scrape of 1,000 groups, gzip', us(of('scrape: gzip')), '`scrape: gzip`'],
+    ['reader, an unchanged scrape of 1,000 groups, identity', us(of('scrape: identity')), '`scrape: identity`'],
+    ['reader, an unchanged scrape of 1,000 groups, gzip', us(costs.scrapeUs * 1_000), '`scrape: gzip`'],
+    [
+      'reader, a part of the text that changed before a scrape, gzip',
+      us(costs.partUs),
+      `not of \`BENCH=scale\`: [performance.md](performance.md), segments; ${costs.changesPerPush} of them a push, of ${costs.partBytes / 1_024} KiB`,
+    ],
     ['a group in a scrape, identity', bytes(costs.scrapeBytes), '`scrape: identity, bytes`'],
     ['a group in a scrape, gzip', bytes(costs.gzipScrapeBytes), '`scrape: gzip, bytes`'],
     ['a group in Redis', bytes(costs.redisGroupBytes), '`memory: Redis`'],
@@ -186,39 +205,86 @@ function limitRow({ what, most: { groups, pushesPerSecond } }: Limit): string[] 
   return [what, groups === undefined ? `${round(pushesPerSecond ?? 0)} pushes/s` : `${round(groups)} groups`];
 }
 
+/** What ends it long before those limits, and what to add is reckoned with. */
+function oneMaster({ redisPushUs, redisFollowUs, clusterRedis }: Costs): string {
+  const followers = 2 * ASSUMED.least;
+  const coreUs = ASSUMED.utilisation * 1e6;
+  const us = redisPushUs + followers * redisFollowUs;
+  return (
+    `What ends it before is the time of Redis. One master with the fewest followers, two ingest processes and two readers: ` +
+    `${round(coreUs)} µs a second / (${round(redisPushUs)} + ${followers} × ${round(redisFollowUs)} µs) = **${round(coreUs / us)} pushes/s**. ` +
+    `More masters are a Cluster, on which a push costs Redis ${round(clusterRedis)} times as much. By masters, each group pushed once a minute, with as many ` +
+    `other processes as that takes:`
+  );
+}
+
+function sizes(costs: Costs): string {
+  const rows = MASTERS.flatMap((masters) => {
+    const most = mostWith(masters, PUSHED_SECONDS, costs, ASSUMED);
+    if (most === undefined) return [];
+    const { pushesPerSecond, gateway } = most;
+    const { ingests, workers, readers } = gateway;
+    const all = ingests + workers + readers + masters;
+    const { what } = tightest({ groups: pushesPerSecond * PUSHED_SECONDS, pushesPerSecond }, gateway, costs, ASSUMED);
+    return [[masters, pushesPerSecond, ingests, workers, readers, all, pushesPerSecond / all].map(round).concat(what)];
+  });
+  const head = [
+    'Redis masters',
+    'most pushes/s',
+    'ingests',
+    'workers',
+    'readers',
+    'all',
+    'pushes/s for each of all',
+    'what ends it',
+  ];
+  return table(head, rows);
+}
+
 function plans(costs: Costs, limits: readonly Limit[]): string {
   const columns = LOADS.map((load) => {
     const { gateways, gateway, processes, redisBytesPerSecond } = planOf(load, costs, ASSUMED);
     const first = firstLimit(limits, load);
     const share = first.share(load);
-    const parts = prometheusParts({ ...load, groups: load.groups / gateways }, ASSUMED);
-    const scraped = load.groups / gateways / parts;
     const { ingests, workers, readers, masters, shards } = gateway;
+    const each = { groups: load.groups / gateways, pushesPerSecond: load.pushesPerSecond / gateways };
+    const parts = prometheusParts(each, ASSUMED);
+    const scraped = each.groups / parts;
+    const tight = tightest(each, gateway, costs, ASSUMED);
+    const scrape = scrapeOf(each, readers, costs, ASSUMED);
     return [
       `${round(load.groups)} groups, ${round(load.pushesPerSecond)} pushes/s`,
       `${first.what}: ${share < 1 ? `${(share * 100).toFixed(1)} % of it` : `${round(share)} × what one gateway can`}`,
       `${round((load.pushesPerSecond * costs.redisFollowBytes * 8) / 1e6)} Mbit/s`,
       round(gateways),
+      `${round(each.pushesPerSecond)} pushes/s, ${round(each.groups)} groups`,
+      `${tight.what}: ${round(tight.share * 100)} %`,
       ...[ingests, workers, readers, masters, shards].map(round),
       round(processes),
+      `${round((each.pushesPerSecond * costs.readerFollowUs) / 1e3)} ms/s`,
+      `${round(scrape.us / scrape.everySeconds / 1e3)} ms/s (${round(scrape.us / 1e3)} ms each ${round(scrape.everySeconds)} s)`,
       `${round((redisBytesPerSecond * 8) / 1e6)} Mbit/s`,
       round(gateways * parts),
       `${round((scraped * costs.scrapeBytes) / 1e6)} MB, gzip ${round((scraped * costs.gzipScrapeBytes) / 1e6)} MB`,
-      `${round(((load.groups / gateways) * costs.readerGroupBytes) / 1e6)} MB`,
-      `${round(((load.groups / gateways / masters) * costs.redisGroupBytes) / 1e6)} MB`,
+      `${round((each.groups * costs.readerGroupBytes) / 1e6)} MB`,
+      `${round(((each.groups / masters) * costs.redisGroupBytes) / 1e6)} MB`,
     ];
   });
   const names = [
     '',
-    'first limit of a single gateway',
+    'nearest of the limits that nothing lifts in a single gateway',
     'what each follower of a single gateway would fetch',
     'gateways (Redis and prefix of their own)',
+    'each of them has',
+    'what it has most of, of what it may have',
     'of each: ingest processes',
     'workers',
     'readers',
     'Redis masters',
     'shards',
     'processes and masters in all',
+    'CPU for following, each reader',
+    'CPU for scrapes, each reader',
     'network of a master',
     'Prometheus servers (twice that for pairs)',
     'a scrape of one of them',

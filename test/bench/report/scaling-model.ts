@@ -6,6 +6,9 @@
  *
  * Taking, merging and storing a push is shared by those who do it. Following is not: each follower pays for every push of its gateway,
  * and Redis for each follower. So one gateway has a largest rate, whatever is added to it; past that it takes several.
+ *
+ * A scrape costs little for each group, and much for each part of the text that has changed since this reader was scraped last, for
+ * that is joined and compressed anew: once, however many ask for it then.
  */
 
 /** CPU microseconds, bytes. */
@@ -18,8 +21,13 @@ export interface Costs {
   /** Of Redis, for a push; without its followers. */
   readonly redisPushUs: number;
   readonly redisFollowUs: number;
-  /** Of a reader, for a group in a scrape. */
+  /** Of a reader, for a group in a scrape of what has not changed; in gzip, which is what Prometheus asks for. */
   readonly scrapeUs: number;
+  /** Of a reader, for a part of the text that has changed: to join and to compress it. */
+  readonly partUs: number;
+  readonly partBytes: number;
+  /** Places in the text that a push changes: its families, and the push time. */
+  readonly changesPerPush: number;
   readonly scrapeBytes: number;
   readonly gzipScrapeBytes: number;
   readonly redisGroupBytes: number;
@@ -82,6 +90,8 @@ export interface Limit {
 }
 
 const SECOND_US = 1e6;
+/** Past that following leaves them next to nothing. */
+const READERS_MOST = 1_000;
 
 export function limitsOf(costs: Costs, assumed: Assumptions): Limit[] {
   const rate = (what: string, us: number): Limit => {
@@ -102,9 +112,28 @@ export function limitsOf(costs: Costs, assumed: Assumptions): Limit[] {
 
 /** The limit that a load meets first. */
 export function firstLimit(limits: readonly Limit[], load: Load): Limit {
-  const [first, ...others] = limits;
-  if (first === undefined) throw new Error('there are no limits');
-  return others.reduce((worst, one) => (one.share(load) > worst.share(load) ? one : worst), first);
+  return largest(limits, (limit) => limit.share(load));
+}
+
+/** Parts of the text that have changed after so many seconds, when changes fall on all of them alike. */
+export function changedParts({ groups, pushesPerSecond }: Load, seconds: number, costs: Costs): number {
+  const parts = (groups * costs.scrapeBytes) / costs.partBytes;
+  return parts * (1 - Math.exp((-costs.changesPerPush * pushesPerSecond * seconds) / parts));
+}
+
+/**
+ * Of each of so many readers that share the scrapes: µs of one scrape of everything, and seconds until the next, evenly spread, which is
+ * the worst. As often as there are Prometheus servers that must not fail together.
+ */
+export function scrapeOf(
+  load: Load,
+  readers: number,
+  costs: Costs,
+  assumed: Assumptions,
+): { us: number; everySeconds: number } {
+  const everySeconds = (assumed.scrapeSeconds * readers) / assumed.least;
+  const us = load.groups * costs.scrapeUs + changedParts(load, everySeconds, costs) * costs.partUs;
+  return { us, everySeconds };
 }
 
 /** What one gateway takes; undefined when no number of processes is enough. */
@@ -117,9 +146,12 @@ export function sizeOf({ groups, pushesPerSecond }: Load, costs: Costs, assumed:
   const readerLeftUs = coreUs - pushesPerSecond * costs.readerFollowUs;
   if (ingestLeftUs <= 0 || readerLeftUs <= 0) return undefined;
   const ingests = atLeast((pushesPerSecond * costs.takeUs) / ingestLeftUs);
-  // As often as there are Prometheus servers that must not fail together.
-  const scrapesUs = (least * groups * costs.scrapeUs) / assumed.scrapeSeconds;
-  const readers = atLeast(scrapesUs / readerLeftUs);
+  let readers = least;
+  for (; ; readers++) {
+    const { us, everySeconds } = scrapeOf({ groups, pushesPerSecond }, readers, costs, assumed);
+    if (us / everySeconds <= readerLeftUs) break;
+    if (readers > READERS_MOST) return undefined;
+  }
   const followers = ingests + readers;
   const mastersAt = (factor: number): number => {
     const us = pushesPerSecond * factor * (costs.redisPushUs + followers * costs.redisFollowUs);
@@ -138,6 +170,56 @@ export function sizeOf({ groups, pushesPerSecond }: Load, costs: Costs, assumed:
   const nodes = masters === 1 ? 1 : Math.max(3, masters);
   const shards = nodes === 1 ? 1 : Math.max(assumed.shards, 2 ** Math.ceil(Math.log2(4 * nodes)));
   return { ingests, workers, readers, masters: nodes, shards };
+}
+
+/** What a gateway has most of, as a part of what it may have: 1 = not one push more, or not one group, with these processes. */
+export function tightest(
+  load: Load,
+  gateway: Gateway,
+  costs: Costs,
+  assumed: Assumptions,
+): { what: string; share: number } {
+  const { groups, pushesPerSecond } = load;
+  const { ingests, workers, readers, masters } = gateway;
+  const followers = ingests + readers;
+  const [redisFactor, workerFactor] = masters > 1 ? [costs.clusterRedis, costs.clusterWorker] : [1, 1];
+  const scrape = scrapeOf(load, readers, costs, assumed);
+  const cores = (us: number): number => us / (assumed.utilisation * SECOND_US);
+  const redisUs = redisFactor * (costs.redisPushUs + followers * costs.redisFollowUs);
+  const uses: Record<string, number> = {
+    'time of an ingest process': cores(pushesPerSecond * (costs.takeUs / ingests + costs.ingestFollowUs)),
+    'time of a worker': cores((pushesPerSecond * workerFactor * costs.mergeUs) / workers),
+    'time of a reader': cores(pushesPerSecond * costs.readerFollowUs + scrape.us / scrape.everySeconds),
+    'time of a Redis master': cores((pushesPerSecond * redisUs) / masters),
+    'network of a Redis master':
+      redisTraffic(pushesPerSecond, followers, costs) / masters / assumed.networkBytesPerSecond,
+    'memory of an ingest process': (groups * costs.ingestGroupBytes) / assumed.processBytes,
+    'memory of a reader': (groups * costs.readerGroupBytes) / assumed.processBytes,
+    'memory of a Redis master': (groups * costs.redisGroupBytes) / masters / assumed.redisBytes,
+  };
+  const [what, share] = largest(Object.entries(uses), ([, part]) => part);
+  return { what, share };
+}
+
+/** The most pushes a second that a gateway takes with so many masters, and its processes then; groups are pushed once in `everySeconds`. */
+export function mostWith(
+  masters: number,
+  everySeconds: number,
+  costs: Costs,
+  assumed: Assumptions,
+): { pushesPerSecond: number; gateway: Gateway } | undefined {
+  const gatewayAt = (pushesPerSecond: number): Gateway | undefined => {
+    const gateway = sizeOf({ groups: pushesPerSecond * everySeconds, pushesPerSecond }, costs, assumed);
+    return gateway !== undefined && gateway.masters <= masters ? gateway : undefined;
+  };
+  let [low, high] = [0, SECOND_US];
+  while (high - low > 1) {
+    const middle = (low + high) / 2;
+    if (gatewayAt(middle) === undefined) high = middle;
+    else low = middle;
+  }
+  const gateway = gatewayAt(low);
+  return gateway?.masters === masters ? { pushesPerSecond: low, gateway } : undefined;
 }
 
 /** So many gateways, each with the same part of the load, that the fewest processes do it. */
@@ -165,4 +247,9 @@ export function prometheusParts({ groups }: Load, assumed: Assumptions): number 
 
 function redisTraffic(pushesPerSecond: number, followers: number, costs: Costs): number {
   return pushesPerSecond * (costs.redisPushBytes + followers * costs.redisFollowBytes);
+}
+
+function largest<T>([first, ...others]: readonly T[], of: (one: T) => number): T {
+  if (first === undefined) throw new Error('there is nothing to choose from');
+  return others.reduce((most, one) => (of(one) > of(most) ? one : most), first);
 }

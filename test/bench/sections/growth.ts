@@ -15,9 +15,11 @@ interface Stage {
   readonly groups: number;
   readonly ours: Ours;
   readonly scraper: Scraper;
+  readonly gzipScraper: Scraper;
   readonly rates: number[];
   readonly scrapeMs: number[];
   readonly firstByteMs: number[];
+  readonly gzipFirstByteMs: number[];
   bytes: number;
 }
 
@@ -27,33 +29,32 @@ export const growthSection: Section = async (size, shape) => {
     const ours = await startOurs();
     await fillOurs(ours, groups, shape);
     const scraper = new Scraper(ours.gateway.url, 'identity');
-    await scraper.scrape();
-    stages.push({ groups, ours, scraper, rates: [], scrapeMs: [], firstByteMs: [], bytes: 0 });
+    const gzipScraper = new Scraper(ours.gateway.url, 'gzip');
+    for (const one of [scraper, gzipScraper]) await one.scrape();
+    const times = { rates: [], scrapeMs: [], firstByteMs: [], gzipFirstByteMs: [] };
+    stages.push({ groups, ours, scraper, gzipScraper, ...times, bytes: 0 });
   }
   for (let round = -1; round < size.rounds; round++) {
     for (const stage of stages) {
-      const { groups, ours, scraper } = stage;
+      const { groups, ours, scraper, gzipScraper } = stage;
       const seconds = round < 0 ? size.warmUpSeconds : size.seconds;
       const { perSecond } = await push({ url: ours.gateway.url, groups, seconds, shape });
       await whenDrained(ours.redis, 120_000);
-      await scraper.scrape();
-      const body = pushBody(shape, 1_000 + round);
-      const headers = { prefer: 'wait=10' };
-      const answer = await request(ours.gateway.url, `/metrics${groupPath(groups - 1)}`, {
-        method: 'PUT',
-        body,
-        headers,
-      });
-      if (answer.status !== 200) throw new Error(`push was answered ${answer.status}`);
+      for (const one of [scraper, gzipScraper]) await one.scrape();
+      await changeOne(stage, pushBody(shape, 1_000 + round));
       const { ms, firstByteMs, bytes } = await scraper.scrape();
+      // Another change: what the last one touched was joined for the scrape above.
+      await changeOne(stage, pushBody(shape, 2_000 + round));
+      const gzip = await gzipScraper.scrape();
       if (round < 0) continue;
       stage.rates.push(perSecond);
       stage.scrapeMs.push(ms);
       stage.firstByteMs.push(firstByteMs);
+      stage.gzipFirstByteMs.push(gzip.firstByteMs);
       stage.bytes = bytes;
     }
   }
-  for (const { scraper } of stages) scraper.close();
+  for (const { scraper, gzipScraper } of stages) for (const one of [scraper, gzipScraper]) one.close();
 
   const [first, last] = [stages[0], stages.at(-1)];
   if (first === undefined || last === undefined) return [];
@@ -90,6 +91,11 @@ export const growthSection: Section = async (size, shape) => {
     `${over}: the first scrape after one group changed, to its first byte`,
     ({ firstByteMs }, round) => firstByteMs[round] ?? Number.NaN,
   );
+  exponent(
+    'gzip-scrape-after-change',
+    `${over}: the first scrape in gzip after one group changed, to its first byte`,
+    ({ gzipFirstByteMs }, round) => gzipFirstByteMs[round] ?? Number.NaN,
+  );
   for (const { groups, rates, scrapeMs, firstByteMs, bytes } of stages) {
     const stored = `${groups.toLocaleString('en')} groups (${(bytes / 1e6).toFixed(2)} MB)`;
     figures.push(
@@ -115,3 +121,10 @@ export const growthSection: Section = async (size, shape) => {
   }
   return figures;
 };
+
+async function changeOne({ groups, ours }: Stage, body: string): Promise<void> {
+  const headers = { prefer: 'wait=10' };
+  const path = `/metrics${groupPath(groups - 1)}`;
+  const answer = await request(ours.gateway.url, path, { method: 'PUT', body, headers });
+  if (answer.status !== 200) throw new Error(`push was answered ${answer.status}`);
+}
