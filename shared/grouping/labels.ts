@@ -19,9 +19,10 @@ export function decodeLabels(encoded: string): Labels {
   if (!Array.isArray(flat) || flat.length % 2 !== 0 || !flat.every((item) => typeof item === 'string')) {
     throw new TypeError(`cannot decode labels: ${encoded.slice(0, 200)}`);
   }
+  // Copied: an array that has grown has room for many more.
   const labels: LabelPair[] = [];
   for (let i = 0; i < flat.length; i += 2) labels.push([String(flat[i]), String(flat[i + 1])]);
-  return labels;
+  return labels.slice();
 }
 
 /** Whether these are the names, in this order. */

@@ -12,6 +12,9 @@ export type HeaderOf = (
   order: string,
 ) => { readonly help: string; readonly type: MetricType } | undefined;
 
+/** The place of a header: before all groups. */
+const HEADER = '';
+
 export class ExpositionText implements ReadableText {
   readonly #headerOf: HeaderOf;
   readonly #text = new SegmentedText();
@@ -24,19 +27,19 @@ export class ExpositionText implements ReadableText {
     this.#headerOf = headerOf;
   }
 
-  /** `order` is the group's place within the family. The text is copied. */
-  set(family: string, order: string, text: Buffer | string): void {
-    this.#text.set(chunkKey(family, order), text);
+  /** `order` is the group's place within the family, not ''. The text is copied. Returns how many bytes it has. */
+  set(family: string, order: string, text: Buffer | string): number {
     this.#stale.add(family);
+    return this.#text.set(family, order, text);
   }
 
   delete(family: string, order: string): void {
-    this.#text.delete(chunkKey(family, order));
+    this.#text.delete(family, order);
     this.#stale.add(family);
   }
 
   get(family: string, order: string): Buffer | undefined {
-    return this.#text.get(chunkKey(family, order));
+    return this.#text.get(family, order);
   }
 
   tidy(isOver: () => boolean): number {
@@ -52,9 +55,8 @@ export class ExpositionText implements ReadableText {
   #renderHeaders(): void {
     const changed: { readonly family: string; readonly header: string | undefined }[] = [];
     for (const family of this.#stale) {
-      const first = this.#text.next(headerKey(family));
-      const order = first?.startsWith(headerKey(family)) === true ? first.slice(family.length + 1) : undefined;
-      const said = order === undefined ? undefined : this.#headerOf(family, order);
+      const first = this.#text.next(family, HEADER);
+      const said = first?.family === family ? this.#headerOf(family, first.order) : undefined;
       const header = said && renderHeader(family, said.help, said.type);
       if (header !== this.#headers.get(family)) changed.push({ family, header });
     }
@@ -62,20 +64,11 @@ export class ExpositionText implements ReadableText {
     for (const { family, header } of changed) {
       if (header === undefined) {
         this.#headers.delete(family);
-        this.#text.delete(headerKey(family));
+        this.#text.delete(family, HEADER);
       } else {
         this.#headers.set(family, header);
-        this.#text.set(headerKey(family), header);
+        this.#text.set(family, HEADER, header);
       }
     }
   }
-}
-
-/** Below every chunk of its family, above every chunk of the families before it: a name holds no NUL. */
-function headerKey(family: string): string {
-  return `${family}\0`;
-}
-
-function chunkKey(family: string, order: string): string {
-  return `${family}\0${order}`;
 }

@@ -43,27 +43,50 @@ export function encodeFamilyContent({ type, samples, help, text, exact }: Family
 }
 
 const LF = 10;
+const SPACE = 32;
+const ZERO = 48;
 /** The `exact` of most. */
 export const NOTHING = Buffer.alloc(0);
 /** So that every record has the same string. */
 const TYPES = new Map<string, MetricType>(metricTypes.map((type) => [type, type]));
 
 export function decodeFamilyRecord(record: Buffer): FamilyRecord {
-  const lf = record.indexOf(LF);
-  const [stamp, deadline, arrival, type, samples, helpBytes, textBytes] = record.toString('latin1', 0, lf).split(' ');
-  if (stamp === undefined || textBytes === undefined)
+  // By its bytes: no strings for words that become numbers, and no stamp that holds on to the whole header.
+  const stampEnd = wordEnd(record, 0);
+  const deadlineEnd = wordEnd(record, stampEnd + 1);
+  const arrivalEnd = wordEnd(record, deadlineEnd + 1);
+  const typeEnd = wordEnd(record, arrivalEnd + 1);
+  const samplesEnd = wordEnd(record, typeEnd + 1);
+  const helpBytesEnd = wordEnd(record, samplesEnd + 1);
+  const lf = wordEnd(record, helpBytesEnd + 1);
+  if (record[helpBytesEnd] !== SPACE || record[lf] !== LF)
     throw new Error('cannot decode family record: its header is cut short');
+  const type = record.toString('latin1', arrivalEnd + 1, typeEnd);
   const helpStart = lf + 1;
-  const textStart = helpStart + Number(helpBytes);
-  const exactStart = textStart + Number(textBytes);
+  const textStart = helpStart + decimal(record, samplesEnd + 1, helpBytesEnd);
+  const exactStart = textStart + decimal(record, helpBytesEnd + 1, lf);
   return {
-    stamp,
-    deadlineMs: Number(deadline),
-    arrivalMs: Number(arrival),
-    type: TYPES.get(type ?? '') ?? (type as MetricType),
-    samples: Number(samples),
+    stamp: record.toString('latin1', 0, stampEnd),
+    deadlineMs: decimal(record, stampEnd + 1, deadlineEnd),
+    arrivalMs: decimal(record, deadlineEnd + 1, arrivalEnd),
+    type: TYPES.get(type) ?? (type as MetricType),
+    samples: decimal(record, typeEnd + 1, samplesEnd),
     help: record.toString('utf8', helpStart, textStart),
     text: record.subarray(textStart, exactStart),
     exact: exactStart === record.length ? NOTHING : record.subarray(exactStart),
   };
+}
+
+/** Where the word that begins at `from` ends. Nothing is behind the end of a line: all words after it begin beyond it, and are empty. */
+function wordEnd(bytes: Buffer, from: number): number {
+  if (from > 0 && bytes[from - 1] !== SPACE) return from - 1;
+  let at = from;
+  while (at < bytes.length && bytes[at] !== SPACE && bytes[at] !== LF) at++;
+  return at;
+}
+
+function decimal(bytes: Buffer, from: number, end: number): number {
+  let n = 0;
+  for (let i = from; i < end; i++) n = 10 * n + ((bytes[i] as number) - ZERO);
+  return n;
 }

@@ -31,28 +31,33 @@ export interface GroupRecord {
 }
 
 const FAMILY = 'f:';
+const SPACE = 32;
 
 /** `fields` is a HGETALL reply: name, value, name, value … Undefined for no group. Throws for what no gateway wrote. */
 export function decodeGroupRecord(id: string, fields: readonly Buffer[]): GroupRecord | undefined {
   if (fields.length === 0) return undefined;
   let labels = '';
-  let meta = '';
+  let meta: Buffer | undefined;
   const families = new Map<string, FamilyRecord>();
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = (fields[i] as Buffer).toString();
     const value = fields[i + 1] as Buffer;
     if (name.startsWith(FAMILY)) families.set(name.slice(FAMILY.length), decodeFamilyRecord(value));
     else if (name === 'labels') labels = value.toString();
-    else if (name === 'meta') meta = value.toString();
+    else if (name === 'meta') meta = value;
   }
   const space = labels.indexOf(' ');
-  const [top, pushed, failed, until] = meta.split(' ');
-  if (space === -1 || until === undefined) throw new Error(`cannot decode group ${id}: it has no labels or meta`);
+  const topEnd = meta?.indexOf(SPACE) ?? -1;
+  const [pushed, failed, until] = meta?.toString('latin1', topEnd + 1).split(' ') ?? [];
+  if (space === -1 || topEnd === -1 || until === undefined)
+    throw new Error(`cannot decode group ${id}: it has no labels or meta`);
+  // Not a part of all `meta`, which would stay in memory as long as the stamp does.
+  const top = meta?.toString('latin1', 0, topEnd) ?? '';
   return {
     id,
     kind: labels.startsWith('ingest') ? 'ingest' : 'push',
     labels: decodeLabels(labels.slice(space + 1)),
-    top: top === undefined || top === '-' ? '' : top,
+    top: top === '-' ? '' : top,
     pushedMs: Number(pushed),
     failedMs: Number(failed),
     untilMs: Number(until),

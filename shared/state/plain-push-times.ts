@@ -5,8 +5,8 @@
 import { PUSH_TIMES, pushTimeLabels, pushTimeRecord, pushTimeText, type PushTime } from './push-times.ts';
 import type { Holding, SnapshotGroup } from './snapshot-family.ts';
 
-/** Shows a group's text of a family in the place of that before. */
-type Show = (name: string, group: SnapshotGroup, text: string) => void;
+/** Shows a group's text of a family in the place of that before; returns how many bytes it has. */
+type Show = (name: string, group: SnapshotGroup, text: string) => number;
 
 export class PlainPushTimes {
   readonly #show: Show;
@@ -42,10 +42,8 @@ export class PlainPushTimes {
     for (const time of this.#times) {
       // The time says whether anything changed.
       if (before !== undefined && time.msOf(before) === time.msOf(group.record)) continue;
-      const text = textOfTime(group, time);
       if (before !== undefined) this.#bytes -= lengthOf(group, time, before);
-      this.#bytes += Buffer.byteLength(text);
-      this.#show(time.name, group, text);
+      this.#bytes += this.#show(time.name, group, textOfTime(group, time));
     }
   }
 

@@ -54,6 +54,8 @@ export function groupOrder(kind: GroupKind, labels: Labels): string {
   return kind + encodeLabels(labels);
 }
 
+const NOBODY: ReadonlySet<Holding> = new Set();
+
 type TextOf = (holding: Holding) => Buffer;
 
 const COMPOUND: readonly MetricType[] = ['summary', 'histogram', 'gauge_histogram'];
@@ -129,11 +131,9 @@ export class FamilyEntry {
     const stood = this.#standing;
     this.#standing = this.#types.size > 1 ? this.#findOldest().record.type : this.#types.keys().next().value;
     if (stood !== undefined && stood !== this.#standing) return [...this.#holders.values()];
-    const touched = new Set<Holding>();
-    if (now !== undefined) {
-      touched.add(now);
-      for (const rival of this.#rivals(now, textOf)) touched.add(rival);
-    }
+    const rivals = now === undefined ? NOBODY : this.#rivals(now, textOf);
+    if (now !== undefined && rivals.size === 0 && before === undefined) return [now];
+    const touched = new Set(now === undefined ? rivals : [now, ...rivals]);
     // Whoever lost against what was there before has to be looked at again; duplicates are rare enough for all of them.
     if (before !== undefined) for (const holding of this.#duplicates) touched.add(holding);
     return touched;
@@ -183,9 +183,9 @@ export class FamilyEntry {
    * Other groups that hold a series of this one. Only groups with other label names can, and for each set of names in use
    * the group follows from the series.
    */
-  #rivals(holding: Holding, textOf: TextOf): Set<Holding> {
+  #rivals(holding: Holding, textOf: TextOf): ReadonlySet<Holding> {
+    if (this.#labelNames.size < 2) return NOBODY;
     const rivals = new Set<Holding>();
-    if (this.#labelNames.size < 2) return rivals;
     const text = textOf(holding).toString();
     const own = holding.group.labelNames.key;
     for (const labels of labelSetsOf(this.name, holding.record.type, text)) {

@@ -340,10 +340,11 @@ export class Snapshot {
     return entry;
   }
 
-  #show(name: string, group: SnapshotGroup, text: Buffer | string): void {
+  /** Returns how many bytes the text has. */
+  #show(name: string, group: SnapshotGroup, text: Buffer | string): number {
     this.#version++;
-    this.#text.set(name, group.order, text);
     this.#divided.set(name, group.order, group.id, text);
+    return this.#text.set(name, group.order, text);
   }
 
   #hide(name: string, group: SnapshotGroup): void {

@@ -22,7 +22,7 @@ function push(text: SegmentedText, group: number, variant: number): void {
     ['job', job],
   ] as const;
   for (const [name, family] of applyGroupingLabels(parseText(pushBody({ families: 2 }, variant)), labels)) {
-    text.set(`${name}\0${instance}`, Buffer.from(renderSamples(family)));
+    text.set(name, instance, Buffer.from(renderSamples(family)));
   }
 }
 

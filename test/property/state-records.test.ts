@@ -73,6 +73,17 @@ describe('a family record', () => {
 
   it('that was cut short is refused', () => {
     expect(() => decodeFamilyRecord(Buffer.from('01700000000000-0000000001 0 1\n'))).toThrow('cut short');
+    const words = '01700000000000-0000000001 0 1 gauge 1 0 4'.split(' ');
+    const say = (header: readonly string[], behind: string): string => `${header.join(' ')}${behind}`;
+    expect(decodeFamilyRecord(Buffer.from(say(words, '\na 1\n'))).text.toString()).toBe('a 1\n');
+    for (let n = 0; n < words.length; n++) {
+      const cut = words.slice(0, n);
+      // Also when the rest stands on the next line.
+      for (const behind of ['', '\n', `\n${words.slice(n).join(' ')}\na 1\n`]) {
+        const record = say(cut, behind);
+        expect(() => decodeFamilyRecord(Buffer.from(record)), record).toThrow('cut short');
+      }
+    }
   });
 });
 

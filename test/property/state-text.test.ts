@@ -9,10 +9,17 @@ import { SegmentedText } from '../../shared/state/segmented-text.ts';
 const runs = (count: number) => ({ numRuns: Number.isFinite(fc.readConfigureGlobal().numRuns) ? count : Infinity });
 
 describe('SegmentedText is a sorted map', () => {
-  const key = fc.oneof(
-    fc.nat({ max: 40 }).map((n) => `k${String(n).padStart(2, '0')}`),
-    fc.constantFrom('a', 'a\0', 'a\0x', 'ab', 'ä', '~', '\u{1f600}'),
+  const family = fc.oneof({ weight: 3, arbitrary: fc.constant('f') }, fc.constantFrom('', 'fa', 'ä', '~', '\u{1f600}'));
+  const order = fc.oneof(
+    { weight: 3, arbitrary: fc.nat({ max: 40 }).map((n) => `k${String(n).padStart(2, '0')}`) },
+    fc.constantFrom('', 'a', 'ab', 'ä', '~', '\u{1f600}'),
   );
+  /** Both in one: a family holds no NUL. */
+  const key = fc.tuple(family, order).map((parts) => parts.join('\0'));
+  const partsOf = (name: string): [family: string, order: string] => {
+    const at = name.indexOf('\0');
+    return [name.slice(0, at), name.slice(at + 1)];
+  };
   /** Two of the largest make a segment split; the small ones share one. */
   const size = fc.oneof(fc.nat({ max: 40 }), fc.nat({ max: 3_000 }), fc.constantFrom(0, 20_000, 33_000, 70_000));
   const step = fc.oneof(
@@ -32,18 +39,21 @@ describe('SegmentedText is a sorted map', () => {
         const handedOut: { readonly buffers: readonly Buffer[]; readonly copy: Buffer }[] = [];
         const partOf = new Map<number, Buffer>();
         const set = (name: string, content: Buffer): void => {
-          text.set(name, content);
+          expect(text.set(...partsOf(name), content)).toBe(content.length);
+          expect(text.get(...partsOf(name))?.equals(content), 'the latest').toBe(true);
           model.set(name, content);
         };
         const remove = (name: string): void => {
-          text.delete(name);
+          text.delete(...partsOf(name));
+          expect(text.get(...partsOf(name)), 'deleted').toBe(undefined);
           model.delete(name);
         };
         const check = (): void => {
           const keys = [...model.keys()].toSorted();
           for (const probe of probes) {
-            expect(text.get(probe)).toEqual(model.get(probe));
-            expect(text.next(probe)).toBe(keys.find((one) => one > probe));
+            expect(text.get(...partsOf(probe))).toEqual(model.get(probe));
+            const next = text.next(...partsOf(probe));
+            expect(next && `${next.family}\0${next.order}`).toBe(keys.find((one) => one > probe));
           }
           const { buffers, serials, bytes } = text.parts();
           expect(bytes).toBe(Buffer.concat(buffers).length);
@@ -68,7 +78,7 @@ describe('SegmentedText is a sorted map', () => {
               for (const name of model.keys()) if (name >= one.from && name <= one.to) remove(name);
               break;
             case 'set many':
-              for (let i = 0; i < 300; i++) set(`k${one.from}${i}`, Buffer.alloc(one.size, 65 + (i % 26)));
+              for (let i = 0; i < 300; i++) set(`f\0k${one.from}${i}`, Buffer.alloc(one.size, 65 + (i % 26)));
               break;
             case 'read':
               check();
@@ -77,7 +87,7 @@ describe('SegmentedText is a sorted map', () => {
               one satisfies never;
           }
         }
-        for (const probe of probes) expect(text.get(probe), 'not joined yet').toEqual(model.get(probe));
+        for (const probe of probes) expect(text.get(...partsOf(probe)), 'not joined yet').toEqual(model.get(probe));
         check();
         for (const { buffers, copy } of handedOut)
           expect(Buffer.concat(buffers).equals(copy), 'overwritten').toBe(true);
