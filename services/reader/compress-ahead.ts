@@ -7,8 +7,8 @@
  *     scrape ─────────────── everyMs ───────────────▶ scrape is due
  *                                     ├── windowMs ──┼── windowMs ──┤
  *
- * The window is long enough for everything to be made ready, and what changes meanwhile, in half of the time: pushes and other scrapes are
- * under way as well. And between two scrapes no more is spent than a part of the time: at worst, when nobody comes, it was done in vain.
+ * The window is long enough for everything to be made ready, and for what changes meanwhile, while pushes and other scrapes take their part
+ * of the time. And between two scrapes no more is spent than a part of the time between them: at worst, when nobody comes, in vain.
  */
 import type { ChangeConsumer } from '../../shared/redis/change-feed.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
