@@ -12,7 +12,7 @@ import type { ReadableText } from './text-parts.ts';
 const MAX_DIVISIONS = 2;
 const UNUSED_MS = 10 * 60_000;
 
-/** What is shown of a group. */
+/** What is shown of a family of a group. */
 export interface ShownText {
   readonly family: string;
   readonly order: string;
@@ -29,11 +29,11 @@ interface Division {
 
 export class DividedText {
   readonly #headerOf: HeaderOf;
-  /** All of every group, as it is when it is asked for. */
-  readonly #shown: () => Iterable<Iterable<ShownText>>;
+  /** All that is shown, as it is when its turn comes. */
+  readonly #shown: () => Iterable<ShownText>;
   readonly #divisions = new Map<number, Division>();
 
-  constructor(headerOf: HeaderOf, shown: () => Iterable<Iterable<ShownText>>) {
+  constructor(headerOf: HeaderOf, shown: () => Iterable<ShownText>) {
     this.#headerOf = headerOf;
     this.#shown = shown;
   }
@@ -77,12 +77,16 @@ export class DividedText {
     }
   }
 
-  async #make(parts: readonly ExpositionText[], groups: Iterable<Iterable<ShownText>>): Promise<void> {
+  async #make(parts: readonly ExpositionText[], shown: Iterable<ShownText>): Promise<void> {
     const slices = new Slices();
-    for (const group of groups) {
-      for (const { family, order, groupId, text } of group) {
-        parts[shardOf(groupId, parts.length)]?.set(family, order, text);
+    const partOf = new Map<string, ExpositionText>();
+    for (const { family, order, groupId, text } of shown) {
+      let part = partOf.get(groupId);
+      if (part === undefined) {
+        part = parts[shardOf(groupId, parts.length)] as ExpositionText;
+        partOf.set(groupId, part);
       }
+      part.set(family, order, text);
       if (slices.isOver) await slices.next();
     }
   }

@@ -42,6 +42,15 @@ export class ExpositionText implements ReadableText {
     return this.#text.get(family, order);
   }
 
+  /** In order, without headers, each as it is when its turn comes. */
+  *texts(): Generator<{ readonly family: string; readonly order: string; readonly text: Buffer }> {
+    for (let key = this.#text.next('', ''); key !== undefined; key = this.#text.next(key.family, key.order)) {
+      const { family, order } = key;
+      const text = order === HEADER ? undefined : this.#text.get(family, order);
+      if (text !== undefined) yield { family, order, text };
+    }
+  }
+
   tidy(isOver: () => boolean): number {
     return this.#text.tidy(isOver);
   }

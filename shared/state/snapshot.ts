@@ -353,14 +353,13 @@ export class Snapshot {
     this.#divided.delete(name, group.order, group.id);
   }
 
-  /** What is shown, group by group, as it is at that moment. */
-  *#shownTexts(): Generator<ShownText[]> {
-    for (const group of this.#groups.values()) {
-      const { id: groupId, order } = group;
-      yield this.holdingsOf(group).flatMap((holding) => {
-        const { name: family, hidden } = holding;
-        return hidden === undefined ? [{ family, order, groupId, text: this.textOf(family, holding) }] : [];
-      });
+  /** What is shown, in its order, for then texts lie side by side; each as it is when its turn comes. */
+  *#shownTexts(): Generator<ShownText> {
+    const ids = new Map(Array.from(this.#groups.values(), ({ order, id }) => [order, id]));
+    for (const { family, order, text } of this.#text.texts()) {
+      const groupId = ids.get(order);
+      // Of a group that came since then everybody has been told.
+      if (groupId !== undefined) yield { family, order, groupId, text };
     }
   }
 

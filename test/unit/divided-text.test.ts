@@ -8,11 +8,11 @@ function shownOf(name: string): ShownText {
 }
 
 test('more divisions asked for at once than are kept: each has what changed while it was being made', async () => {
-  const shown = function* (): Iterable<Iterable<ShownText>> {
+  const shown = function* (): Iterable<ShownText> {
     for (let n = 0; n < 3; n++) {
       // Longer than a slice: making it gives way to others.
       for (const startedMs = performance.now(); performance.now() - startedMs < 15;);
-      yield [shownOf(`old-${n}`)];
+      yield shownOf(`old-${n}`);
     }
   };
   const divided = new DividedText(() => ({ help: '', type: 'gauge' }), shown);
