@@ -12,7 +12,7 @@
  */
 import type { Labels } from '../exposition/model.ts';
 import { decodeLabels, type GroupKind } from '../grouping/group.ts';
-import { decodeFamilyRecord, type FamilyRecord } from './family-record.ts';
+import { decodeFamilyRecord, NOTHING, type FamilyRecord } from './family-record.ts';
 import type { Stamp } from './stamp.ts';
 
 export interface GroupRecord {
@@ -37,7 +37,7 @@ const SPACE = 32;
 export function decodeGroupRecord(id: string, fields: readonly Buffer[]): GroupRecord | undefined {
   if (fields.length === 0) return undefined;
   let labels = '';
-  let meta: Buffer | undefined;
+  let meta: Buffer = NOTHING;
   const families = new Map<string, FamilyRecord>();
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = (fields[i] as Buffer).toString();
@@ -47,12 +47,12 @@ export function decodeGroupRecord(id: string, fields: readonly Buffer[]): GroupR
     else if (name === 'meta') meta = value;
   }
   const space = labels.indexOf(' ');
-  const topEnd = meta?.indexOf(SPACE) ?? -1;
-  const [pushed, failed, until] = meta?.toString('latin1', topEnd + 1).split(' ') ?? [];
+  const topEnd = meta.indexOf(SPACE);
+  const [pushed, failed, until] = meta.toString('latin1', topEnd + 1).split(' ');
   if (space === -1 || topEnd === -1 || until === undefined)
     throw new Error(`cannot decode group ${id}: it has no labels or meta`);
   // Not a part of all `meta`, which would stay in memory as long as the stamp does.
-  const top = meta?.toString('latin1', 0, topEnd) ?? '';
+  const top = meta.toString('latin1', 0, topEnd);
   return {
     id,
     kind: labels.startsWith('ingest') ? 'ingest' : 'push',

@@ -41,6 +41,7 @@ class Segment {
   /** Changes not joined yet, in the order in which they came; null = deleted. */
   readonly #changed: Keys = { families: [], orders: [] };
   readonly #pending: (Slice | null)[] = [];
+  #pendingBytes = 0;
 
   constructor(from: Key, keys: Keys, ends: number[], joined: Buffer) {
     this.from = from;
@@ -53,14 +54,19 @@ class Segment {
     return this.ends.length;
   }
 
-  get changes(): number {
-    return this.#pending.length;
+  /**
+   * So much waits that it is to be joined without a reader: many changes, or more bytes than are joined already. Changes of one key do not
+   * replace each other while they wait, so without a bound by bytes one that nobody reads would hold them all.
+   */
+  isFull(segmentBytes: number): boolean {
+    return this.#pending.length >= PENDING_MAX || this.#pendingBytes > Math.max(segmentBytes, this.joined.length);
   }
 
   set(family: string, order: string, text: Slice | null): void {
     this.#changed.families.push(family);
     this.#changed.orders.push(order);
     this.#pending.push(text);
+    if (text !== null) this.#pendingBytes += text.end - text.start;
   }
 
   get(family: string, order: string): Buffer | undefined {
@@ -119,6 +125,7 @@ class Segment {
     families.length = 0;
     orders.length = 0;
     this.#pending.length = 0;
+    this.#pendingBytes = 0;
   }
 
   /** Itself, or its parts if it has grown too large. Must be joined. */
@@ -229,7 +236,7 @@ export class SegmentedText {
     const segment = this.#find(family, order);
     segment.set(family, order, text);
     this.#dirty.add(segment);
-    if (segment.changes >= PENDING_MAX) this.#join(segment);
+    if (segment.isFull(this.#segmentBytes)) this.#join(segment);
   }
 
   #join(segment: Segment): void {

@@ -31,6 +31,22 @@ describe('SegmentedText is a sorted map', () => {
     fc.record({ do: fc.constant('read' as const) }),
   );
 
+  it('what waits for a reader is bounded by what is there already', () => {
+    const text = new SegmentedText();
+    const large = Buffer.alloc(20_000, 'x');
+    for (const order of ['a', 'b']) text.set('f', order, large);
+    expect(text.parts().buffers, 'a segment each').toHaveLength(2);
+    const setBoth = (): void => {
+      for (const order of ['a', 'b']) text.set('f', order, large);
+    };
+    setBoth();
+    expect(text.tidy(() => true), 'both wait').toBe(1);
+    text.parts();
+    setBoth();
+    setBoth();
+    expect(text.tidy(() => true), 'nothing waits').toBe(0);
+  });
+
   it('whatever is set, deleted and read in between', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), fc.array(key, { maxLength: 5 }), (steps, probes) => {
