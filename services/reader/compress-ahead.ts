@@ -33,13 +33,13 @@ const SCRAPERS_MAX = 16;
 /** So many times as long as it worked it rests. */
 const REST = 0.25;
 
-/** What somebody asks for. */
-export interface Asked {
+/** What is made ready for somebody. */
+export interface ScrapeKind {
   readonly part: Part;
   readonly isGzip: boolean;
 }
 
-interface Scraper extends Asked {
+interface Scraper extends ScrapeKind {
   readonly atMs: number;
   readonly everyMs: number;
   readonly windowMs: number;
@@ -66,7 +66,7 @@ export class CompressAhead implements ChangeConsumer {
   }
 
   /** `address` was sent what it asked for, a text in so many parts. */
-  scraped(address: string, { part, isGzip }: Asked, parts: number): void {
+  scraped(address: string, { part, isGzip }: ScrapeKind, parts: number): void {
     const who = `${address} ${part.i}/${part.n} ${isGzip}`;
     const atMs = performance.now();
     const before = this.#scrapers.get(who);

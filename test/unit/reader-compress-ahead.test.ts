@@ -11,7 +11,7 @@ const PARTS = 1_000;
 const WINDOW_MS = 210; // of so many parts
 const WHOLE = { part: { i: 0, n: 1 }, isGzip: true };
 
-function start(): { ahead: CompressAhead; change: (value: number) => Promise<void> } {
+function start(): { snapshot: Snapshot; ahead: CompressAhead; change: (value: number) => Promise<void> } {
   const snapshot = new Snapshot();
   const ahead = new CompressAhead(snapshot);
   onTestFinished(() => ahead.destroy());
@@ -19,7 +19,7 @@ function start(): { ahead: CompressAhead; change: (value: number) => Promise<voi
     put(snapshot, { labels: [['job', 'a']], families: [{ name: 'x', text: `x{job="a"} ${value}\n` }] });
     await ahead.changes();
   };
-  return { ahead, change };
+  return { snapshot, ahead, change };
 }
 
 it('leaves changes alone until somebody has come twice', async () => {
@@ -63,4 +63,26 @@ it('begins shortly before a regular scraper is due, whether there are changes th
   await change(1);
   const spent = await eventually(() => ahead.spentMs > 0 && performance.now() - scrapedMs, { intervalMs: 1 });
   expect(spent).toBeGreaterThan(everyMs - WINDOW_MS - 50);
+});
+
+it.each([
+  ['whole, without compression', { n: 1, isGzip: false }],
+  ['in parts', { n: 2, isGzip: true }],
+])('%s: joins what changed', async (_, { n, isGzip }) => {
+  const { snapshot, ahead } = start();
+  const fill = (value: number): void => {
+    const families = ['x', 'y'].map((name) => {
+      return { name, text: Array.from({ length: 1_000 }, (__, i) => `${name}{i="${i}",job="a"} ${value}\n`).join('') };
+    });
+    put(snapshot, { labels: [['job', 'a']], families });
+  };
+  fill(1);
+  let i = 0;
+  while ((await snapshot.part(i, n, 0)).parts().bytes === 0) i++; // the part that has the group
+  for (let times = 0; times < 2; times++) ahead.scraped('a', { part: { i, n }, isGzip }, PARTS);
+  fill(2);
+  await ahead.changes();
+  await eventually(() => ahead.spentMs > 0);
+  // Each family has a segment of its own: had it not been joined, one would be left.
+  expect((await snapshot.part(i, n, 0)).tidy(() => true)).toBe(0);
 });
