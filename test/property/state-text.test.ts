@@ -34,17 +34,23 @@ describe('SegmentedText is a sorted map', () => {
   it('what waits for a reader is bounded by what is there already', () => {
     const text = new SegmentedText();
     const large = Buffer.alloc(20_000, 'x');
-    for (const order of ['a', 'b']) text.set('f', order, large);
-    expect(text.parts().buffers, 'a segment each').toHaveLength(2);
     const setBoth = (): void => {
-      for (const order of ['a', 'b']) text.set('f', order, large);
+      for (const name of ['a', 'b']) text.set('f', name, large);
     };
     setBoth();
-    expect(text.tidy(() => true), 'both wait').toBe(1);
+    expect(text.parts().buffers, 'a segment each').toHaveLength(2);
+    setBoth();
+    expect(
+      text.tidy(() => true),
+      'both wait',
+    ).toBe(1);
     text.parts();
     setBoth();
     setBoth();
-    expect(text.tidy(() => true), 'nothing waits').toBe(0);
+    expect(
+      text.tidy(() => true),
+      'nothing waits',
+    ).toBe(0);
   });
 
   it('whatever is set, deleted and read in between', () => {
