@@ -42,16 +42,20 @@ const SCALING = join(projectFolder, 'docs/scaling.md');
 const START = '<!-- figures: written by `make bench`, never by hand -->';
 const END = '<!-- end of figures -->';
 
+/** In the place of what these sections said before. */
 export function record(figures: readonly Figure[], size: string): void {
-  const held = read();
   const common = {
     when: new Date().toISOString().slice(0, 10),
     revision: execFileSync('git', ['describe', '--always', '--dirty'], { cwd: projectFolder }).toString().trim(),
     size,
     machine: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}, Node ${process.version}`,
   };
-  for (const figure of figures) held.set(figure.id, { ...figure, ...common });
-  writeFileSync(FILE, `${JSON.stringify([...held.values()], null, 2)}\n`);
+  const sections = new Set(figures.map(sectionOf));
+  const held = results();
+  const others = held.filter((figure) => !sections.has(sectionOf(figure)));
+  const before = held.findIndex((figure) => sections.has(sectionOf(figure)));
+  others.splice(before === -1 ? others.length : before, 0, ...figures.map((figure) => ({ ...figure, ...common })));
+  writeFileSync(FILE, `${JSON.stringify(others, null, 2)}\n`);
   for (const figure of figures) console.log(line(figure).trimEnd());
 }
 
@@ -73,12 +77,11 @@ export function writeScaling(): void {
 }
 
 export function results(): Recorded[] {
-  return [...read().values()];
+  return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as Recorded[]) : [];
 }
 
-function read(): Map<string, Recorded> {
-  const list = existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as Recorded[]) : [];
-  return new Map(list.map((one) => [one.id, one]));
+function sectionOf({ id }: Figure): string {
+  return id.split('.')[0] ?? id;
 }
 
 function table(figures: readonly Recorded[]): string {
@@ -88,16 +91,14 @@ function table(figures: readonly Recorded[]): string {
   for (const figure of figures) if (!isCpu(figure)) text += line(figure);
   text += '\nCPU time per push, roles in processes of their own, 10,000 groups:\n\n| What | |\n|---|---|\n';
   for (const { what, ours } of figures.filter(isCpu)) text += `| ${what} | ${show(ours)} |\n`;
-  const runs = new Map<string, string[]>();
-  for (const { id, when, revision, size, machine } of figures) {
+  const runs = new Map<string, Set<string>>();
+  for (const figure of figures) {
+    const { when, revision, size, machine } = figure;
     const run = `${when}, ${revision}, ${size} rounds, ${machine}`;
-    runs.set(run, [...(runs.get(run) ?? []), id]);
+    runs.set(run, (runs.get(run) ?? new Set()).add(sectionOf(figure)));
   }
   text += '\nMeasured:\n\n';
-  for (const [run, ids] of runs) {
-    const sections = [...new Set(ids.map((id) => id.split('.')[0]))];
-    text += `- ${sections.join(', ')}: ${run}\n`;
-  }
+  for (const [run, sections] of runs) text += `- ${[...sections].join(', ')}: ${run}\n`;
   return text;
 }
 
