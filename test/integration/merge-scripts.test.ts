@@ -578,6 +578,25 @@ describe('a push that was appended twice, and a DELETE between', () => {
     expect(await content()).toBe('');
   });
 
+  test('the clock was put back, and stream IDs stay ahead of it: only so many are kept', async () => {
+    const ahead = Date.now() + 24 * HOUR_MS;
+    const most = 20_000;
+    const pipeline = redis.pipeline();
+    for (let i = 0; i < most + 1_500; i++) pipeline.xadd(keys.changes, `${ahead}-${i}`, 'pushes', '', 'groups', '');
+    await pipeline.exec();
+    const left: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      await append('POST', { body: 'a 1\n' });
+      await merge();
+      left.push(await redis.xlen(keys.changes));
+    }
+    // Each merge adds its own after it has dropped some.
+    expect(left).toEqual([most + 501, most + 1, most + 1]);
+    const [first] = (await redis.xrange(keys.changes, '-', '+', 'COUNT', 1)) as [string, string[]][];
+    expect(first?.[0]).toBe(`${ahead}-1502`);
+    expect(await redis.get(keys.dropped)).toBe(`${ahead}-1501`);
+  });
+
   test('for longer when pushes are held for longer', () => {
     expect([keepChangesMs(0), keepChangesMs(30_000), keepChangesMs(600_000.5)]).toEqual([90_000, 90_000, 660_001]);
   });

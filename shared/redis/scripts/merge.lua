@@ -27,6 +27,9 @@ local ZEROS = '00000000000000'
 local MARGIN_MS = 30000
 -- Changes are dropped some at a time.
 local DROP_MS = 5000
+-- By then they are dropped even though they are not old: the clock has been put back, and their stream IDs stay ahead of it.
+local MOST_CHANGES_AHEAD = 20000
+local DROP_COUNT = 1000
 local FIELDS = { 'id', 'since', 'verb', 'kind', 'at', 'ttl', 'body' }
 local VERBS = { PUT = true, POST = true, DELETE = true, FAIL = true, WIPE = true }
 local KINDS = { push = true, ingest = true }
@@ -380,7 +383,7 @@ local NEEDED = {
   { 'DEL', any_group }, { 'PEXPIREAT', any_group, '0' }, { 'PERSIST', any_group },
   { 'ZADD', index, '0', '' }, { 'ZREM', index, '' }, { 'ZRANGE', index, '0', '-1' },
   { 'XADD', changes, '*', 'f', '' }, { 'XADD', dead, '*', 'f', '' }, { 'XREVRANGE', changes, '+', '-' }, { 'XTRIM', changes, 'MINID', '0' },
-  { 'SET', dropped_key, '' }, { 'XDEL', pushes, '0-0' }, { 'XLEN', pushes },
+  { 'SET', dropped_key, '' }, { 'XDEL', pushes, '0-0' }, { 'XLEN', pushes }, { 'XLEN', changes },
 }
 if redis.acl_check_cmd then
   for _, command in ipairs(NEEDED) do
@@ -463,6 +466,14 @@ if first and parts(first[1]) < oldest_change - DROP_MS then
   local last = redis.call('XREVRANGE', changes, '(' .. text(oldest_change) .. '-0', '-', 'COUNT', 1)[1]
   redis.call('SET', dropped_key, last[1])
   redis.call('XTRIM', changes, 'MINID', text(oldest_change))
+elseif first and parts(first[1]) > now then
+  local held = redis.call('XLEN', changes)
+  local extra = math.min(held - MOST_CHANGES_AHEAD, DROP_COUNT)
+  if extra > 0 then
+    local oldest = redis.call('XRANGE', changes, '-', '+', 'COUNT', extra)
+    redis.call('SET', dropped_key, oldest[extra][1])
+    redis.call('XTRIM', changes, 'MAXLEN', held - extra)
+  end
 end
 redis.call('XADD', changes, '*', 'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '))
 reply[1], reply[2] = redis.call('XLEN', pushes), reasons
