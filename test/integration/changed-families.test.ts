@@ -3,8 +3,9 @@ import { Redis } from 'ioredis';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { encodeLabels, makeGroup } from '../../shared/grouping/group.ts';
 import { decodeChanges, type ChangeEntries } from '../../shared/redis/change-record.ts';
+import { GroupFollower } from '../../shared/redis/group-follower.ts';
 import { GroupStore } from '../../shared/redis/group-store.ts';
-import type { ShardKeys } from '../../shared/redis/keys.ts';
+import type { Keyspace, ShardKeys } from '../../shared/redis/keys.ts';
 import { encodePush } from '../../shared/redis/push-record.ts';
 import type { GroupRecord } from '../../shared/state/group-record.ts';
 import type { Verb } from '../../shared/state/push.ts';
@@ -15,6 +16,7 @@ import { hold } from '../support/resources.ts';
 // Of a group with many families: what merge.lua tells of a change, and what families.lua reads then.
 
 let redis: Redis;
+let keyspace: Keyspace;
 let keys: ShardKeys;
 let store: GroupStore;
 let serial = 0;
@@ -26,7 +28,7 @@ beforeAll(async () => {
 });
 
 beforeEach(() => {
-  const keyspace = makeKeyspace(`families${serial++}`, 1);
+  keyspace = makeKeyspace(`families${serial++}`, 1);
   [keys] = keyspace.shards as [ShardKeys];
   store = new GroupStore(keyspace, (group, error) => expect.fail(`${group}: ${error.message}`));
 });
@@ -219,6 +221,13 @@ describe('what changed is loaded', () => {
       async () => await redis.xadd(keys.changes, '*', 'pushes', 'p:a', 'groups', ID, 'families', '1 1\nx0'),
     ],
     ['a gap', async () => await redis.xdel(keys.changes, since)],
+    [
+      'a gap, and a change',
+      async () => {
+        await push('POST', ['a']);
+        await redis.xdel(keys.changes, since);
+      },
+    ],
     ['the end of the group', async () => await redis.del(keys.group(ID))],
     ['something else in its place', async () => await redis.set(keys.group(ID), 'x')],
     ['something that is no family', async () => await redis.hset(keys.group(ID), `f:${ODD[0]}`, 'x')],
@@ -235,5 +244,55 @@ describe('what changed is loaded', () => {
   ])('not after %s: then all of it has to be', async ([, change]) => {
     await change();
     expect(await load()).toBeUndefined();
+  });
+});
+
+describe('those who follow', () => {
+  interface Sink {
+    /** What it was brought: families, or all of the group. */
+    readonly brought: (readonly string[] | 'all' | 'none')[];
+    isEnough: boolean;
+  }
+
+  /** Tells two of them of the newest change, of whom the second may say that it was not enough. */
+  async function follow(isEnough = true): Promise<Sink['brought'][]> {
+    const follower = new GroupFollower(store, keyspace);
+    const sinks: Sink[] = [true, isEnough].map((enough) => ({ brought: [], isEnough: enough }));
+    for (const sink of sinks) {
+      follower.add({
+        ids: () => [],
+        set: (_id, record) => sink.brought.push(record === undefined ? 'none' : 'all'),
+        update: (_id, { families }) => {
+          sink.brought.push([...families.keys()]);
+          return sink.isEnough;
+        },
+      });
+    }
+    await follower.changes(redis, 0, decodeChanges((await entries()).slice(-1)));
+    return sinks.map(({ brought }) => brought);
+  }
+
+  beforeEach(async () => {
+    await push('PUT', MANY);
+    await push('POST', ['a', 'b']);
+  });
+
+  test('are brought the families', async () => {
+    expect(await follow()).toEqual([[['a', 'b']], [['a', 'b']]]);
+  });
+
+  test('are brought all of it, if that is not enough for one of them', async () => {
+    const brought = [['a', 'b'], 'all'];
+    expect(await follow(false)).toEqual([brought, brought]);
+  });
+
+  test('are brought all of it, if a family is not there any more', async () => {
+    await redis.hdel(keys.group(ID), 'f:a');
+    expect(await follow()).toEqual([['all'], ['all']]);
+  });
+
+  test('are told that it is gone', async () => {
+    await redis.del(keys.group(ID));
+    expect(await follow()).toEqual([['none'], ['none']]);
   });
 });

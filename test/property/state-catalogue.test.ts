@@ -231,6 +231,6 @@ it('knows what one knows that has read everything anew', () => {
       for (const one of steps) run.take(one);
       run.check();
     }),
-    runs(400),
+    runs(1_000),
   );
 });
