@@ -60,7 +60,7 @@ async function push(...args: Parameters<typeof append>): Promise<void> {
   await merge();
 }
 
-const entries = async (): Promise<ChangeEntries> => (await redis.xrange(keys.changes, '-', '+')) as ChangeEntries;
+const entries = async (): Promise<ChangeEntries> => await redis.xrange(keys.changes, '-', '+');
 
 /** What the newest change tells of the group. */
 async function told(): Promise<readonly string[] | 'all' | undefined> {

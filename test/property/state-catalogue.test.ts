@@ -87,7 +87,7 @@ class Run {
   readonly catalogue = new Catalogue();
   readonly #stored = new Map<string, GroupRecord>();
   /** Pushes that are not merged yet. */
-  #log: { readonly push: CataloguedPush; readonly isPart: boolean; readonly isOwn: boolean }[] = [];
+  readonly #log: { readonly push: CataloguedPush; readonly isPart: boolean; readonly isOwn: boolean }[] = [];
   #nowMs = START_MS;
   #count = 0;
 
