@@ -255,14 +255,15 @@ local function strings(body)
   return list
 end
 
-local changed, is_changed = {}, {}
--- By group: the fields that were written to it, a list for each push, as long as nothing else about its families changed;
--- false once something did.
-local written_to = {}
+-- By group that changed: the fields that were written to it, a list for each push, as long as nothing else about its families
+-- changed; true once something did.
+local changed, written_to = {}, {}
+-- Anything about it may have. Returns what was known before.
 local function note_change(id)
-  if is_changed[id] then return end
-  is_changed[id] = true
-  changed[#changed + 1] = id
+  local before = written_to[id]
+  if not before then changed[#changed + 1] = id end
+  written_to[id] = true
+  return before
 end
 
 local function apply(push)
@@ -284,9 +285,7 @@ local function apply(push)
       at = at + 2
     end
     -- Also when it fails half way.
-    note_change(id)
-    local before = written_to[id]
-    written_to[id] = false
+    local before = note_change(id)
     local are_others_kept
     if push.verb == 'DELETE' then
       forget(group_key .. id, id)
@@ -295,7 +294,7 @@ local function apply(push)
     else
       are_others_kept = apply_content(push, id, labels, fields)
     end
-    if are_others_kept and before ~= false then
+    if are_others_kept and before ~= true then
       before = before or {}
       before[#before + 1] = fields
       written_to[id] = before
@@ -312,7 +311,7 @@ local function changed_families()
   end
   for _, id in ipairs(changed) do
     local lists = written_to[id]
-    local most = lists and redis.call('HLEN', group_key .. id) or 0
+    local most = lists ~= true and redis.call('HLEN', group_key .. id) or 0
     if most > MANY_FAMILIES then
       most = most / FEW_OF_MANY
       local names, is_named = {}, {}
