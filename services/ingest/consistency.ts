@@ -36,6 +36,7 @@ export class Consistency {
     context.follower.add({
       ids: () => this.#catalogue.ids(),
       set: (id, record, nowMs) => this.#catalogue.set(id, record, nowMs),
+      update: (id, record, nowMs) => this.#catalogue.update(id, record, nowMs),
       forget: (shard) => this.#catalogue.forget((id) => context.keyspace.shardOf(id) === shard),
       settle: (outcomes) => this.#settle(outcomes),
     });

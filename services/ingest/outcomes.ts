@@ -1,7 +1,8 @@
 /**
  * Waits for pushes to be merged, for clients that asked to (`Prefer: wait`): the change feed names every push it settles.
  */
-import type { ChangeConsumer, ShardChanges } from '../../shared/redis/change-feed.ts';
+import type { ChangeConsumer } from '../../shared/redis/change-feed.ts';
+import type { ShardChanges } from '../../shared/redis/change-record.ts';
 import type { RedisClient } from '../../shared/redis/connections.ts';
 import type { Outcome } from '../../shared/state/push.ts';
 

@@ -2,7 +2,7 @@
  * Follows `changes` of every shard and hands what is new to its consumers, in order, without gaps:
  *
  *     reset(shard)     everything known about the shard may be stale: load it again; `recent` are the last pushes settled
- *     changes(shard)   these groups changed, these pushes were settled
+ *     changes(shard)   these groups changed, of some only these families; these pushes were settled
  *
  * A shard is read from the entry last seen, that entry included. If Redis still has it, nothing was missed. If not, the
  * stream was trimmed past it, emptied, or lost its end in a failover: a gap, so the shard is reset, once the pushes in its log
@@ -15,7 +15,7 @@ import { asError } from '../errors.ts';
 import { backoff, sleep, Wake } from '../lifecycle.ts';
 import type { Outcome } from '../state/push.ts';
 import { CONNECT_TIMEOUT_MS, ready, type Connections, type RedisClient } from './connections.ts';
-import { outcomeOf } from './group-store.ts';
+import { decodeChanges, type ChangeEntries, type ShardChanges } from './change-record.ts';
 import type { Keyspace } from './keys.ts';
 import { Notifications } from './notifications.ts';
 import { explain } from './refusals.ts';
@@ -29,18 +29,11 @@ const GAP_LOOK_MS = 20;
 /** Longest rest between two rounds while there is more to follow. */
 const REST_MAX_MS = 200;
 
-export interface ShardChanges {
-  readonly groupIds: ReadonlySet<string>;
-  readonly outcomes: ReadonlyMap<string, Outcome>;
-}
-
 /** Called one at a time for a shard. A consumer that throws is called again, with a reset, after a pause. */
 export interface ChangeConsumer {
   reset(client: RedisClient, shard: number, recent: ReadonlyMap<string, Outcome>): Promise<void>;
   changes(client: RedisClient, shard: number, changes: ShardChanges): Promise<void>;
 }
-
-type Entries = [id: string, fields: string[]][];
 
 /** The last entry seen, or the last ID of a stream that was empty; '' = there was none, and nothing to tell of. */
 type Cursor = string;
@@ -185,7 +178,7 @@ export class ChangeFeed {
     const groupIds = this.#refreshes.get(shard);
     if (groupIds === undefined) return;
     this.#refreshes.delete(shard);
-    await this.#tell(client, shard, { groupIds, outcomes: new Map<string, Outcome>() });
+    await this.#tell(client, shard, { ...decodeChanges([]), groupIds });
   }
 
   async #followStream(client: RedisClient, shard: number): Promise<void> {
@@ -196,7 +189,7 @@ export class ChangeFeed {
         await this.#reset(client, shard, key);
         return;
       }
-      const entries = (await client.xrange(key, cursor === '' ? '-' : cursor, '+', 'COUNT', PAGE)) as Entries;
+      const entries = (await client.xrange(key, cursor === '' ? '-' : cursor, '+', 'COUNT', PAGE)) as ChangeEntries;
       if (entries[0]?.[0] !== cursor) {
         if (entries.length === 0 && (await this.#endOfEmpty(client, shard, key)) === cursor) return;
         await this.#whenMerged(client, shard);
@@ -205,8 +198,9 @@ export class ChangeFeed {
       }
       const fresh = entries.slice(1);
       if (fresh.length === 0) return;
-      await this.#tell(client, shard, parse(fresh));
-      this.#cursors[shard] = (fresh.at(-1) as Entries[number])[0];
+      const changes = decodeChanges(fresh);
+      await this.#tell(client, shard, changes);
+      this.#cursors[shard] = changes.newest;
       if (entries.length < PAGE) return;
     }
   }
@@ -233,10 +227,10 @@ export class ChangeFeed {
   async #reset(client: RedisClient, shard: number, key: string): Promise<void> {
     this.#cursors[shard] = undefined;
     // The end first, then the groups: what changes meanwhile is told again, which does no harm.
-    const recent = (await client.xrevrange(key, '+', '-', 'COUNT', PAGE)) as Entries;
+    const recent = (await client.xrevrange(key, '+', '-', 'COUNT', PAGE)) as ChangeEntries;
     const end = recent[0]?.[0] ?? (await this.#endOfEmpty(client, shard, key));
     // Whoever waits for one of these pushes need not wait in vain.
-    const { outcomes } = parse(recent);
+    const { outcomes } = decodeChanges(recent);
     for (const consumer of this.#consumers) await consumer.reset(client, shard, outcomes);
     this.#cursors[shard] = end;
   }
@@ -270,19 +264,4 @@ function isAfter(one: string, other: string): boolean {
   const [ms = 0, sequence = 0] = one.split('-').map(Number);
   const [otherMs = 0, otherSequence = 0] = other.split('-').map(Number);
   return ms > otherMs || (ms === otherMs && sequence > otherSequence);
-}
-
-/** An entry is `pushes ID:OUTCOME… groups ID…` (merge.lua). */
-function parse(entries: Entries): { groupIds: Set<string>; outcomes: Map<string, Outcome> } {
-  const groupIds = new Set<string>();
-  const outcomes = new Map<string, Outcome>();
-  for (const [, fields] of entries) {
-    for (const push of (fields[1] ?? '').split(' ')) {
-      const colon = push.lastIndexOf(':');
-      const outcome = outcomeOf(push.slice(colon + 1));
-      if (colon > 0 && outcome !== undefined) outcomes.set(push.slice(0, colon), outcome);
-    }
-    for (const id of (fields[3] ?? '').split(' ')) if (id !== '') groupIds.add(id);
-  }
-  return { groupIds, outcomes };
 }

@@ -1,10 +1,11 @@
 /**
  * Brings groups from Redis to those who keep a view of all of them (a reader's snapshot, an ingest node's catalogue), each
- * group fetched once: all of a shard after a reset, then what changed.
+ * group fetched once: all of a shard after a reset, then what changed: of groups with many families those that did.
  */
 import type { GroupRecord } from '../state/group-record.ts';
 import type { Outcome } from '../state/push.ts';
-import type { ChangeConsumer, ShardChanges } from './change-feed.ts';
+import type { ChangeConsumer } from './change-feed.ts';
+import type { ShardChanges } from './change-record.ts';
 import type { RedisClient } from './connections.ts';
 import type { GroupStore } from './group-store.ts';
 import type { Keyspace } from './keys.ts';
@@ -22,6 +23,11 @@ export interface GroupSink {
   ids(): Iterable<string>;
   /** A group as it is in Redis; undefined = it does not exist. */
   set(id: string, record: GroupRecord | undefined, nowMs: number): void;
+  /**
+   * A group that is in Redis, with some of its families: the others have not changed since the group was set or updated before.
+   * Returns whether that was enough; if not, the group follows.
+   */
+  update(id: string, record: GroupRecord, nowMs: number): boolean;
   /** What Redis holds of the shard counts now, whatever was expected: the groups follow. */
   forget?(shard: number): void;
   /** Called before the groups that these pushes changed are set. */
@@ -59,11 +65,46 @@ export class GroupFollower implements ChangeConsumer {
     for (const { onLoaded } of this.#events) onLoaded((performance.now() - startedMs) / 1000);
   }
 
-  async changes(client: RedisClient, shard: number, { groupIds, outcomes }: ShardChanges): Promise<void> {
+  async changes(
+    client: RedisClient,
+    shard: number,
+    { groupIds, families, newest, outcomes }: ShardChanges,
+  ): Promise<void> {
     for (const sink of this.#sinks) sink.settle?.(outcomes);
-    await this.#load(client, shard, [...groupIds], (records) => {
-      for (const { onChanged } of this.#events) onChanged(records);
-    });
+    const left = families.size === 0 ? [] : await this.#update(client, shard, [...families], newest);
+    await this.#load(client, shard, [...groupIds, ...left], (records) => this.#changed(records));
+  }
+
+  #changed(records: readonly (GroupRecord | undefined)[]): void {
+    for (const { onChanged } of this.#events) onChanged(records);
+  }
+
+  /** Brings families that changed; returns the groups that have to be loaded as a whole. */
+  async #update(
+    client: RedisClient,
+    shard: number,
+    families: readonly (readonly [id: string, names: ReadonlySet<string>])[],
+    since: string,
+  ): Promise<string[]> {
+    const left: string[] = [];
+    for (let from = 0; from < families.length; from += LOAD_BATCH) {
+      const batch = families.slice(from, from + LOAD_BATCH);
+      const loading = batch.map(
+        async ([id, names]) => await this.#store.loadChanged(client, shard, id, { names, since }),
+      );
+      const records = await Promise.all(loading);
+      const now = Date.now();
+      const taken: GroupRecord[] = [];
+      for (const [i, [id]] of batch.entries()) {
+        const record = records[i];
+        // Each of them is told.
+        const isEnough = record !== undefined && this.#sinks.map((sink) => sink.update(id, record, now)).every(Boolean);
+        if (isEnough) taken.push(record);
+        else left.push(id);
+      }
+      this.#changed(taken);
+    }
+    return left;
   }
 
   async #load(

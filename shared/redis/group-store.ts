@@ -7,6 +7,7 @@ import type { Outcome } from '../state/push.ts';
 import { decodeGroupRecord, familyField, type GroupRecord } from '../state/group-record.ts';
 import type { RedisClient } from './connections.ts';
 import type { Keyspace, ShardKeys } from './keys.ts';
+import { outcomeOf } from './outcome.ts';
 import { ownerOf } from './owner.ts';
 import { Script } from './scripts.ts';
 
@@ -40,22 +41,12 @@ type Reply = [error: Error | null, reply: unknown];
 
 const MOVED = /^(MOVED|ASK)\b/;
 
-const OUTCOMES: Readonly<Record<string, Outcome>> = {
-  a: 'applied',
-  s: 'superseded',
-  d: 'duplicate',
-  x: 'dead-lettered',
-};
-
-export function outcomeOf(letter: string): Outcome | undefined {
-  return OUTCOMES[letter];
-}
-
 export class GroupStore {
   readonly #keyspace: Keyspace;
   readonly #keepChangesMs: number;
   readonly #onBroken: (groupId: string, error: Error) => void;
   readonly #merge = new Script('merge');
+  readonly #families = new Script('families');
   readonly #sweep = new Script('sweep');
   readonly #bury = new Script('bury');
 
@@ -115,6 +106,28 @@ export class GroupStore {
     });
     if (again.length > 0) await Promise.all(again);
     return ids.map((id, i) => this.#decode(id, replies[i] as Reply));
+  }
+
+  /**
+   * A group with these families of it, and with those that changed since the change with stream ID `since`, as all of them were at one moment.
+   * Undefined when that cannot be told; then the whole group is to be loaded.
+   */
+  async loadChanged(
+    client: RedisClient,
+    shard: number,
+    id: string,
+    { names, since }: { readonly names: Iterable<string>; readonly since: string },
+  ): Promise<GroupRecord | undefined> {
+    const keys = this.#keys(shard);
+    const owner = ownerOf(client, keys.changes);
+    if (owner === undefined) return undefined;
+    try {
+      const reply = await this.#families.runBuffer(owner, [keys.group(id), keys.changes], [id, since, ...names]);
+      return reply === null ? undefined : decodeGroupRecord(id, reply as Buffer[]);
+    } catch {
+      // While its slot moves, or as somebody else wrote it: loading all of it finds out.
+      return undefined;
+    }
   }
 
   /** One key that somebody else wrote must not keep readers from all others: it counts as not there. */

@@ -8,9 +8,8 @@
  *     kind    push | ingest
  *     at      arrival, ms since the epoch
  *     ttl     ms, 0 = never expires
- *     body    lengths LF strings: the lengths in bytes, separated by spaces, then the strings one behind the other:
- *             for each group its ID, its labels, its number of families, then for each the name and the content
- *             (state/family-record.ts)
+ *     body    strings, packed (packed-strings.ts): for each group its ID, its labels, its number of families, then for each
+ *             the name and the content (state/family-record.ts)
  *
  * merge.lua reads it.
  */
@@ -18,6 +17,7 @@ import { renderHeader } from '../exposition/render-text.ts';
 import { decodeLabels } from '../grouping/group.ts';
 import { decodeFamilyRecord, encodeFamilyContent } from '../state/family-record.ts';
 import type { Push } from '../state/push.ts';
+import { packStrings, unpackStrings } from './packed-strings.ts';
 
 const VERSION = '2';
 
@@ -53,15 +53,13 @@ function encodeBody({ groups }: Push): string | Buffer {
     strings.push(groupId, labels, String(families.length));
     for (const { name, content } of families) strings.push(name, encodeFamilyContent(content));
   }
-  const lengths = strings.map((one) => (typeof one === 'string' ? Buffer.byteLength(one) : one.length)).join(' ');
-  if (strings.every((one) => typeof one === 'string')) return `${lengths}\n${strings.join('')}`;
-  return Buffer.concat([lengths + '\n', ...strings].map((one) => (typeof one === 'string' ? Buffer.from(one) : one)));
+  return packStrings(strings);
 }
 
 /** A body for people to read: each group in a comment, then its families as text. What cannot be read is shown as it is. */
 export function describeBody(body: Buffer): string {
   try {
-    const strings = stringsOf(body);
+    const strings = unpackStrings(body);
     let text = '';
     for (let at = 0; at < strings.length;) {
       const labels = decodeLabels(String(strings[at + 1]));
@@ -77,13 +75,4 @@ export function describeBody(body: Buffer): string {
   } catch {
     return body.toString();
   }
-}
-
-function stringsOf(body: Buffer): Buffer[] {
-  const lf = body.indexOf(10);
-  let at = lf + 1;
-  const lengths = body.toString('latin1', 0, Math.max(0, lf)).split(' ');
-  const strings = lengths.filter((length) => length !== '').map((length) => body.subarray(at, (at += Number(length))));
-  if (lf === -1 || at !== body.length) throw new Error('the body is not as long as it says');
-  return strings;
 }

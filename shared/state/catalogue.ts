@@ -2,7 +2,8 @@
  * Which group holds which family as what type: enough to check a push against everything stored, at a cost that depends on the
  * push alone.
  *
- * Families are found by the shapes of groups (shapes.ts), so a group costs little more than its entry in one.
+ * Families are found by the shapes of groups (shapes.ts), so a group costs little more than its entry in one. Of a group with many families
+ * only what changes is looked at.
  *
  * Fed twice. The change feed brings groups as they are in Redis. And what this node has appended counts at once, so that
  * requests through one node are checked in their order; until such a push is settled, the feed does not overrule it.
@@ -15,7 +16,7 @@ import { makeGroup, type GroupKind } from '../grouping/group.ts';
 import type { GroupVerb, NamedFamily } from './push.ts';
 import { Deadlines, UNSCHEDULED, type Timed } from './deadlines.ts';
 import type { GroupRecord } from './group-record.ts';
-import { addTo, namesKey, Shapes, type Shape } from './shapes.ts';
+import { addTo, namesKey, Shapes, type Holders, type Shape } from './shapes.ts';
 
 interface Entry extends Timed {
   readonly id: string;
@@ -23,8 +24,15 @@ interface Entry extends Timed {
   readonly labels: Labels;
   shape: Shape;
   /** One for all families, or one each; ms, 0 = never. */
-  deadlines: number | ReadonlyMap<string, number>;
+  deadlines: number | Map<string, number>;
   untilMs: number;
+}
+
+/** What the catalogue knows of a family in a group. */
+interface CataloguedRecord {
+  readonly type: MetricType;
+  readonly samples: number;
+  readonly deadlineMs: number;
 }
 
 /** A push as the catalogue sees it: what it does to one group. */
@@ -52,12 +60,20 @@ export interface Suspect {
   readonly series: readonly Labels[];
 }
 
+/** A group with more families is large. */
+const MANY_FAMILIES = 100;
+/** Expired families of a large group are looked for no sooner than after so many ms for each family, and at most after so many. */
+const LOOK_MS = 0.01;
+const LOOK_MAX_MS = 500;
+
 export class Catalogue {
   readonly #groups = new Map<string, Entry>();
   readonly #shapes = new Shapes();
   readonly #deadlines = new Deadlines<Entry>();
   /** Pushes of this node that are not settled yet, by group. */
   readonly #unsettled = new Map<string, Set<string>>();
+  /** What the feed brought of groups with unsettled pushes: families, or all of the group, which is not kept. */
+  readonly #missed = new Map<string, Map<string, CataloguedRecord> | 'all'>();
   readonly #groupsOf = new Map<string, string[]>();
   readonly #waiting = new Map<string, (() => void)[]>();
 
@@ -71,7 +87,11 @@ export class Catalogue {
 
   /** A group as it is in Redis; undefined = it does not exist. */
   set(id: string, record: GroupRecord | undefined, nowMs: number): void {
-    if (this.#unsettled.has(id)) return;
+    if (this.#unsettled.has(id)) {
+      this.#missed.set(id, 'all');
+      return;
+    }
+    this.#missed.delete(id);
     if (record === undefined || isPast(record.untilMs, nowMs)) {
       this.#remove(id);
       return;
@@ -91,6 +111,32 @@ export class Catalogue {
     this.#put(id, record.kind, record.labels, families, deadlines, record.untilMs);
   }
 
+  /**
+   * A group as it is in Redis, with some of its families; the others are as they were. Returns whether that was enough to go by; if not, the
+   * group has to be set.
+   */
+  update(id: string, { families, untilMs }: GroupRecord, nowMs: number): boolean {
+    const missed = this.#missed.get(id);
+    if (this.#unsettled.has(id)) {
+      if (missed === 'all') return true;
+      const kept = missed ?? new Map<string, CataloguedRecord>();
+      for (const [name, { type, samples, deadlineMs }] of families) kept.set(name, { type, samples, deadlineMs });
+      this.#missed.set(id, kept);
+      return true;
+    }
+    this.#missed.delete(id);
+    const held = this.#groups.get(id);
+    if (held === undefined || missed === 'all') return false;
+    if (isPast(untilMs, nowMs)) {
+      this.#remove(id);
+      return true;
+    }
+    for (const [name, record] of missed ?? []) this.#change(held, name, record, nowMs);
+    for (const [name, record] of families) this.#change(held, name, record, nowMs);
+    this.#keepUntil(held, untilMs);
+    return true;
+  }
+
   /** What this node is about to append. Counts from now on; `settled` or `abandoned` must follow. */
   expect(pushes: readonly CataloguedPush[]): void {
     for (const push of pushes) {
@@ -107,6 +153,14 @@ export class Catalogue {
       const before = this.#groups.get(id);
       if (verb === 'PUT' && before !== undefined && hasFamilies(before.shape, push.families)) {
         this.#renew(before, deadlineMs);
+        continue;
+      }
+      if (verb === 'POST' && before !== undefined && isLarge(before.shape)) {
+        for (const { name, content } of push.families.values()) {
+          this.#change(before, name, { type: content.type, samples: content.samples, deadlineMs }, 0);
+        }
+        // It may be sooner, if this replaces what lives longest. The feed will tell.
+        this.#keepUntil(before, later(before.untilMs, deadlineMs));
         continue;
       }
       const held = verb === 'POST' ? before : undefined;
@@ -199,6 +253,10 @@ export class Catalogue {
         this.#remove(id);
         continue;
       }
+      if (isLarge(entry.shape)) {
+        this.#expireFamilies(entry, nowMs);
+        continue;
+      }
       const families = new Map(entry.shape.families);
       const deadlines = new Map<string, number>();
       for (const name of families.keys()) {
@@ -247,12 +305,13 @@ export class Catalogue {
   ): { labels: Labels; type: MetricType } | undefined {
     // Its own families are replaced: all of them by a PUT, those of the same name by a POST.
     const ownCounts = push.verb === 'POST' && !push.families.has(name);
-    for (const shape of this.#shapes.holding(name)) {
-      const type = shape.families.get(name);
-      if (type === undefined || !matches(type)) continue;
-      for (const id of shape.groups) {
-        if (id === push.groupId && !ownCounts) continue;
-        return { labels: this.#groups.get(id)?.labels ?? [], type };
+    for (const { type, shapes } of this.#shapes.holding(name)) {
+      if (!matches(type)) continue;
+      for (const { groups } of shapes) {
+        for (const id of groups) {
+          if (id === push.groupId && !ownCounts) continue;
+          return { labels: this.#groups.get(id)?.labels ?? [], type };
+        }
       }
     }
     return undefined;
@@ -264,18 +323,18 @@ export class Catalogue {
    */
   #suspects(push: CataloguedPush, { name, content, labelSets }: CataloguedFamily): Suspect[] {
     const ownNames = namesKey(push.kind, push.labels);
-    const others = new Map<string, Shape>();
-    for (const shape of this.#shapes.holding(name)) if (shape.namesKey !== ownNames) others.set(shape.namesKey, shape);
+    const others = new Map<string, Holders>();
+    for (const one of this.#shapes.holding(name)) if (one.namesKey !== ownNames) others.set(one.namesKey, one);
     if (others.size === 0) return [];
     const found = new Map<string, { labels: Labels; series: Labels[] }>();
     for (const labels of labelSets ?? labelSetsOf(name, content.type, content.text)) {
       const values = new Map(labels);
-      for (const shape of others.values()) {
+      for (const { kind, labelNames } of others.values()) {
         const grouping: [string, string][] = [];
-        if (shape.kind === 'ingest') grouping.push(...values);
-        else for (const label of shape.labelNames) grouping.push([label, values.get(label) ?? '']);
-        if (shape.kind === 'push' && !shape.labelNames.every((label) => values.has(label))) continue;
-        const { id } = makeGroup(shape.kind, grouping);
+        if (kind === 'ingest') grouping.push(...values);
+        else for (const label of labelNames) grouping.push([label, values.get(label) ?? '']);
+        if (kind === 'push' && !labelNames.every((label) => values.has(label))) continue;
+        const { id } = makeGroup(kind, grouping);
         const entry = this.#groups.get(id);
         if (entry === undefined || id === push.groupId || !entry.shape.families.has(name)) continue;
         const suspect = found.get(id);
@@ -311,7 +370,7 @@ export class Catalogue {
     kind: GroupKind,
     labels: Labels,
     families: ReadonlyMap<string, MetricType>,
-    deadlines: ReadonlyMap<string, number>,
+    deadlines: Map<string, number>,
     untilMs: number,
   ): void {
     const held = this.#groups.get(id);
@@ -330,6 +389,42 @@ export class Catalogue {
     entry.shape = shape;
     entry.deadlines = compact;
     entry.untilMs = untilMs;
+    if (dueMs !== Infinity) this.#deadlines.schedule(entry, dueMs);
+  }
+
+  /** One family of a group is this now. */
+  #change(entry: Entry, name: string, { type, samples, deadlineMs }: CataloguedRecord, nowMs: number): void {
+    if (samples === 0 || isPast(deadlineMs, nowMs)) {
+      this.#drop(entry, name);
+      return;
+    }
+    if (entry.shape.families.get(name) !== type) entry.shape = this.#shapes.change(entry.id, entry.shape, name, type);
+    if (entry.deadlines !== deadlineMs) deadlinesOf(entry).set(name, deadlineMs);
+    if (deadlineMs !== 0) this.#deadlines.schedule(entry, deadlineMs);
+  }
+
+  #drop(entry: Entry, name: string): void {
+    if (!entry.shape.families.has(name)) return;
+    entry.shape = this.#shapes.change(entry.id, entry.shape, name, undefined);
+    if (typeof entry.deadlines !== 'number') entry.deadlines.delete(name);
+  }
+
+  #keepUntil(entry: Entry, untilMs: number): void {
+    entry.untilMs = untilMs;
+    if (untilMs !== 0) this.#deadlines.schedule(entry, untilMs);
+  }
+
+  #expireFamilies(entry: Entry, nowMs: number): void {
+    let dueMs = Infinity;
+    const { families } = entry.shape;
+    const lookAgainMs = nowMs + Math.min(LOOK_MAX_MS, families.size * LOOK_MS);
+    for (const name of families.keys()) {
+      const deadlineMs = deadlineIn(entry, name);
+      if (isPast(deadlineMs, nowMs)) this.#drop(entry, name);
+      else if (deadlineMs !== 0 && deadlineMs < dueMs) dueMs = deadlineMs;
+    }
+    dueMs = Math.max(dueMs, lookAgainMs);
+    if (entry.untilMs !== 0) dueMs = Math.min(dueMs, entry.untilMs);
     if (dueMs !== Infinity) this.#deadlines.schedule(entry, dueMs);
   }
 
@@ -368,6 +463,23 @@ function refuse(reason: string): never {
 /** As PromQL would select it. */
 export function show(labels: Labels): string {
   return `{${labels.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(', ')}}`;
+}
+
+function isLarge({ families }: Shape): boolean {
+  return families.size > MANY_FAMILIES;
+}
+
+/** Of each family, from now on. */
+function deadlinesOf(entry: Entry): Map<string, number> {
+  const { deadlines, shape } = entry;
+  if (typeof deadlines !== 'number') return deadlines;
+  entry.deadlines = new Map(Array.from(shape.families.keys(), (name) => [name, deadlines]));
+  return entry.deadlines;
+}
+
+/** Of two deadlines. */
+function later(a: number, b: number): number {
+  return a === 0 || b === 0 ? 0 : Math.max(a, b);
 }
 
 function deadlineIn(entry: Entry, family: string): number {

@@ -8,7 +8,7 @@
  *     pushed   arrival of that push, ms, 0 = none
  *     failed   arrival of the newest push that was refused, ms, 0 = none
  *     until    latest deadline in the group, ms, 0 = never
- *     soon     no family expires before this, ms, 0 = never
+ *     soon     no family has to be removed before this, ms, 0 = never; some that expired may be there for longer
  */
 import type { Labels } from '../exposition/model.ts';
 import { decodeLabels, type GroupKind } from '../grouping/group.ts';
@@ -33,7 +33,7 @@ export interface GroupRecord {
 const FAMILY = 'f:';
 const SPACE = 32;
 
-/** `fields` is a HGETALL reply: name, value, name, value … Undefined for no group. Throws for what no gateway wrote. */
+/** `fields` is a reply as of HGETALL: name, value, name, value … Undefined for no group. Throws for what no gateway wrote. */
 export function decodeGroupRecord(id: string, fields: readonly Buffer[]): GroupRecord | undefined {
   if (fields.length === 0) return undefined;
   let labels = '';

@@ -1,5 +1,5 @@
 /**
- * All live groups of the fleet as one exposition, kept ready to send. Fed with whole groups as they are in Redis; pure.
+ * All live groups of the fleet as one exposition, kept ready to send. Fed with groups as they are in Redis, or what changed of them; pure.
  *
  *     group    its families with their deadlines, and its push times
  *     family   which groups hold it, and as what type
@@ -83,26 +83,32 @@ export class Snapshot {
       return;
     }
     const group = held ?? this.#add(id, record);
-    const before = held?.record;
-    group.record = keptOf(record);
     const isPushed = record.kind === 'push';
     for (const [name, holding] of group.holdings) {
       if (isPushed && isPushTime(name)) continue;
       const next = record.families.get(name);
       if (next === undefined || isPast(next.deadlineMs, nowMs)) this.#release(name, holding);
     }
-    let dueMs = record.untilMs === 0 ? Infinity : record.untilMs;
-    for (const [name, family] of record.families) {
-      if (isPast(family.deadlineMs, nowMs) || (isPushed && isPushTime(name))) continue;
-      if (family.deadlineMs !== 0) dueMs = Math.min(dueMs, family.deadlineMs);
-      // The stamp names the push that wrote it, so the same stamp is the same content.
-      if (group.holdings.get(name)?.record.stamp !== family.stamp) this.#hold(group, name, family);
+    this.#take(group, held?.record, record, nowMs);
+  }
+
+  /**
+   * Brings some families of a group, and what else is known of it; its other families are as they were. Returns whether it is held; if not, it has
+   * to be set.
+   */
+  update(id: string, record: GroupRecord, nowMs: number): boolean {
+    const group = this.#groups.get(id);
+    if (group === undefined) return false;
+    if (isPast(record.untilMs, nowMs)) {
+      this.#remove(group);
+      return true;
     }
-    if (isPushed) {
-      this.#plainTimes.set(group, before);
-      for (const time of this.#contested) this.#holdPushTime(group, time, before);
+    for (const [name, { deadlineMs }] of record.families) {
+      const holding = isPast(deadlineMs, nowMs) ? group.holdings.get(name) : undefined;
+      if (holding !== undefined && !(record.kind === 'push' && isPushTime(name))) this.#release(name, holding);
     }
-    if (dueMs !== Infinity) this.#deadlines.schedule(group, dueMs);
+    this.#take(group, group.record, record, nowMs);
+    return true;
   }
 
   /** Forgets what has expired; to be called before anything is read. */
@@ -202,6 +208,24 @@ export class Snapshot {
         reason: reason ?? 'type',
       };
     });
+  }
+
+  /** `before` is what the group was, undefined if it is new. */
+  #take(group: SnapshotGroup, before: SnapshotGroup['record'] | undefined, record: GroupRecord, nowMs: number): void {
+    group.record = keptOf(record);
+    const isPushed = record.kind === 'push';
+    let dueMs = record.untilMs === 0 ? Infinity : record.untilMs;
+    for (const [name, family] of record.families) {
+      if (isPast(family.deadlineMs, nowMs) || (isPushed && isPushTime(name))) continue;
+      if (family.deadlineMs !== 0) dueMs = Math.min(dueMs, family.deadlineMs);
+      // The stamp names the push that wrote it, so the same stamp is the same content.
+      if (group.holdings.get(name)?.record.stamp !== family.stamp) this.#hold(group, name, family);
+    }
+    if (isPushed) {
+      this.#plainTimes.set(group, before);
+      for (const time of this.#contested) this.#holdPushTime(group, time, before);
+    }
+    if (dueMs !== Infinity) this.#deadlines.schedule(group, dueMs);
   }
 
   #add(id: string, record: GroupRecord): SnapshotGroup {

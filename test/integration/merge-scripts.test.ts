@@ -433,7 +433,9 @@ describe('a key of the shard that holds something else', () => {
 
 describe('a right that is missing', () => {
   const needed =
-    'hget hgetall hset hdel del pexpireat persist zadd zrem zrange xadd xrevrange xtrim set xdel xlen'.split(' ');
+    'hget hmget hgetall hlen hset hdel del pexpireat persist zadd zrem zrange xadd xrevrange xtrim set xdel xlen'.split(
+      ' ',
+    );
 
   test.each(needed)('%s: nothing is taken until it is there', async (command) => {
     const name = `worker${serial}`;

@@ -5,11 +5,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../shared/config/load.ts';
 import { makeGroup, shardOf } from '../../shared/grouping/group.ts';
 import { createLogger } from '../../shared/logger.ts';
-import { ChangeFeed, type ChangeConsumer, type ShardChanges } from '../../shared/redis/change-feed.ts';
+import { ChangeFeed, type ChangeConsumer } from '../../shared/redis/change-feed.ts';
+import type { ShardChanges } from '../../shared/redis/change-record.ts';
 import { Connections, type RedisClient } from '../../shared/redis/connections.ts';
 import { GroupFollower } from '../../shared/redis/group-follower.ts';
 import { GroupStore } from '../../shared/redis/group-store.ts';
 import type { ShardKeys } from '../../shared/redis/keys.ts';
+import { packStrings } from '../../shared/redis/packed-strings.ts';
 import { makeKeyspace } from '../support/keyspace.ts';
 import type { GroupRecord } from '../../shared/state/group-record.ts';
 import type { Outcome } from '../../shared/state/push.ts';
@@ -62,33 +64,82 @@ function numbers(outcomes: ReadonlyMap<string, Outcome>): number[] {
   return Array.from(outcomes.keys(), (id) => Number(id.slice(id.indexOf('.') + 1)));
 }
 
+/** The families of each group after each of its changes, by the time of that. */
+type History = Map<string, Map<number, string>>;
+
 /** Has a view of all groups, and sometimes throws. */
 class View {
-  readonly held = new Map<string, number>();
+  readonly held = new Map<string, GroupView>();
   readonly ids = () => this.held.keys();
   /** So many times. */
   throws = 0;
+  /** Groups of which it was brought some families. */
+  updates = 0;
+  /** Groups that it has held as they never were. */
+  readonly faults: string[] = [];
+  readonly #history: History;
+
+  constructor(history: History) {
+    this.#history = history;
+  }
 
   set(id: string, record: GroupRecord | undefined): void {
-    if (this.throws > 0) {
-      this.throws--;
-      throw new Error('a consumer that throws');
-    }
+    this.#mayThrow();
     if (record === undefined) this.held.delete(id);
-    else this.held.set(id, record.pushedMs);
+    else this.#hold(id, record.pushedMs, new Map(stampsOf(record)));
+  }
+
+  update(id: string, record: GroupRecord): boolean {
+    this.#mayThrow();
+    const held = this.held.get(id);
+    if (held === undefined) return false;
+    this.updates++;
+    this.#hold(id, record.pushedMs, new Map([...held.families, ...stampsOf(record)]));
+    return true;
+  }
+
+  #hold(id: string, pushedMs: number, families: GroupView['families']): void {
+    this.held.set(id, { pushedMs, families });
+    const [was, is] = [this.#history.get(id)?.get(pushedMs), show(families)];
+    if (was !== is) this.faults.push(`${id} at ${pushedMs}: ${is} instead of ${was}`);
+  }
+
+  #mayThrow(): void {
+    if (this.throws === 0) return;
+    this.throws--;
+    throw new Error('a consumer that throws');
   }
 }
 
-/** A feed with its followers, and a writer that changes groups as merge.lua does. */
+interface GroupView {
+  readonly pushedMs: number;
+  readonly families: ReadonlyMap<string, string>;
+}
+
+function stampsOf({ families }: GroupRecord): [name: string, stamp: string][] {
+  return Array.from(families, ([name, { stamp }]) => [name, stamp]);
+}
+
+function show(families: ReadonlyMap<string, string>): string {
+  return JSON.stringify([...families].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Any character may be in them. */
+const FAMILIES = ['a', 'b c', 'd\n1 2\n', 'größer', '3'];
+
+/** A feed with its followers, and a writer that changes groups as merge.lua does, some of them family by family. */
 class Fixture {
   readonly shards: readonly ShardKeys[];
   readonly order = new Order();
-  readonly views = [new View(), new View()] as const;
+  readonly #history: History = new Map();
+  readonly views = [new View(this.#history), new View(this.#history)] as const;
   readonly feed: ChangeFeed;
   readonly #connections: Connections;
   readonly #store: GroupStore;
   readonly #pushes: number[] = Array.from({ length: SHARDS }, () => 0);
   #clock = 0;
+  /** The families of each group, as Redis has them. */
+  readonly #stored = new Map<string, ReadonlyMap<string, string>>();
 
   constructor(user?: string) {
     const keyspace = makeKeyspace(`feed${serial++}`, SHARDS);
@@ -115,28 +166,48 @@ class Fixture {
   }
 
   /** Group `n` of the shard is changed, or removed; one entry of `changes`. */
-  async change(shard: number, n: number, isRemoved = false): Promise<void> {
+  async change(shard: number, n: number, how: 'whole' | 'removed' | readonly number[] = 'whole'): Promise<void> {
     const keys = this.shards[shard] as ShardKeys;
     const all = inShard(shard);
     const { id } = all[n % all.length] as { id: string };
     const write = redis.multi();
-    if (isRemoved) write.del(keys.group(id)).zrem(keys.groups, id);
-    else
-      write.hset(keys.group(id), { labels: 'push []', meta: `- ${++this.#clock} 0 0 0` }).zadd(keys.groups, 'inf', id);
-    const push = `push.${(this.#pushes[shard] = (this.#pushes[shard] ?? 0) + 1)}`;
-    write.xadd(keys.changes, '*', 'pushes', `${push}:a`, 'groups', id);
+    const told = ['pushes', `push.${(this.#pushes[shard] = (this.#pushes[shard] ?? 0) + 1)}:a`, 'groups', id];
+    const before = this.#stored.get(id);
+    if (how === 'removed') {
+      this.#stored.delete(id);
+      write.del(keys.group(id)).zrem(keys.groups, id);
+    } else {
+      const stamp = String(++this.#clock);
+      const isWhole = how === 'whole' || before === undefined;
+      const names = isWhole ? FAMILIES : [...new Set(how.map((i) => FAMILIES[i] as string))];
+      const families = new Map([...(before ?? []), ...names.map((name) => [name, stamp] as const)]);
+      this.#stored.set(id, families);
+      const history = this.#history.get(id) ?? new Map<number, string>();
+      this.#history.set(id, history.set(this.#clock, show(families)));
+      // Also the others: a flush has removed them.
+      const records = Array.from(families, ([name, at]) => [`f:${name}`, `${at} 0 0 gauge 0 0 0\n`]);
+      const fields = Object.fromEntries(records) as Record<string, string>;
+      write.hset(keys.group(id), { ...fields, labels: 'push []', meta: `${stamp} ${this.#clock} 0 0 0` });
+      write.zadd(keys.groups, 'inf', id);
+      if (!isWhole) told.push('families', String(packStrings([id, String(names.length), ...names])));
+    }
+    write.xadd(keys.changes, '*', ...told);
     await write.exec();
   }
 
   async isInLine(): Promise<void> {
-    const stored = new Map<string, number>();
+    const stored = new Map<string, GroupView>();
     for (const shard of this.shards.keys()) {
       const ids = await this.#store.list(redis, shard);
       for (const record of await this.#store.load(redis, shard, ids)) {
-        if (record !== undefined) stored.set(record.id, record.pushedMs);
+        if (record !== undefined)
+          stored.set(record.id, { pushedMs: record.pushedMs, families: new Map(stampsOf(record)) });
       }
     }
-    for (const { held } of this.views) expect(held).toEqual(stored);
+    for (const { held, faults } of this.views) {
+      expect(held).toEqual(stored);
+      expect(faults).toEqual([]);
+    }
     expect(this.order.faults).toEqual([]);
   }
 }
@@ -157,13 +228,17 @@ const converges = async (fixture: Fixture, timeoutMs = LIMIT_MS): Promise<void> 
   await eventually(async () => await fixture.isInLine(), { timeoutMs, what: 'the view of Redis' });
 
 const anyShard = fc.nat({ max: SHARDS - 1 });
+const how = fc.oneof(fc.constantFrom('whole' as const, 'removed' as const), {
+  weight: 3,
+  arbitrary: fc.array(fc.nat({ max: FAMILIES.length - 1 }), { maxLength: 3 }),
+});
 const step = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
       do: fc.constant('burst' as const),
       shard: anyShard,
-      groups: fc.array(fc.tuple(fc.nat({ max: 20 }), fc.boolean()), { minLength: 1, maxLength: 12 }),
+      groups: fc.array(fc.tuple(fc.nat({ max: 20 }), how), { minLength: 1, maxLength: 12 }),
     }),
   },
   fc.record({ do: fc.constantFrom('trim' as const, 'delete changes' as const), shard: anyShard }),
@@ -176,7 +251,7 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 async function take(fixture: Fixture, one: Step): Promise<void> {
   switch (one.do) {
     case 'burst':
-      await Promise.all(one.groups.map(async ([n, isRemoved]) => await fixture.change(one.shard, n, isRemoved)));
+      await Promise.all(one.groups.map(async ([n, does]) => await fixture.change(one.shard, n, does)));
       break;
     case 'trim':
       await redis.xtrim(fixture.shards[one.shard]?.changes ?? '', 'MAXLEN', 0);

@@ -11,7 +11,7 @@ import type { GroupRecord } from '../../shared/state/group-record.ts';
 import { Snapshot } from '../../shared/state/snapshot.ts';
 import { stampOf } from '../support/stamp.ts';
 
-// The snapshot, changed piece by piece, always says what a plain rendering of everything that lives would say.
+// The snapshot, changed piece by piece, group by group or family by family, always says what a plain rendering of everything that lives would say.
 
 /** Some can hold the same series: {job="a",host="h"} has those of {job="a"} with a host label of their own. */
 const GROUPS: readonly Group[] = [
@@ -52,10 +52,12 @@ type Step =
       readonly do: 'push';
       readonly group: number;
       readonly put: boolean;
+      /** Where it can be, the families that it brings are all that the snapshot is told. */
+      readonly part: boolean;
       readonly at: number;
       readonly families: Pushed[];
     }
-  | { readonly do: 'fail'; readonly group: number; readonly ttl: number }
+  | { readonly do: 'fail'; readonly group: number; readonly part: boolean; readonly ttl: number }
   | { readonly do: 'remove'; readonly group: number }
   | { readonly do: 'set again'; readonly group: number }
   | { readonly do: 'pass'; readonly ms: number };
@@ -69,7 +71,8 @@ const pushed: fc.Arbitrary<Pushed> = fc.record({
   help: fc.constantFrom('', 'help', 'größer\n\\'),
   own: fc.subarray<Labels>([[], [['host', 'h']], [['zone', '"z\n"']]]),
   value: fc.nat({ max: 9 }),
-  ttl,
+  // What is late may have expired when it comes.
+  ttl: fc.integer({ min: -1, max: 6 }),
 });
 /** Few, so that they meet. */
 const someNames = fc.oneof(
@@ -83,11 +86,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constant('push' as const),
       group: anyGroup,
       put: fc.boolean(),
+      part: fc.boolean(),
       at: fc.nat({ max: 9 }),
       families: fc.array(pushed, { maxLength: 3 }),
     }),
   },
-  fc.record({ do: fc.constant('fail' as const), group: anyGroup, ttl }),
+  fc.record({ do: fc.constant('fail' as const), group: anyGroup, part: fc.boolean(), ttl }),
   fc.record({ do: fc.constant('remove' as const), group: anyGroup }),
   fc.record({ do: fc.constant('set again' as const), group: anyGroup }),
   { weight: 2, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 3 }) }) },
@@ -265,15 +269,19 @@ class Run {
         // What other groups push may be seen in another order than that of the log.
         const stamp = stampOf(`${one.at}-${this.#count++}`);
         const families = new Map(one.put ? [] : before?.record.families);
+        const written = new Map<string, FamilyRecord>();
         for (const family of one.families) {
           const name = this.#names[family.name % this.#names.length] ?? '';
           // In a pushed group that name is taken.
           if (name === PUSH_TIME && of.kind === 'push') continue;
-          families.set(name, familyRecord(name, family, of, stamp, this.#nowMs));
+          written.set(name, familyRecord(name, family, of, stamp, this.#nowMs));
         }
+        for (const [name, family] of written) families.set(name, family);
         const untilMs = latest([this.#nowMs + 2, ...[...families.values()].map(({ deadlineMs }) => deadlineMs)]);
         const failedMs = before?.record.failedMs ?? 0;
-        this.#set(of, { ...of, top: stamp, pushedMs: this.#nowMs, failedMs, untilMs, families });
+        const record = { ...of, top: stamp, pushedMs: this.#nowMs, failedMs, untilMs, families };
+        const isPart = one.part && !one.put && before !== undefined;
+        this.#set(of, record, isPart ? { ...record, families: written } : undefined);
         break;
       }
       case 'fail':
@@ -290,6 +298,9 @@ class Run {
                 families: new Map(),
               }
             : { ...before.record, failedMs: this.#nowMs },
+          before === undefined || !one.part
+            ? undefined
+            : { ...before.record, failedMs: this.#nowMs, families: new Map() },
         );
         break;
       case 'remove':
@@ -332,10 +343,13 @@ class Run {
     for (const { buffers, text } of this.#handedOut) expect(Buffer.concat(buffers).toString()).toBe(text);
   }
 
-  #set(of: Group, record: GroupRecord | undefined): void {
-    this.snapshot.expire(this.#nowMs);
+  /** `part` is what the snapshot is told, if it holds the group. */
+  #set(of: Group, record: GroupRecord | undefined, part?: GroupRecord): void {
+    // Whatever is done first: nobody tells the snapshot when something expires.
+    if (part === undefined) this.snapshot.expire(this.#nowMs);
     for (const [id, held] of this.#model) if (isPast(held.record.untilMs, this.#nowMs)) this.#model.delete(id);
-    this.snapshot.set(of.id, record, this.#nowMs);
+    const isUpdated = part !== undefined && this.snapshot.update(of.id, part, this.#nowMs);
+    if (!isUpdated) this.snapshot.set(of.id, record, this.#nowMs);
     const held = this.#model.get(of.id);
     if (record === undefined || isPast(record.untilMs, this.#nowMs)) this.#model.delete(of.id);
     else if (held === undefined) this.#model.set(of.id, { group: of, record });
@@ -349,7 +363,7 @@ const runs = (count: number) => ({ numRuns: Number.isFinite(fc.readConfigureGlob
 /** What went wrong once. */
 function pushOf(group: number, name: number, type: MetricType, label: string): Step {
   const family = { name, type, help: '', own: [[[label, 'h']] as const], value: 0, ttl: 0 };
-  return { do: 'push', group, put: false, at: 0, families: [family] };
+  return { do: 'push', group, put: false, part: false, at: 0, families: [family] };
 }
 const EXAMPLES: [string[], Step[], number, number][] = [
   // A summary becomes a histogram: now its buckets clash, too.

@@ -14,7 +14,8 @@
 -- ARGV[1] what a group's key is before its ID   ARGV[2] most pushes to take   ARGV[3] most bytes of them (at least one push)
 -- ARGV[4] ms for which changes are kept
 --
--- An entry of the log is described in redis/push-record.ts, a group in state/group-record.ts.
+-- An entry of the log is described in redis/push-record.ts, one of the changes in redis/change-record.ts, a group in
+-- state/group-record.ts.
 --
 -- Returns { pushes left in the log, reasons of those that went to the dead letters, then for each push taken: what became of
 -- it (a applied, s superseded by a newer one taken with it, d duplicate of one applied before, x dead letters) and the
@@ -35,6 +36,12 @@ local VERBS = { PUT = true, POST = true, DELETE = true, FAIL = true, WIPE = true
 local KINDS = { push = true, ingest = true }
 -- So that the sum of two is still exact.
 local MAX_DIGITS = 15
+-- Which families of a group changed is told when it has more than so many, and so many times more than changed: for less it is
+-- not worth the while, as all of it is fetched in one call, too.
+local MANY_FAMILIES = 100
+local FEW_OF_MANY = 4
+-- Looking for what expired takes as long as the group is large: so many ms for each of many families until it is done again.
+local LOOK_MS = 0.1
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -136,13 +143,31 @@ local function write_scores()
   for from = 1, n, 1000 do redis.call('ZADD', index, unpack(args, from, math.min(from + 999, n))) end
 end
 
--- Removes the families that expired; returns the latest and the earliest deadline of the others, nil when there are none.
+local function deadline_of(record)
+  return tonumber(string.match(record, '^%S+ (%d+)'))
+end
+
+-- Whether a group that lives until then may live less long once `fields`, up to the `n`th, are written. One with many families does not,
+-- unless one that lives as long is replaced: for others it is as easy to go through all of it.
+local function is_ending(key, fields, n, until_ms)
+  if redis.call('HLEN', key) <= MANY_FAMILIES then return true end
+  for from = 1, n, 2000 do
+    local names = {}
+    for i = from, math.min(from + 1999, n), 2 do names[#names + 1] = fields[i] end
+    for _, record in ipairs(redis.call('HMGET', key, unpack(names))) do
+      if record and deadline_of(record) == until_ms then return true end
+    end
+  end
+  return false
+end
+
+-- Removes the families that expired; returns the latest deadline of the others, nil when there are none, and when to look again.
 local function measure(key)
   local last, first
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, 2) == 'f:' then
-      local deadline = tonumber(string.match(all[i + 1], '^%S+ (%d+)'))
+      local deadline = deadline_of(all[i + 1])
       if not deadline or is_past(deadline) then
         redis.call('HDEL', key, all[i])
       else
@@ -151,10 +176,12 @@ local function measure(key)
       end
     end
   end
+  local families = #all / 2
+  if families > MANY_FAMILIES and first and first ~= 0 then first = math.max(first, math.ceil(now + families * LOOK_MS)) end
   return last, first
 end
 
--- PUT or POST on one group: `fields` are its families.
+-- PUT or POST on one group: `fields` are its families. Returns whether the group's other families stay as they are.
 local function apply_content(push, id, labels, fields)
   local key, n = group_key .. id, #fields
   local held = read(key)
@@ -167,8 +194,14 @@ local function apply_content(push, id, labels, fields)
     redis.call('DEL', key)
   elseif held then
     group.soon = n > 0 and sooner(held.soon, group.soon) or held.soon
+    group.until_ms = later(held.until_ms, push.deadline)
     -- While every push has the same TTL its deadline is the group's latest; only a shorter one makes us look.
-    if later(held.until_ms, push.deadline) ~= push.deadline or is_past(group.soon) then is_exact = false end
+    if is_past(group.soon) or (group.until_ms ~= push.deadline and is_ending(key, fields, n, group.until_ms)) then
+      is_exact = false
+    elseif n == 0 and group.until_ms ~= held.until_ms then
+      -- No family has this deadline: the next push looks.
+      group.soon = now
+    end
   end
   fields[n + 1], fields[n + 2] = 'labels', labels
   fields[n + 3], fields[n + 4] = 'meta', meta(group)
@@ -176,14 +209,16 @@ local function apply_content(push, id, labels, fields)
   if not is_exact then
     local last, first = measure(key)
     group.until_ms = last and later(last, push.deadline) or push.deadline
-    group.soon = first or 0
+    group.soon = n == 0 and group.until_ms ~= last and now or first or 0
     if is_past(group.until_ms) then return forget(key, id) end
     redis.call('HSET', key, 'meta', meta(group))
   end
   keep_until(key, id, group.until_ms)
+  -- Those that expired are gone for everybody, told or not.
+  return held and push.verb == 'POST'
 end
 
--- A failure keeps alive only a group that has nothing else.
+-- A failure keeps alive only a group that has nothing else. Returns whether the group's families stay as they are.
 local function apply_failure(push, id, labels)
   local key = group_key .. id
   local held = read(key)
@@ -193,6 +228,7 @@ local function apply_failure(push, id, labels)
   if is_past(group.until_ms) then return forget(key, id) end
   redis.call('HSET', key, 'labels', labels, 'meta', meta(group))
   if group.top == '-' then keep_until(key, id, group.until_ms) end
+  return held
 end
 
 -- Deletes every group; returns their IDs.
@@ -219,11 +255,15 @@ local function strings(body)
   return list
 end
 
-local changed, is_changed = {}, {}
+-- By group that changed: the fields that were written to it, a list for each push, as long as nothing else about its families
+-- changed; true once something did.
+local changed, written_to = {}, {}
+-- Anything about it may have. Returns what was known before.
 local function note_change(id)
-  if is_changed[id] then return end
-  is_changed[id] = true
-  changed[#changed + 1] = id
+  local before = written_to[id]
+  if not before then changed[#changed + 1] = id end
+  written_to[id] = true
+  return before
 end
 
 local function apply(push)
@@ -245,15 +285,55 @@ local function apply(push)
       at = at + 2
     end
     -- Also when it fails half way.
-    note_change(id)
+    local before = note_change(id)
+    local are_others_kept
     if push.verb == 'DELETE' then
       forget(group_key .. id, id)
     elseif push.verb == 'FAIL' then
-      apply_failure(push, id, labels)
+      are_others_kept = apply_failure(push, id, labels)
     else
-      apply_content(push, id, labels, fields)
+      are_others_kept = apply_content(push, id, labels, fields)
+    end
+    if are_others_kept and before ~= true then
+      before = before or {}
+      before[#before + 1] = fields
+      written_to[id] = before
     end
   end
+end
+
+-- Of groups with many families of which few changed: which ones; '' when there is no such group. See change-record.ts.
+local function changed_families()
+  local lengths, told, n = {}, {}, 0
+  local function add(one)
+    n = n + 1
+    lengths[n], told[n] = #one, one
+  end
+  for _, id in ipairs(changed) do
+    local lists = written_to[id]
+    local most = lists ~= true and redis.call('HLEN', group_key .. id) or 0
+    if most > MANY_FAMILIES then
+      most = most / FEW_OF_MANY
+      local names, is_named = {}, {}
+      for _, fields in ipairs(lists) do
+        -- `labels` and `meta` are the last of them.
+        for i = 1, #fields, 2 do
+          local name = string.sub(fields[i], 1, 2) == 'f:' and string.sub(fields[i], 3)
+          if name and not is_named[name] then
+            is_named[name] = true
+            names[#names + 1] = name
+          end
+        end
+        if #names > most then break end
+      end
+      if #names <= most then
+        add(id)
+        add(text(#names))
+        for _, name in ipairs(names) do add(name) end
+      end
+    end
+  end
+  return n == 0 and '' or table.concat(lengths, ' ') .. '\n' .. table.concat(told)
 end
 
 local function is_number(value)
@@ -379,7 +459,8 @@ if #batch == 0 then return { 0, {} } end
 -- What follows writes: a right that is missing must not be found out half way. Redis 7 and later can tell.
 local any_group = group_key .. '0'
 local NEEDED = {
-  { 'HGET', any_group, 'meta' }, { 'HGETALL', any_group }, { 'HSET', any_group, 'meta', '' }, { 'HDEL', any_group, 'meta' },
+  { 'HGET', any_group, 'meta' }, { 'HMGET', any_group, 'meta' }, { 'HGETALL', any_group }, { 'HLEN', any_group },
+  { 'HSET', any_group, 'meta', '' }, { 'HDEL', any_group, 'meta' },
   { 'DEL', any_group }, { 'PEXPIREAT', any_group, '0' }, { 'PERSIST', any_group },
   { 'ZADD', index, '0', '' }, { 'ZREM', index, '' }, { 'ZRANGE', index, '0', '-1' },
   { 'XADD', changes, '*', 'f', '' }, { 'XADD', dead, '*', 'f', '' }, { 'XREVRANGE', changes, '+', '-' }, { 'XTRIM', changes, 'MINID', '0' },
@@ -475,6 +556,11 @@ elseif first and parts(first[1]) > now then
     redis.call('XTRIM', changes, 'MAXLEN', held - extra)
   end
 end
-redis.call('XADD', changes, '*', 'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '))
+local families = changed_families()
+if families == '' then
+  redis.call('XADD', changes, '*', 'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '))
+else
+  redis.call('XADD', changes, '*', 'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '), 'families', families)
+end
 reply[1], reply[2] = redis.call('XLEN', pushes), reasons
 return reply
