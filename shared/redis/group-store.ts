@@ -1,5 +1,5 @@
 /**
- * Groups in Redis: merged by script, loaded by index, read back whole.
+ * Groups in Redis: merged by script, loaded by index, read back whole, or those of their families that changed.
  */
 import { asError } from '../errors.ts';
 import { decodeFamilyRecord, type FamilyRecord } from '../state/family-record.ts';
