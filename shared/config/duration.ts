@@ -28,7 +28,8 @@ const maxLength = 100;
 /** Go's Duration is an int64 of nanoseconds: 292 years. */
 const maxNs = 2n ** 63n - 1n;
 
-export const durationHint = 'a duration such as 250ms, 30s, 5m or 1h30m (units: ns, us, ms, s, m, h; at most 2562047h, 292 years)';
+export const durationHint =
+  'a duration such as 250ms, 30s, 5m or 1h30m (units: ns, us, ms, s, m, h; at most 2562047h, 292 years)';
 
 /** Milliseconds, possibly fractional or negative; undefined when the text is not a duration. */
 export function readDuration(text: string): number | undefined {
