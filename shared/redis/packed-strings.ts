@@ -16,6 +16,6 @@ export function unpackStrings(packed: Buffer): Buffer[] {
   const strings = lengths
     .filter((length) => length !== '')
     .map((length) => packed.subarray(at, (at += Number(length))));
-  if (lf === -1 || at !== packed.length) throw new Error('the body is not as long as it says');
+  if (lf === -1 || at !== packed.length) throw new Error('packed strings are not as long as they say');
   return strings;
 }

@@ -22,23 +22,22 @@ for i = 3, #ARGV do name(ARGV[i]) end
 -- Names the families of the group in what an entry tells; returns whether it is there.
 local function name_all(packed)
   local lf = string.find(packed, '\n', 1, true)
-  local at, left, is_here, is_found = lf + 1, -1, false, false
+  local list, at = {}, lf + 1
   for length in string.gmatch(string.sub(packed, 1, lf - 1), '%d+') do
-    local one = string.sub(packed, at, at + length - 1)
+    list[#list + 1] = string.sub(packed, at, at + length - 1)
     at = at + length
-    if left == -1 then
-      is_here = one == id
-      is_found = is_found or is_here
-      left = -2
-    elseif left == -2 then
-      left = tonumber(one)
-    else
-      left = left - 1
-      if is_here then name(one) end
-    end
-    if left == 0 then left = -1 end
   end
-  return is_found
+  -- For each group its ID, how many families, their names.
+  local first = 1
+  while list[first] do
+    local last = first + 1 + tonumber(list[first + 1])
+    if list[first] == id then
+      for i = first + 2, last do name(list[i]) end
+      return true
+    end
+    first = last + 1
+  end
+  return false
 end
 
 local entries = redis.call('XRANGE', KEYS[2], known, '+', 'COUNT', MOST_CHANGES)

@@ -556,11 +556,9 @@ elseif first and parts(first[1]) > now then
     redis.call('XTRIM', changes, 'MAXLEN', held - extra)
   end
 end
+local entry = { 'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' ') }
 local families = changed_families()
-if families == '' then
-  redis.call('XADD', changes, '*', 'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '))
-else
-  redis.call('XADD', changes, '*', 'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' '), 'families', families)
-end
+if families ~= '' then entry[5], entry[6] = 'families', families end
+redis.call('XADD', changes, '*', unpack(entry))
 reply[1], reply[2] = redis.call('XLEN', pushes), reasons
 return reply
