@@ -8,7 +8,7 @@
  */
 import { asError, GatewayError } from '../../shared/errors.ts';
 import { quote } from '../../shared/exposition/quote.ts';
-import type { Holding, SnapshotGroup } from '../../shared/state/snapshot-family.ts';
+import type { Holding, SnapshotGroup } from '../../shared/state/snapshot-group.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
 import { familyOf } from './family-of.ts';
 import { countsOf, holdingsOf } from './groups-summary.ts';
@@ -63,8 +63,7 @@ function about(group: SnapshotGroup): Record<string, unknown> {
   };
 }
 
-function aboutFamily({ name, record, reason }: Holding): Record<string, unknown> {
-  const { type, help, samples, deadlineMs } = record;
+function aboutFamily({ name, type, help, samples, deadlineMs, reason }: Holding): Record<string, unknown> {
   return {
     name,
     type: type.toUpperCase(),

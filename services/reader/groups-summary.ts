@@ -1,6 +1,6 @@
 /** What a group holds, for the lists of it. */
 import { isPushTime } from '../../shared/state/push-times.ts';
-import type { Holding, KeptOut, SnapshotGroup } from '../../shared/state/snapshot-family.ts';
+import type { Holding, KeptOut, SnapshotGroup } from '../../shared/state/snapshot-group.ts';
 
 /** Sorted by name. Without the push times, which every pushed group has, unless there is something to tell of them. */
 export function holdingsOf(group: SnapshotGroup): Holding[] {
@@ -22,7 +22,7 @@ export function countsOf(group: SnapshotGroup): Counts {
   for (const holding of group.holdings.values()) {
     if (!isListed(holding)) continue;
     families++;
-    series += holding.record.samples;
+    series += holding.samples;
     if (holding.reason !== undefined) keptOut++;
   }
   return { families, series, keptOut };

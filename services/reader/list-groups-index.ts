@@ -13,11 +13,17 @@ export class ListedGroup {
   readonly group: SnapshotGroup;
   /** Its place in the order. Of no great length, whatever the labels are. */
   readonly key: string;
+  #labels: Labels | undefined;
   #searched: string | undefined;
 
   constructor(group: SnapshotGroup) {
     this.group = group;
     this.key = keyOf(group);
+  }
+
+  /** Kept from the first selector on: all groups are asked for theirs by each. */
+  get labels(): Labels {
+    return (this.#labels ??= this.group.labels);
   }
 
   /** Its labels as they are shown, in lower case. */

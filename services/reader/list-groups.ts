@@ -24,7 +24,7 @@ export function filterGroups(groups: readonly ListedGroup[], filter: GroupFilter
     (one) =>
       (!failed || hasFailed(one.group)) &&
       one.searched.includes(searched) &&
-      (selectors.length === 0 || selectors.some((selector) => isSelected(one.group.labels, selector))),
+      (selectors.length === 0 || selectors.some((selector) => isSelected(one.labels, selector))),
   );
 }
 

@@ -26,7 +26,7 @@ function groupJson(snapshot: Snapshot, group: SnapshotGroup): Record<string, unk
   const { labels, record } = group;
   const lastPushMs = Math.max(record.pushedMs, record.failedMs);
   const families = snapshot.holdingsOf(group).map((holding): [string, unknown] => {
-    const { type, help, arrivalMs } = holding.record;
+    const { type, help, arrivalMs } = holding;
     const json = {
       time_stamp: new Date(arrivalMs === 0 ? lastPushMs : arrivalMs).toISOString(),
       type: type.toUpperCase(),

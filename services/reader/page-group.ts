@@ -3,7 +3,7 @@ import type { Config } from '../../shared/config/config.ts';
 import type { Labels } from '../../shared/exposition/model.ts';
 import { escaped } from '../../shared/exposition/quote.ts';
 import { parseText } from '../../shared/exposition/parse-text.ts';
-import type { Holding, SnapshotGroup } from '../../shared/state/snapshot-family.ts';
+import type { Holding, SnapshotGroup } from '../../shared/state/snapshot-group.ts';
 import type { Snapshot } from '../../shared/state/snapshot.ts';
 import { holdingsOf, KEPT_OUT } from './groups-summary.ts';
 import { hasFailed } from './list-groups.ts';
@@ -58,7 +58,7 @@ ${
 function families(config: Config, snapshot: Snapshot, group: SnapshotGroup, only: string | null): Content {
   const all = holdingsOf(group);
   const holdings = only === null ? all : all.filter(({ name }) => name === only);
-  const total = holdings.reduce((sum, { record }) => sum + record.samples, 0);
+  const total = holdings.reduce((sum, { samples }) => sum + samples, 0);
   let left = only === null ? MAX_SAMPLES : MAX_SAMPLES_OF_ONE;
   const isOpen = total <= OPEN_UP_TO || only !== null;
   const shown = holdings.map((holding) => {
@@ -79,12 +79,11 @@ function families(config: Config, snapshot: Snapshot, group: SnapshotGroup, only
 
 function familyDetails(
   config: Config,
-  { name, group, record, reason }: Holding,
+  { name, group, type, help, samples, deadlineMs, reason }: Holding,
   lines: readonly string[],
   isOpen: boolean,
   isAlone: boolean,
 ): Markup {
-  const { type, help, samples, deadlineMs } = record;
   const left = samples - lines.length;
   // Of a group's families, most live as long as it does.
   const expiry = deadlineMs !== 0 && deadlineMs !== group.record.untilMs && `expires ${absolute(deadlineMs)}`;

@@ -1,7 +1,7 @@
 /** The page of all groups: searched, and in parts. */
 import { GatewayError } from '../../shared/errors.ts';
 import { PUSH_PATH } from '../../shared/grouping/group.ts';
-import type { SnapshotGroup } from '../../shared/state/snapshot-family.ts';
+import type { SnapshotGroup } from '../../shared/state/snapshot-group.ts';
 import { countsOf } from './groups-summary.ts';
 import { filterGroups, hasFailed, type GroupFilter } from './list-groups.ts';
 import { counted, number, type Page, type PageContext } from './page-layout.ts';

@@ -3,7 +3,7 @@ import type { Config } from '../../shared/config/config.ts';
 import type { Labels } from '../../shared/exposition/model.ts';
 import { escaped } from '../../shared/exposition/quote.ts';
 import { pathOf } from '../../shared/grouping/group.ts';
-import type { SnapshotGroup } from '../../shared/state/snapshot-family.ts';
+import type { SnapshotGroup } from '../../shared/state/snapshot-group.ts';
 import { jobFirst } from './list-groups-index.ts';
 import { markup, type Content, type Markup } from './page-markup.ts';
 import { shownLabels, shownName } from './shown-labels.ts';

@@ -5,7 +5,7 @@ import { hash } from 'node:crypto';
 import type { Labels } from '../exposition/model.ts';
 import { encodeBase64Url } from './base64url.ts';
 import { escapeName } from '../exposition/escaped-name.ts';
-import { encodeLabels, sortedUnique } from './labels.ts';
+import { decodeLabels, encodeLabels, sortedUnique } from './labels.ts';
 
 export { decodeLabels, encodeLabels } from './labels.ts';
 
@@ -26,6 +26,16 @@ export function makeGroup(kind: GroupKind, labels: Labels): Group {
   // The encoding is unambiguous, so two groups share an ID only if 128 bits of SHA-1 collide.
   const digest = hash('sha1', `${kind}${encodeLabels(unique)}`, 'buffer');
   return { kind, labels: unique, id: digest.subarray(0, 16).toString('base64url') };
+}
+
+/** Kind and labels in one string, as they are stored: `push ["job","a"]`. Orders groups, and no two groups have the same. */
+export function groupOrder(kind: GroupKind, labels: Labels): string {
+  return `${kind} ${encodeLabels(labels)}`;
+}
+
+/** The labels of such a string. */
+export function labelsIn(order: string): Labels {
+  return decodeLabels(order.slice(order.indexOf(' ') + 1));
 }
 
 /** Uniform, as the ID is a hash; and for ever the same, as stored groups are found again by it. */

@@ -2,6 +2,7 @@
  * Brings groups from Redis to those who keep a view of all of them (a reader's snapshot, an ingest node's catalogue), each
  * group fetched once: all of a shard after a reset, then what changed: of groups with many families those that did.
  */
+import { Slices } from '../lifecycle.ts';
 import type { GroupRecord } from '../state/group-record.ts';
 import type { Outcome } from '../state/push.ts';
 import type { ChangeConsumer } from './change-feed.ts';
@@ -28,6 +29,8 @@ export interface GroupSink {
    * Returns whether that was enough; if not, the group follows.
    */
   update(id: string, record: GroupRecord, nowMs: number): boolean;
+  /** Every shard has been loaded once: does what the first reader would have to do until told to stop; returns how many steps are left. */
+  tidy?(isOver: () => boolean): number;
   /** What Redis holds of the shard counts now, whatever was expected: the groups follow. */
   forget?(shard: number): void;
   /** Called before the groups that these pushes changed are set. */
@@ -44,6 +47,7 @@ export class GroupFollower implements ChangeConsumer {
   readonly #keyspace: Keyspace;
   readonly #sinks: GroupSink[] = [];
   readonly #events: FollowerEvents[] = [];
+  readonly #loaded = new Set<number>();
 
   constructor(store: GroupStore, keyspace: Keyspace) {
     this.#store = store;
@@ -62,6 +66,7 @@ export class GroupFollower implements ChangeConsumer {
     const ids = new Set(await this.#store.list(client, shard));
     for (const sink of this.#sinks) for (const id of sink.ids()) if (this.#keyspace.shardOf(id) === shard) ids.add(id);
     await this.#load(client, shard, [...ids]);
+    if (!this.#loaded.has(shard) && this.#loaded.add(shard).size === this.#keyspace.shards.length) await this.#tidy();
     for (const { onLoaded } of this.#events) onLoaded((performance.now() - startedMs) / 1000);
   }
 
@@ -105,6 +110,13 @@ export class GroupFollower implements ChangeConsumer {
       this.#changed(taken);
     }
     return left;
+  }
+
+  async #tidy(): Promise<void> {
+    const slices = new Slices();
+    for (const sink of this.#sinks) {
+      while ((sink.tidy?.(() => slices.isOver) ?? 0) > 0) await slices.next();
+    }
   }
 
   async #load(

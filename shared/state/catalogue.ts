@@ -12,7 +12,7 @@ import { mergeLabels } from '../exposition/group-labels.ts';
 import { labelSetsOf } from '../exposition/label-sets.ts';
 import type { Labels, MetricType } from '../exposition/model.ts';
 import { GatewayError } from '../errors.ts';
-import { makeGroup, type GroupKind } from '../grouping/group.ts';
+import { groupOrder, labelsIn, makeGroup, type GroupKind } from '../grouping/group.ts';
 import type { GroupVerb, NamedFamily } from './push.ts';
 import { Deadlines, UNSCHEDULED, type Timed } from './deadlines.ts';
 import type { GroupRecord } from './group-record.ts';
@@ -21,7 +21,8 @@ import { addTo, namesKey, Shapes, type Holders, type Shape } from './shapes.ts';
 interface Entry extends Timed {
   readonly id: string;
   readonly kind: GroupKind;
-  readonly labels: Labels;
+  /** Kind and labels as they are stored: a fraction of the memory of the labels, which are seldom needed. */
+  readonly order: string;
   shape: Shape;
   /** One for all families, or one each; ms, 0 = never. */
   deadlines: number | Map<string, number>;
@@ -108,7 +109,7 @@ export class Catalogue {
       families.set(name, family.type);
       deadlines.set(name, family.deadlineMs);
     }
-    this.#put(id, record.kind, record.labels, families, deadlines, record.untilMs);
+    this.#put(id, record, families, deadlines, record.untilMs);
   }
 
   /**
@@ -179,7 +180,7 @@ export class Catalogue {
       }
       const untilMs =
         held === undefined || families.size > 0 ? latest(families.keys(), deadlines, deadlineMs) : held.untilMs;
-      this.#put(id, kind, labels, families, deadlines, untilMs);
+      this.#put(id, { kind, labels }, families, deadlines, untilMs);
     }
   }
 
@@ -241,7 +242,7 @@ export class Catalogue {
     const instance = labels.find(([name]) => name === 'instance');
     if (instance !== undefined && instance[1] !== '') return undefined;
     const twin = instance === undefined ? mergeLabels([], labels) : labels.filter(([name]) => name !== 'instance');
-    return this.#groups.get(makeGroup('push', twin).id)?.labels;
+    return this.#labelsOf(makeGroup('push', twin).id);
   }
 
   /** Forgets what has expired. */
@@ -264,7 +265,7 @@ export class Catalogue {
         if (isPast(deadlineMs, nowMs)) families.delete(name);
         else deadlines.set(name, deadlineMs);
       }
-      this.#put(id, entry.kind, entry.labels, families, deadlines, entry.untilMs);
+      this.#put(id, { ...entry, labels: labelsIn(entry.order) }, families, deadlines, entry.untilMs);
     }
   }
 
@@ -310,7 +311,7 @@ export class Catalogue {
       for (const { groups } of shapes) {
         for (const id of groups) {
           if (id === push.groupId && !ownCounts) continue;
-          return { labels: this.#groups.get(id)?.labels ?? [], type };
+          return { labels: this.#labelsOf(id) ?? [], type };
         }
       }
     }
@@ -338,7 +339,7 @@ export class Catalogue {
         const entry = this.#groups.get(id);
         if (entry === undefined || id === push.groupId || !entry.shape.families.has(name)) continue;
         const suspect = found.get(id);
-        if (suspect === undefined) found.set(id, { labels: entry.labels, series: [labels] });
+        if (suspect === undefined) found.set(id, { labels: labelsIn(entry.order), series: [labels] });
         else suspect.series.push(labels);
       }
     }
@@ -367,8 +368,7 @@ export class Catalogue {
 
   #put(
     id: string,
-    kind: GroupKind,
-    labels: Labels,
+    { kind, labels, order }: Pick<GroupRecord, 'kind' | 'labels'> & Partial<Pick<GroupRecord, 'order'>>,
     families: ReadonlyMap<string, MetricType>,
     deadlines: Map<string, number>,
     untilMs: number,
@@ -384,7 +384,15 @@ export class Catalogue {
       areSame &&= ms === first;
     }
     const compact = areSame ? (first ?? 0) : deadlines;
-    const entry = held ?? { id, kind, labels, shape, deadlines: compact, untilMs, scheduledMs: UNSCHEDULED };
+    const entry = held ?? {
+      id,
+      kind,
+      order: order ?? groupOrder(kind, labels),
+      shape,
+      deadlines: compact,
+      untilMs,
+      scheduledMs: UNSCHEDULED,
+    };
     if (held === undefined) this.#groups.set(id, entry);
     entry.shape = shape;
     entry.deadlines = compact;
@@ -426,6 +434,11 @@ export class Catalogue {
     dueMs = Math.max(dueMs, lookAgainMs);
     if (entry.untilMs !== 0) dueMs = Math.min(dueMs, entry.untilMs);
     if (dueMs !== Infinity) this.#deadlines.schedule(entry, dueMs);
+  }
+
+  #labelsOf(id: string): Labels | undefined {
+    const entry = this.#groups.get(id);
+    return entry && labelsIn(entry.order);
   }
 
   #remove(id: string): void {

@@ -10,66 +10,72 @@ export interface Timed {
 export const UNSCHEDULED = Infinity;
 
 export class Deadlines<T extends Timed> {
-  readonly #heap: { readonly item: T; readonly atMs: number }[] = [];
+  /** The heap, in two lists: an object for each entry would take more memory than both. */
+  readonly #items: T[] = [];
+  readonly #times: number[] = [];
 
   /** Makes sure the item is due no later than `atMs`. */
   schedule(item: T, atMs: number): void {
     if (item.scheduledMs <= atMs) return;
     item.scheduledMs = atMs;
-    this.#push({ item, atMs });
+    this.#push(item, atMs);
   }
 
   /** Items that were due at `nowMs` or before; they are not scheduled any more. */
   due(nowMs: number): T[] {
     const items: T[] = [];
     for (;;) {
-      const first = this.#heap[0];
-      if (first === undefined || first.atMs > nowMs) return items;
+      const item = this.#items[0];
+      const atMs = this.#times[0];
+      if (item === undefined || atMs === undefined || atMs > nowMs) return items;
       this.#pop();
       // Entries that an earlier deadline replaced are only dropped.
-      if (first.item.scheduledMs !== first.atMs) continue;
-      first.item.scheduledMs = UNSCHEDULED;
-      items.push(first.item);
+      if (item.scheduledMs !== atMs) continue;
+      item.scheduledMs = UNSCHEDULED;
+      items.push(item);
     }
   }
 
   /** Undefined when nothing is scheduled. May be early for an item that moved. */
   get nextMs(): number | undefined {
-    return this.#heap[0]?.atMs;
+    return this.#times[0];
   }
 
-  #push(entry: { readonly item: T; readonly atMs: number }): void {
-    const heap = this.#heap;
-    let at = heap.push(entry) - 1;
+  #push(item: T, atMs: number): void {
+    const times = this.#times;
+    let at = times.push(atMs) - 1;
+    this.#items.push(item);
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      const above = heap[parent];
-      if (above === undefined || above.atMs <= entry.atMs) break;
-      heap[at] = above;
+      if ((times[parent] as number) <= atMs) break;
+      this.#put(at, this.#items[parent] as T, times[parent] as number);
       at = parent;
     }
-    heap[at] = entry;
+    this.#put(at, item, atMs);
   }
 
   #pop(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
+    const times = this.#times;
+    const lastMs = times.pop();
+    const last = this.#items.pop();
+    if (last === undefined || lastMs === undefined || times.length === 0) return;
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;
-      const left = heap[child];
+      const left = times[child];
       if (left === undefined) break;
-      const right = heap[child + 1];
-      let smaller = left;
-      if (right !== undefined && right.atMs < left.atMs) {
-        child++;
-        smaller = right;
-      }
-      if (smaller.atMs >= last.atMs) break;
-      heap[at] = smaller;
+      const right = times[child + 1];
+      if (right !== undefined && right < left) child++;
+      const smaller = times[child] as number;
+      if (smaller >= lastMs) break;
+      this.#put(at, this.#items[child] as T, smaller);
       at = child;
     }
-    heap[at] = last;
+    this.#put(at, last, lastMs);
+  }
+
+  #put(at: number, item: T, atMs: number): void {
+    this.#items[at] = item;
+    this.#times[at] = atMs;
   }
 }

@@ -27,6 +27,12 @@ export class ExpositionText implements ReadableText {
     this.#headerOf = headerOf;
   }
 
+  /** As `set`, for what has no text yet. As long as nobody has read, it costs less. */
+  add(family: string, order: string, text: Buffer | string): number {
+    this.#stale.add(family);
+    return this.#text.add(family, order, text);
+  }
+
   /** `order` is the group's place within the family, not ''. The text is copied. Returns how many bytes it has. */
   set(family: string, order: string, text: Buffer | string): number {
     this.#stale.add(family);

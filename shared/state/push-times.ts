@@ -5,8 +5,7 @@ import { formatFloat } from '../exposition/format-float.ts';
 import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME } from '../exposition/group-labels.ts';
 import { renderLabels } from '../exposition/render-text.ts';
 import type { Labels } from '../exposition/model.ts';
-import { NOTHING } from './family-record.ts';
-import type { HeldRecord } from './snapshot-family.ts';
+import { NOTHING, type FamilyRecord } from './family-record.ts';
 
 type Times = { readonly pushedMs: number; readonly failedMs: number };
 
@@ -38,7 +37,7 @@ export function pushTimeCalled(name: string): PushTime | undefined {
 }
 
 /** As if it had been pushed. Older than any stamp: what was sent to /ingest under this name gives way. Its end is the group's. */
-export function pushTimeRecord({ help }: PushTime, ms: number): HeldRecord {
+export function pushTimeRecord({ help }: PushTime, ms: number): Omit<FamilyRecord, 'text'> {
   return { stamp: '', deadlineMs: 0, arrivalMs: ms, type: 'gauge', samples: 1, help, exact: NOTHING };
 }
 
@@ -48,5 +47,9 @@ export function pushTimeLabels(labels: Labels): string {
 }
 
 export function pushTimeText(name: string, labels: string, ms: number): string {
-  return `${name}${labels} ${formatFloat(ms / 1000)}\n`;
+  return `${name}${labels} ${pushTimeValue(ms)}\n`;
+}
+
+export function pushTimeValue(ms: number): string {
+  return formatFloat(ms / 1000);
 }

@@ -8,8 +8,12 @@
  *
  * A key has two parts, which are compared one after the other. Both are strings that others hold anyway: one made of them would
  * take more memory than most chunks, and be made anew at each change.
+ *
+ * Until somebody reads there are no segments: what comes is only collected (collected-text.ts).
  */
+import { CollectedText, type Chunk } from './collected-text.ts';
 import { nextSerial, type TextParts } from './text-parts.ts';
+import { compare, isAt, lowerBound, Segment, segmentOf, type Key } from './text-segment.ts';
 import { TextSlab, type Slice } from './text-slab.ts';
 
 /**
@@ -17,152 +21,10 @@ import { TextSlab, type Slice } from './text-slab.ts';
  * ones gain little more, and compress worse (docs/performance.md, test/bench/spliced-gzip.bench.ts).
  */
 const SEGMENT_BYTES = 8 * 1024;
-/** Changes that wait in one segment before they are joined without a reader. */
-const PENDING_MAX = 256;
-
-export interface Key {
-  readonly family: string;
-  readonly order: string;
-}
-
-/** Side by side, as there is no object for each. */
-interface Keys {
-  readonly families: string[];
-  readonly orders: string[];
-}
-
-class Segment {
-  /** Keys in this segment are not below it, and below that of the next segment. */
-  readonly from: Key;
-  keys: Keys;
-  /** Where each key's chunk ends in `joined`. */
-  ends: number[];
-  joined: Buffer;
-  /** Changes not joined yet, in the order in which they came; null = deleted. */
-  readonly #changed: Keys = { families: [], orders: [] };
-  readonly #pending: (Slice | null)[] = [];
-  #pendingBytes = 0;
-
-  constructor(from: Key, keys: Keys, ends: number[], joined: Buffer) {
-    this.from = from;
-    this.keys = keys;
-    this.ends = ends;
-    this.joined = joined;
-  }
-
-  get size(): number {
-    return this.ends.length;
-  }
-
-  /**
-   * So much waits that it is to be joined without a reader: many changes, or more bytes than are joined already. Changes of one key do not
-   * replace each other while they wait, so without a bound by bytes one that nobody reads would hold them all.
-   */
-  isFull(segmentBytes: number): boolean {
-    return this.#pending.length >= PENDING_MAX || this.#pendingBytes > Math.max(segmentBytes, this.joined.length);
-  }
-
-  set(family: string, order: string, text: Slice | null): void {
-    this.#changed.families.push(family);
-    this.#changed.orders.push(order);
-    this.#pending.push(text);
-    if (text !== null) this.#pendingBytes += text.end - text.start;
-  }
-
-  get(family: string, order: string): Buffer | undefined {
-    for (let i = this.#pending.length - 1; i >= 0; i--) {
-      if (compareAt(this.#changed, i, family, order) !== 0) continue;
-      const waiting = this.#pending[i];
-      return waiting ? waiting.bytes.subarray(waiting.start, waiting.end) : undefined;
-    }
-    const at = lowerBound(this.keys, family, order);
-    return isAt(this.keys, at, family, order) ? this.#slice(at, at + 1) : undefined;
-  }
-
-  /** Brings what is pending into `keys`, `ends` and `joined`. */
-  join(): void {
-    const { families, orders } = this.#changed;
-    const keys: Keys = { families: [], orders: [] };
-    const ends: number[] = [];
-    const parts: Slice[] = [];
-    let bytes = 0;
-    let at = 0;
-    const keep = (until: number): void => {
-      if (until <= at) return;
-      const start = at === 0 ? 0 : (this.ends[at - 1] as number);
-      const end = this.ends[until - 1] as number;
-      const shift = bytes - start;
-      for (let i = at; i < until; i++) {
-        keys.families.push(this.keys.families[i] as string);
-        keys.orders.push(this.keys.orders[i] as string);
-        ends.push((this.ends[i] as number) + shift);
-      }
-      parts.push({ bytes: this.joined, start, end });
-      bytes += end - start;
-      at = until;
-    };
-    for (const i of this.#latest()) {
-      const family = families[i] as string;
-      const order = orders[i] as string;
-      const until = lowerBound(this.keys, family, order, at);
-      keep(until);
-      if (isAt(this.keys, until, family, order)) at = until + 1;
-      const text = this.#pending[i];
-      if (!text) continue;
-      keys.families.push(family);
-      keys.orders.push(order);
-      parts.push(text);
-      bytes += text.end - text.start;
-      ends.push(bytes);
-    }
-    keep(this.size);
-    const joined = Buffer.allocUnsafeSlow(bytes);
-    let offset = 0;
-    for (const { bytes: from, start, end } of parts) offset += from.copy(joined, offset, start, end);
-    this.keys = keys;
-    this.ends = ends;
-    this.joined = joined;
-    families.length = 0;
-    orders.length = 0;
-    this.#pending.length = 0;
-    this.#pendingBytes = 0;
-  }
-
-  /** Itself, or its parts if it has grown too large. Must be joined. */
-  split(segmentBytes: number): Segment[] {
-    if (this.joined.length <= 2 * segmentBytes || this.size < 2) return [this];
-    const { families, orders } = this.keys;
-    const parts: Segment[] = [];
-    let first = 0;
-    while (first < this.size) {
-      const start = first === 0 ? 0 : (this.ends[first - 1] as number);
-      let last = first + 1;
-      while (last < this.size && (this.ends[last - 1] as number) - start < segmentBytes) last++;
-      const ends = this.ends.slice(first, last).map((end) => end - start);
-      const from = first === 0 ? this.from : { family: families[first] as string, order: orders[first] as string };
-      const keys = { families: families.slice(first, last), orders: orders.slice(first, last) };
-      parts.push(new Segment(from, keys, ends, Buffer.from(this.#slice(first, last))));
-      first = last;
-    }
-    return parts;
-  }
-
-  /** Indices of what is pending, by key; of several changes of one key, the last. */
-  #latest(): number[] {
-    const { families, orders } = this.#changed;
-    const sorted = Array.from(families.keys()).toSorted(
-      (a, b) => compareAt(this.#changed, a, families[b] as string, orders[b] as string) || a - b,
-    );
-    return sorted.filter((i, n) => {
-      const next = sorted[n + 1];
-      return next === undefined || !isAt(this.#changed, next, families[i] as string, orders[i] as string);
-    });
-  }
-
-  #slice(first: number, last: number): Buffer {
-    return this.joined.subarray(first === 0 ? 0 : this.ends[first - 1], last === 0 ? 0 : this.ends[last - 1]);
-  }
-}
+/** So many bytes of changes to what was collected are collected, too: what they replace is held in vain. */
+const COLLECTED_CHANGES_BYTES = 1024 * 1024;
+/** A change takes as much of that as this and its text, so they are few, too. */
+const COLLECTED_CHANGE_BYTES = 1024;
 
 export class SegmentedText {
   readonly #segments: Segment[] = [
@@ -177,29 +39,48 @@ export class SegmentedText {
   #parts: TextParts | undefined;
   readonly #segmentBytes: number;
   readonly #slab = new TextSlab();
+  /** What there is, as long as nobody has read it. */
+  #collected: CollectedText | undefined = new CollectedText();
+  #collectedChangesBytes = 0;
+  /** While segments are made of it. */
+  #making: Iterator<undefined> | undefined;
 
   constructor(segmentBytes = SEGMENT_BYTES) {
     this.#segmentBytes = segmentBytes;
   }
 
+  /** As `set`, for a key that has no text yet. As long as nobody has read, it costs less. */
+  add(family: string, order: string, text: Buffer | string): number {
+    if (this.#collected === undefined || this.#making !== undefined) return this.set(family, order, text);
+    return this.#collected.add(family, order, text);
+  }
+
   /** The text is copied. Returns how many bytes it has. */
   set(family: string, order: string, text: Buffer | string): number {
+    const collected = this.#collectedForChange(text.length);
+    if (collected !== undefined) return collected.add(family, order, text);
     const slice = this.#slab.put(text);
     this.#change(family, order, slice);
     return slice.end - slice.start;
   }
 
   delete(family: string, order: string): void {
-    this.#change(family, order, null);
+    const collected = this.#collectedForChange(0);
+    if (collected === undefined) this.#change(family, order, null);
+    else collected.add(family, order, null);
   }
 
   /** May share memory with the segment. */
   get(family: string, order: string): Buffer | undefined {
+    const latest = this.#collected?.latest(family, order);
+    if (latest !== undefined) return latest.bytes.subarray(latest.start, latest.end);
+    this.#settle();
     return this.#find(family, order).get(family, order);
   }
 
   /** The first key above this one. */
   next(family: string, order: string): Key | undefined {
+    this.#settle();
     for (let i = this.#index(family, order); i < this.#segments.length;) {
       const segment = this.#segments[i] as Segment;
       if (this.#dirty.has(segment)) {
@@ -218,6 +99,7 @@ export class SegmentedText {
 
   /** Joins segments that have changed until told to stop; returns how many are left. */
   tidy(isOver: () => boolean): number {
+    if (!this.#settle(isOver)) return 1 + this.#dirty.size;
     for (const segment of this.#dirty) {
       this.#join(segment);
       if (isOver()) break;
@@ -227,9 +109,55 @@ export class SegmentedText {
 
   /** The whole text; the same list again, if nothing has changed. */
   parts(): TextParts {
+    this.#settle();
     for (const segment of this.#dirty) this.#join(segment);
     this.#parts ??= { buffers: [...this.#buffers], serials: [...this.#serials], bytes: this.#bytes, source: this };
     return this.#parts;
+  }
+
+  /** Undefined when changes are not collected (any more). */
+  #collectedForChange(bytes: number): CollectedText | undefined {
+    if (this.#collected === undefined) return undefined;
+    this.#collectedChangesBytes += COLLECTED_CHANGE_BYTES + bytes;
+    if (this.#making === undefined && this.#collectedChangesBytes <= COLLECTED_CHANGES_BYTES) return this.#collected;
+    this.#settle();
+    return undefined;
+  }
+
+  /** Makes segments of what was collected, until told to stop; returns whether it is done. */
+  #settle(isOver = () => false): boolean {
+    if (this.#collected === undefined) return true;
+    this.#making ??= this.#make(this.#collected.take());
+    while (this.#making.next().done !== true) if (isOver()) return false;
+    this.#making = undefined;
+    this.#collected = undefined;
+    return true;
+  }
+
+  /** A segment a step. */
+  *#make(chunks: Iterable<Chunk>): Generator<undefined> {
+    for (const list of [this.#segments, this.#buffers, this.#serials]) list.length = 0;
+    const add = (segment: Segment): void => {
+      this.#segments.push(segment);
+      this.#buffers.push(segment.joined);
+      this.#serials.push(nextSerial());
+      this.#bytes += segment.joined.length;
+    };
+    let from: Key = { family: '', order: '' };
+    let waiting: Chunk[] = [];
+    let bytes = 0;
+    for (const chunk of chunks) {
+      if (bytes >= this.#segmentBytes) {
+        add(segmentOf(from, waiting));
+        from = { family: chunk.family, order: chunk.order };
+        waiting = [];
+        bytes = 0;
+        yield;
+      }
+      waiting.push(chunk);
+      bytes += chunk.end - chunk.start;
+    }
+    add(segmentOf(from, waiting));
   }
 
   #change(family: string, order: string, text: Slice | null): void {
@@ -273,29 +201,4 @@ export class SegmentedText {
     }
     return low;
   }
-}
-
-function compare(family: string, order: string, otherFamily: string, otherOrder: string): number {
-  if (family !== otherFamily) return family < otherFamily ? -1 : 1;
-  if (order === otherOrder) return 0;
-  return order < otherOrder ? -1 : 1;
-}
-
-function compareAt({ families, orders }: Keys, at: number, family: string, order: string): number {
-  return compare(families[at] as string, orders[at] as string, family, order);
-}
-
-function isAt({ families, orders }: Keys, at: number, family: string, order: string): boolean {
-  return orders[at] === order && families[at] === family;
-}
-
-/** Index of the first key, from `low` on, that is not below this one. */
-function lowerBound(keys: Keys, family: string, order: string, low = 0): number {
-  let high = keys.orders.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (compareAt(keys, middle, family, order) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -3,56 +3,9 @@
  */
 import { labelSetsOf } from '../exposition/label-sets.ts';
 import type { Labels, MetricType } from '../exposition/model.ts';
-import { encodeLabels, type GroupKind } from '../grouping/group.ts';
-import type { Timed } from './deadlines.ts';
-import type { FamilyRecord } from './family-record.ts';
-import type { GroupRecord } from './group-record.ts';
-import { namesKey } from './shapes.ts';
-
-/** Why a family of a group is kept out of the exposition (see snapshot.ts). */
-export type KeptOut = 'type' | 'duplicate' | 'clash';
-
-export type HeldRecord = Omit<FamilyRecord, 'text'>;
-
-/** What a group holds of one family. Its text is in the snapshot's. */
-export interface Holding {
-  readonly group: SnapshotGroup;
-  readonly name: string;
-  record: HeldRecord;
-  bytes: number;
-  reason: KeptOut | undefined;
-  /** Its text while it is kept out. */
-  hidden: Buffer | undefined;
-}
-
-export interface SnapshotGroup extends Timed {
-  readonly id: string;
-  /** Orders its chunks within a family. */
-  readonly order: string;
-  readonly labels: Labels;
-  readonly labelNames: LabelNames;
-  /** The labels of its push times, rendered; undefined until they are needed. */
-  timeLabels: string | undefined;
-  readonly holdings: Map<string, Holding>;
-  record: Pick<GroupRecord, 'kind' | 'top' | 'pushedMs' | 'failedMs' | 'untilMs'>;
-}
-
-/** Names of grouping labels; groups with the same ones cannot hold the same series. */
-export interface LabelNames {
-  readonly key: string;
-  readonly kind: GroupKind;
-  readonly names: readonly string[];
-}
-
-/** Of an ingest group every series has names of its own; they count as one set. */
-export function labelNamesOf(kind: GroupKind, labels: Labels): LabelNames {
-  const names = kind === 'ingest' ? [] : labels.map(([name]) => name);
-  return { key: namesKey(kind, labels), kind, names };
-}
-
-export function groupOrder(kind: GroupKind, labels: Labels): string {
-  return kind + encodeLabels(labels);
-}
+import { groupOrder } from '../grouping/group.ts';
+import { NOTHING, type FamilyRecord } from './family-record.ts';
+import type { FamilyHead, Holding, KeptOut, LabelNames, Written } from './snapshot-group.ts';
 
 const NOBODY: ReadonlySet<Holding> = new Set();
 
@@ -63,8 +16,8 @@ const WITH_BUCKETS: readonly MetricType[] = ['histogram', 'gauge_histogram'];
 
 export class FamilyEntry {
   readonly name: string;
-  /** Of the latest to come: it is the same for most. */
-  help = '';
+  /** Of the latest to come. */
+  #head: FamilyHead | undefined;
   /** By the groups' order. */
   readonly #holders = new Map<string, Holding>();
   readonly #types = new Map<MetricType, number>();
@@ -79,6 +32,22 @@ export class FamilyEntry {
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  /** One object for those that come one after another and say the same. */
+  headOf({ type, samples, help, exact }: FamilyRecord): FamilyHead {
+    const latest = this.#head;
+    const isExact = exact.length > 0 || (latest !== undefined && latest.exact.length > 0);
+    if (!isExact && latest?.type === type && latest.samples === samples && latest.help === help) return latest;
+    this.#head = {
+      name: this.name,
+      type,
+      samples,
+      help: latest?.help === help ? latest.help : help,
+      // Copied: it lies in a larger buffer.
+      exact: exact.length === 0 ? NOTHING : Buffer.from(exact),
+    };
+    return this.#head;
   }
 
   get size(): number {
@@ -114,11 +83,12 @@ export class FamilyEntry {
    * Whether it may become this, and nobody's place in the exposition is another: all holders have, and had, the same type and
    * the same label names. So it is for most pushes.
    */
-  renew(holding: Holding, record: HeldRecord): boolean {
-    if (holding.reason !== undefined || holding.record.type !== record.type) return false;
+  renew(holding: Holding, head: FamilyHead, written: Written): boolean {
+    if (holding.reason !== undefined || holding.type !== head.type) return false;
     if (this.#types.size > 1 || this.#labelNames.size > 1) return false;
     if (holding === this.#oldest) this.#oldest = undefined;
-    holding.record = record;
+    holding.head = head;
+    holding.written = written;
     return true;
   }
 
@@ -129,7 +99,7 @@ export class FamilyEntry {
   /** Those whose place in the exposition may be another after `before` became `now` (either may be missing). */
   touchedBy(now: Holding | undefined, before: Holding | undefined, textOf: TextOf): Iterable<Holding> {
     const stood = this.#standing;
-    this.#standing = this.#types.size > 1 ? this.#findOldest().record.type : this.#types.keys().next().value;
+    this.#standing = this.#types.size > 1 ? this.#findOldest().type : this.#types.keys().next().value;
     if (stood !== undefined && stood !== this.#standing) return [...this.#holders.values()];
     const rivals = now === undefined ? NOBODY : this.#rivals(now, textOf);
     if (now !== undefined && rivals.size === 0 && before === undefined) return [now];
@@ -141,13 +111,13 @@ export class FamilyEntry {
 
   /** Undefined when nothing speaks against showing it. */
   reasonAgainst(holding: Holding, textOf: TextOf): KeptOut | undefined {
-    if (holding.record.type !== this.#standing) {
+    if (holding.type !== this.#standing) {
       this.#duplicates.delete(holding);
       return 'type';
     }
     for (const rival of this.#rivals(holding, textOf)) {
       // By its type, for its reason may be about to change.
-      if (!isOlder(rival, holding) || rival.record.type !== holding.record.type) continue;
+      if (!isOlder(rival, holding) || rival.type !== holding.type) continue;
       this.#duplicates.add(holding);
       return 'duplicate';
     }
@@ -156,7 +126,7 @@ export class FamilyEntry {
   }
 
   #count(holding: Holding, by: 1 | -1): void {
-    const { type } = holding.record;
+    const { type } = holding;
     const ofType = (this.#types.get(type) ?? 0) + by;
     if (ofType === 0) this.#types.delete(type);
     else this.#types.set(type, ofType);
@@ -188,7 +158,7 @@ export class FamilyEntry {
     const rivals = new Set<Holding>();
     const text = textOf(holding).toString();
     const own = holding.group.labelNames.key;
-    for (const labels of labelSetsOf(this.name, holding.record.type, text)) {
+    for (const labels of labelSetsOf(this.name, holding.type, text)) {
       const values = new Map(labels);
       for (const [key, { of: other }] of this.#labelNames) {
         if (key === own || !other.names.every((name) => values.has(name))) continue;
@@ -217,5 +187,5 @@ function seriesOf(text: string): string[] {
 }
 
 function isOlder(a: Holding, b: Holding): boolean {
-  return a.record.stamp === b.record.stamp ? a.group.id < b.group.id : a.record.stamp < b.record.stamp;
+  return a.stamp === b.stamp ? a.group.id < b.group.id : a.stamp < b.stamp;
 }

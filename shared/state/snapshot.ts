@@ -17,7 +17,7 @@
 import type { Labels } from '../exposition/model.ts';
 import type { GroupKind } from '../grouping/group.ts';
 import { areNamesOf } from '../grouping/labels.ts';
-import { Deadlines, UNSCHEDULED } from './deadlines.ts';
+import { Deadlines } from './deadlines.ts';
 import { DividedText, type ShownText } from './divided-text.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
 import { NOTHING, type FamilyRecord } from './family-record.ts';
@@ -25,17 +25,10 @@ import type { ReadableText } from './text-parts.ts';
 import type { GroupRecord } from './group-record.ts';
 import { PlainPushTimes, textOfTime } from './plain-push-times.ts';
 import { isPushTime, PUSH_TIMES, pushTimeCalled, pushTimeRecord, type PushTime } from './push-times.ts';
-import {
-  FamilyEntry,
-  groupOrder,
-  labelNamesOf,
-  type Holding,
-  type KeptOut,
-  type LabelNames,
-  type SnapshotGroup,
-} from './snapshot-family.ts';
+import { FamilyEntry } from './snapshot-family.ts';
+import { Holding, labelNamesOf, SnapshotGroup, type KeptOut, type LabelNames, type Written } from './snapshot-group.ts';
 
-export type { SnapshotGroup } from './snapshot-family.ts';
+export { SnapshotGroup } from './snapshot-group.ts';
 
 export interface SnapshotStats {
   readonly groups: number;
@@ -57,7 +50,7 @@ export class Snapshot {
   readonly #groups = new Map<string, SnapshotGroup>();
   readonly #families = new Map<string, FamilyEntry>();
   readonly #headerOf: HeaderOf = (name, order) => {
-    const held = this.#families.get(name)?.get(order)?.record;
+    const held = this.#families.get(name)?.get(order);
     if (held !== undefined) return held;
     const time = pushTimeCalled(name);
     return time === undefined ? undefined : pushTimeRecord(time, 0);
@@ -66,7 +59,7 @@ export class Snapshot {
   readonly #divided = new DividedText(this.#headerOf, () => this.#shownTexts());
   readonly #deadlines = new Deadlines<SnapshotGroup>();
   readonly #keptOut = new Set<Holding>();
-  readonly #plainTimes = new PlainPushTimes((name, group, text) => this.#show(name, group, text));
+  readonly #plainTimes = new PlainPushTimes((...shown) => this.#show(...shown));
   /** Push times that are kept as families. */
   #contested: readonly PushTime[] = [];
   #latestNames = labelNamesOf('ingest', []);
@@ -82,6 +75,7 @@ export class Snapshot {
       if (held !== undefined) this.#remove(held);
       return;
     }
+    const before = held?.record;
     const group = held ?? this.#add(id, record);
     const isPushed = record.kind === 'push';
     for (const [name, holding] of group.holdings) {
@@ -89,7 +83,7 @@ export class Snapshot {
       const next = record.families.get(name);
       if (next === undefined || isPast(next.deadlineMs, nowMs)) this.#release(name, holding);
     }
-    this.#take(group, held?.record, record, nowMs);
+    this.#take(group, before, record, nowMs);
   }
 
   /**
@@ -123,7 +117,7 @@ export class Snapshot {
       }
       let dueMs = untilMs === 0 ? Infinity : untilMs;
       for (const [name, holding] of group.holdings) {
-        const { deadlineMs } = holding.record;
+        const { deadlineMs } = holding;
         if (isPast(deadlineMs, nowMs)) this.#release(name, holding);
         else if (deadlineMs !== 0) dueMs = Math.min(dueMs, deadlineMs);
       }
@@ -182,6 +176,11 @@ export class Snapshot {
     return this.#text;
   }
 
+  /** See ReadableText. */
+  tidy(isOver: () => boolean): number {
+    return this.#text.tidy(isOver);
+  }
+
   /** Part `i` of `n` of the exposition, for scrapers that share it; see divided-text.ts. */
   async part(i: number, n: number, nowMs: number): Promise<ReadableText> {
     return n === 1 ? this.#text : await this.#divided.part(i, n, nowMs);
@@ -212,34 +211,25 @@ export class Snapshot {
 
   /** `before` is what the group was, undefined if it is new. */
   #take(group: SnapshotGroup, before: SnapshotGroup['record'] | undefined, record: GroupRecord, nowMs: number): void {
-    group.record = keptOf(record);
+    if (before !== undefined) group.record = keptOf(record);
     const isPushed = record.kind === 'push';
     let dueMs = record.untilMs === 0 ? Infinity : record.untilMs;
     for (const [name, family] of record.families) {
       if (isPast(family.deadlineMs, nowMs) || (isPushed && isPushTime(name))) continue;
       if (family.deadlineMs !== 0) dueMs = Math.min(dueMs, family.deadlineMs);
       // The stamp names the push that wrote it, so the same stamp is the same content.
-      if (group.holdings.get(name)?.record.stamp !== family.stamp) this.#hold(group, name, family);
+      if (group.holdings.get(name)?.stamp !== family.stamp) this.#hold(group, name, family);
     }
     if (isPushed) {
-      this.#plainTimes.set(group, before);
+      this.#plainTimes.set(group, before, record.labels);
       for (const time of this.#contested) this.#holdPushTime(group, time, before);
     }
     if (dueMs !== Infinity) this.#deadlines.schedule(group, dueMs);
   }
 
   #add(id: string, record: GroupRecord): SnapshotGroup {
-    const { kind, labels } = record;
-    const group: SnapshotGroup = {
-      id,
-      order: groupOrder(kind, labels),
-      labels,
-      labelNames: this.#sharedNames(kind, labels),
-      timeLabels: undefined,
-      holdings: new Map(),
-      record,
-      scheduledMs: UNSCHEDULED,
-    };
+    const { kind, labels, order } = record;
+    const group = new SnapshotGroup(id, order, this.#sharedNames(kind, labels), keptOf(record));
     if (kind === 'push') {
       // The one label that a group may have and its push times have anyway: another group may have the same ones.
       const isAmbiguous = labels.some(([name, value]) => name === 'instance' && value === '');
@@ -290,34 +280,24 @@ export class Snapshot {
     const time = pushTimeCalled(name);
     if (time !== undefined) this.#contest(time);
     const before = group.holdings.get(name);
-    const { text, deadlineMs, arrivalMs, type, samples } = family;
-    // What is the same for many is kept once. And no spread: it would make a hidden class for every one of them.
+    const { text, samples } = family;
     const known = this.#families.get(name);
-    const stamp = family.stamp === group.record.top ? group.record.top : family.stamp;
-    const help = family.help === known?.help ? known.help : family.help;
-    const exact = family.exact.length === 0 ? NOTHING : Buffer.from(family.exact);
-    const record = { stamp, deadlineMs, arrivalMs, type, samples, help, exact };
-    if (known !== undefined && before !== undefined && before.record.samples > 0 && samples > 0) {
-      const { record: replaced, bytes } = before;
-      if (known.renew(before, record)) {
-        known.help = help;
+    const entry = known ?? new FamilyEntry(name);
+    const head = entry.headOf(family);
+    const written = writtenBy(family, group.record);
+    if (before !== undefined && before.samples > 0 && samples > 0) {
+      const { samples: replaced, bytes } = before;
+      if (entry.renew(before, head, written)) {
         before.bytes = text.length;
-        this.#series += samples - replaced.samples;
+        this.#series += samples - replaced;
         this.#bytes += text.length - bytes;
         this.#show(before.name, group, text);
         return;
       }
     }
-    const holding: Holding = {
-      group,
-      name: known?.name ?? name,
-      record,
-      bytes: text.length,
-      reason: undefined,
-      hidden: undefined,
-    };
+    const holding = new Holding(group, head, written, text.length);
     // A family without metrics is the group's, but not the exposition's.
-    if (holding.record.samples === 0) {
+    if (samples === 0) {
       if (before !== undefined) this.#release(name, before);
       holding.hidden = NOTHING;
       group.holdings.set(holding.name, holding);
@@ -325,20 +305,19 @@ export class Snapshot {
     }
     if (before !== undefined) this.#forget(before);
     group.holdings.set(holding.name, holding);
-    const entry = known ?? this.#family(name);
-    entry.help = help;
+    if (known === undefined) this.#families.set(name, entry);
     const { isCompound, hasBuckets } = entry;
     entry.set(holding);
-    this.#series += holding.record.samples;
+    this.#series += samples;
     this.#bytes += holding.bytes;
-    this.#show(holding.name, group, text);
+    this.#show(holding.name, group, text, before === undefined);
     this.#settle(name, entry, holding, before);
     if (entry.isCompound !== isCompound || entry.hasBuckets !== hasBuckets) this.#settleSuffixes(name);
   }
 
   #release(name: string, holding: Holding): void {
     holding.group.holdings.delete(name);
-    if (holding.record.samples === 0) return;
+    if (holding.samples === 0) return;
     this.#forget(holding);
     const entry = this.#family(name);
     const { isCompound, hasBuckets } = entry;
@@ -349,8 +328,8 @@ export class Snapshot {
   }
 
   #forget(holding: Holding): void {
-    if (holding.record.samples === 0) return;
-    this.#series -= holding.record.samples;
+    if (holding.samples === 0) return;
+    this.#series -= holding.samples;
     this.#bytes -= holding.bytes;
     this.#keptOut.delete(holding);
   }
@@ -364,11 +343,11 @@ export class Snapshot {
     return entry;
   }
 
-  /** Returns how many bytes the text has. */
-  #show(name: string, group: SnapshotGroup, text: Buffer | string): number {
+  /** Returns how many bytes the text has. `isNew`: the group shows nothing of that name yet. */
+  #show(name: string, group: SnapshotGroup, text: Buffer | string, isNew = false): number {
     this.#version++;
     this.#divided.set(name, group.order, group.id, text);
-    return this.#text.set(name, group.order, text);
+    return isNew ? this.#text.add(name, group.order, text) : this.#text.set(name, group.order, text);
   }
 
   #hide(name: string, group: SnapshotGroup): void {
@@ -439,6 +418,11 @@ const SUFFIXES = [
 /** Not the families: the snapshot has them in its own way. */
 function keptOf({ kind, top, pushedMs, failedMs, untilMs }: GroupRecord): SnapshotGroup['record'] {
   return { kind, top, pushedMs, failedMs, untilMs };
+}
+
+function writtenBy({ stamp, arrivalMs, deadlineMs }: FamilyRecord, newest: SnapshotGroup['record']): Written {
+  const isNewest = stamp === newest.top && arrivalMs === newest.pushedMs && deadlineMs === newest.untilMs;
+  return isNewest ? newest : { top: stamp, pushedMs: arrivalMs, untilMs: deadlineMs };
 }
 
 function isPast(deadlineMs: number, nowMs: number): boolean {

@@ -1,6 +1,6 @@
 import { bench, describe } from 'vitest';
 import { preparePush } from '../../services/ingest/prepare-push.ts';
-import { makeGroup } from '../../shared/grouping/group.ts';
+import { groupOrder, makeGroup } from '../../shared/grouping/group.ts';
 import { encodeFamilyContent, decodeFamilyRecord } from '../../shared/state/family-record.ts';
 import type { GroupRecord } from '../../shared/state/group-record.ts';
 import { Snapshot } from '../../shared/state/snapshot.ts';
@@ -27,7 +27,18 @@ function recordOf(group: number, version: number): GroupRecord {
     return [name, decodeFamilyRecord(stored)] as const;
   });
   const { id, labels } = made;
-  return { id, kind: 'push', labels, top: stamp, pushedMs, failedMs: 0, untilMs: 0, families: new Map(families) };
+  const order = groupOrder('push', labels);
+  return {
+    id,
+    kind: 'push',
+    labels,
+    order,
+    top: stamp,
+    pushedMs,
+    failedMs: 0,
+    untilMs: 0,
+    families: new Map(families),
+  };
 }
 
 const versions = Array.from({ length: VERSIONS }, (_, version) => {

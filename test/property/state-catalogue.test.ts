@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { MetricType } from '../../shared/exposition/model.ts';
-import { makeGroup, type Group } from '../../shared/grouping/group.ts';
+import { groupOrder, makeGroup, type Group } from '../../shared/grouping/group.ts';
 import { Catalogue, type CataloguedPush } from '../../shared/state/catalogue.ts';
 import type { FamilyRecord } from '../../shared/state/family-record.ts';
 import type { GroupRecord } from '../../shared/state/group-record.ts';
@@ -177,6 +177,7 @@ class Run {
       id: groupId,
       kind,
       labels,
+      order: groupOrder(kind, labels),
       top: stamp,
       pushedMs: 0,
       failedMs: 0,

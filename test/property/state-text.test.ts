@@ -117,6 +117,86 @@ describe('SegmentedText is a sorted map', () => {
       runs(100),
     );
   });
+
+  const change = fc.oneof(
+    // One of the largest has more room than it takes, beyond what a slab has.
+    {
+      weight: 1,
+      arbitrary: fc.record({ key, size: fc.constant(280_000), fill: fc.nat(1), isText: fc.constant(true) }),
+    },
+    { weight: 8, arbitrary: fc.record({ key, size, fill: fc.nat({ max: 25 }), isText: fc.boolean() }) },
+    { weight: 2, arbitrary: fc.record({ key, size: fc.constant(undefined) }) },
+  );
+
+  it('collected before anybody reads, it is the same as read after each change', () => {
+    fc.assert(
+      fc.property(
+        fc.array(change, { maxLength: 60 }),
+        fc.array(change, { maxLength: 5 }),
+        fc.nat({ max: 5 }),
+        (before, after, steps) => {
+          const collected = new SegmentedText();
+          const read = new SegmentedText();
+          const known = new Set<string>();
+          const make = (one: (typeof before)[number]): void => {
+            const parts = partsOf(one.key);
+            if (one.size === undefined) {
+              for (const text of [collected, read]) text.delete(...parts);
+              known.delete(one.key);
+            } else {
+              const content = one.isText ? 'ä'.repeat(one.size / 2) : Buffer.alloc(one.size, 97 + one.fill);
+              const bytes = Buffer.byteLength(content);
+              expect(known.has(one.key) ? collected.set(...parts, content) : collected.add(...parts, content)).toBe(
+                bytes,
+              );
+              expect(collected.get(...parts)?.equals(Buffer.from(content)), 'the latest').toBe(true);
+              read.set(...parts, content);
+              known.add(one.key);
+            }
+            read.parts();
+          };
+          for (const one of before) make(one);
+          // Somebody begins to make it ready, and is interrupted.
+          for (let i = 0; i < steps; i++) collected.tidy(() => true);
+          for (const one of after) make(one);
+          expect(Buffer.concat(collected.parts().buffers).equals(Buffer.concat(read.parts().buffers))).toBe(true);
+          expect(collected.parts().bytes).toBe(read.parts().bytes);
+          for (const name of known) {
+            const wanted = read.get(...partsOf(name));
+            expect(wanted !== undefined && collected.get(...partsOf(name))?.equals(wanted), name).toBe(true);
+          }
+        },
+      ),
+      runs(200),
+    );
+  });
+});
+
+describe('SegmentedText before anybody reads', () => {
+  it('what was collected is made ready a segment a step, and none is larger than twice a segment', () => {
+    const text = new SegmentedText(1_000);
+    const orders = Array.from({ length: 1_000 }, (_, i) => String((i * 7) % 1_000).padStart(3, '0'));
+    for (const family of ['b', 'a']) for (const order of orders) text.add(family, order, `${family}${order}\n`);
+    let steps = 1;
+    while (text.tidy(() => true) > 0) steps++;
+    const { buffers } = text.parts();
+    expect(Buffer.concat(buffers).toString()).toBe(
+      ['a', 'b'].flatMap((family) => orders.toSorted().map((order) => `${family}${order}\n`)).join(''),
+    );
+    expect(buffers.length, 'segments').toBe(10);
+    expect(steps).toBe(buffers.length);
+    expect(Math.max(...buffers.map(({ length }) => length))).toBeLessThan(2_000);
+  });
+
+  it('what is replaced before anybody reads does not pile up', () => {
+    const text = new SegmentedText();
+    const large = Buffer.alloc(100_000, 'x');
+    for (const order of ['a', 'b', 'c']) text.add('f', order, large);
+    const isReady = (): boolean => text.tidy(() => true) === 0;
+    for (let i = 0; i < 30; i++) text.set('f', 'a', large);
+    expect(isReady(), 'there are segments, with at most one change that waits').toBe(true);
+    expect(text.parts().bytes).toBe(3 * large.length);
+  });
 });
 
 describe('Deadlines', () => {

@@ -1,4 +1,4 @@
-import { makeGroup, type GroupKind } from '../../shared/grouping/group.ts';
+import { groupOrder, makeGroup, type GroupKind } from '../../shared/grouping/group.ts';
 import type { Labels, MetricType } from '../../shared/exposition/model.ts';
 import type { FamilyRecord } from '../../shared/state/family-record.ts';
 import type { GroupRecord } from '../../shared/state/group-record.ts';
@@ -37,7 +37,8 @@ export function put(snapshot: Snapshot, given: GivenGroup): string {
       return [name, { stamp: top, deadlineMs, arrivalMs: pushedMs, type, samples, help, ...content }];
     },
   );
-  const record: GroupRecord = { id, kind, labels, top, pushedMs, failedMs, untilMs, families: new Map(records) };
+  const group = { id, kind, labels, order: groupOrder(kind, labels) };
+  const record: GroupRecord = { ...group, top, pushedMs, failedMs, untilMs, families: new Map(records) };
   snapshot.set(id, record, 0);
   return id;
 }
