@@ -145,8 +145,9 @@ export class ChangeFeed {
         await this.#followDirty(client);
         const tookMs = performance.now() - startedMs;
         if (poll) {
+          // Once: each abort makes an error with its stack, heard or not.
+          if (!this.isComplete) this.#completed.abort();
           this.#lastCompleteMs = Date.now();
-          this.#completed.abort();
         }
         pause.reset();
         if (this.#dirty.size === 0) await this.#wake.wait(Math.max(0, nextPoll - performance.now()), signal);
