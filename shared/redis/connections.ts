@@ -33,8 +33,6 @@ export const BLOCK_MS = 1_000;
 const RECONNECT_MAX_MS = 1_000;
 /** How often a server that reads its file is asked whether it has finished. */
 const LOADING_RETRY_MS = 250;
-/** After ioredis has given up. */
-const REVIVE_MS = 50;
 /** How often a Cluster is asked who owns what, besides whenever it says that we are wrong. */
 const SLOTS_REFRESH_MS = 2_000;
 /** A Redis that still does not answer, for the same reason, is mentioned again. */
@@ -195,22 +193,8 @@ export class Connections {
    */
   #adopt(client: RedisClient): void {
     this.#open.add(client);
-    let isClosing = false;
-    // A switch of masters that the Sentinels announce while ioredis is asking them makes it give up for good.
-    client.on('end', () => {
-      if (isClosing || !this.#open.has(client)) return;
-      setTimeout(() => {
-        if (!isClosing && this.#open.has(client)) client.connect().catch(() => undefined);
-      }, REVIVE_MS).unref();
-    });
-    const quit = client.quit.bind(client);
-    client.quit = () => {
-      isClosing = true;
-      return quit();
-    };
     const disconnect = client.disconnect.bind(client);
     client.disconnect = (reconnect = false) => {
-      isClosing ||= !reconnect;
       if (client.status === 'end') return;
       const isWaiting = client.status === 'reconnecting' && !reconnect;
       if (isWaiting && client instanceof Redis) client.connect().catch(() => undefined);
@@ -295,7 +279,6 @@ export class Connections {
         sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
         name: this.#config.masterName,
         sentinelRetryStrategy: (times) => Math.min(times * 100, RECONNECT_MAX_MS),
-        failoverDetector: true,
       };
       if (this.#config.sentinelUsername !== '') sentinel.sentinelUsername = this.#config.sentinelUsername;
       if (this.#config.sentinelPassword !== '') sentinel.sentinelPassword = this.#config.sentinelPassword;

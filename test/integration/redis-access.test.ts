@@ -7,6 +7,7 @@ import { sampleSum, sampleValue } from '../support/metrics-text.ts';
 import { projectFolder } from '../support/project.ts';
 import { startRedis } from '../support/redis.ts';
 import { makeAuthority, tlsFiles, type RedisAccess } from '../support/redis-access.ts';
+import { redisCli } from '../support/redis-cli.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { startSentinel } from '../support/redis-sentinel.ts';
 import { applied } from '../support/request.ts';
@@ -185,6 +186,25 @@ describe('a user who may no more than the documentation says', () => {
     await gateway.stop();
     for (const node of nodes) expect(await node.cli('ACL', 'LOG')).toBe('');
     expect(gateway.process.log()).not.toMatch(/level=(warn|error)/);
+  });
+
+  test('Sentinel: nothing is refused, nor by the Sentinels', { timeout: 90_000 }, async () => {
+    const watchRule =
+      /^ACL SETUSER watcher .*$/m.exec(readFileSync(join(projectFolder, 'docs/redis.md'), 'utf8'))?.[0] ?? '';
+    const sentinel = await startSentinel();
+    const { endpoint, masterName, nodes } = sentinel;
+    const ports = endpoint.split(',').map((address) => Number(address.split(':')[1]));
+    for (const node of nodes) await node.cli(...rule.split(' '));
+    for (const port of ports) await redisCli(port, watchRule.split(' '));
+    const watcher = ['--redis.sentinel-username=watcher', '--redis.sentinel-password=PASSWORD'];
+    const args = [...user, ...watcher, `--redis.master-name=${masterName}`];
+    const redis = { endpoint, args: [] };
+    const gateway = await startGateway({ redis, args });
+    await expectWorking(gateway, redis, args);
+    await sentinel.failOver();
+    await expectWorking(gateway, redis, args);
+    await gateway.stop();
+    for (const port of ports) expect(await redisCli(port, ['ACL', 'LOG'])).toBe('');
   });
 
   test('without INFO it works, says once what is missing, and does not look away from a full Redis for ever', async () => {
