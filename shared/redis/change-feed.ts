@@ -187,14 +187,14 @@ export class ChangeFeed {
     for (;;) {
       const cursor = this.#cursors[shard];
       if (this.#reloads.delete(shard) || cursor === undefined) {
-        await this.#reset(client, shard, key);
+        if (await this.#reset(client, shard, key)) continue;
         return;
       }
       const entries = (await client.xrange(key, cursor === '' ? '-' : cursor, '+', 'COUNT', PAGE)) as ChangeEntries;
       if (entries[0]?.[0] !== cursor) {
         if (entries.length === 0 && (await this.#endOfEmpty(client, shard, key)) === cursor) return;
         await this.#whenMerged(client, shard);
-        await this.#reset(client, shard, key);
+        if (await this.#reset(client, shard, key)) continue;
         return;
       }
       const fresh = entries.slice(1);
@@ -225,7 +225,11 @@ export class ChangeFeed {
     }
   }
 
-  async #reset(client: RedisClient, shard: number, key: string): Promise<void> {
+  /**
+   * Returns whether the stream can tell what changed since. Then it has to be asked: Redis may have lost everything while half of it was
+   * loaded.
+   */
+  async #reset(client: RedisClient, shard: number, key: string): Promise<boolean> {
     this.#cursors[shard] = undefined;
     // The end first, then the groups: what changes meanwhile is told again, which does no harm.
     const recent = (await client.xrevrange(key, '+', '-', 'COUNT', PAGE)) as ChangeEntries;
@@ -234,6 +238,7 @@ export class ChangeFeed {
     const { outcomes } = decodeChanges(recent);
     for (const consumer of this.#consumers) await consumer.reset(client, shard, outcomes);
     this.#cursors[shard] = end;
+    return end !== undefined;
   }
 
   /**

@@ -438,6 +438,23 @@ describe('after a gap', () => {
   });
 });
 
+it('what Redis loses while it is loaded for the first time is not shown as all there is', async () => {
+  const fixture = new Fixture();
+  for (const shard of fixture.shards.keys()) await fixture.change(shard, 0);
+  let lost: Promise<unknown> | undefined;
+  fixture.feed.add({
+    reset: async () => void (await (lost ??= redis.flushall())),
+    changes: async () => await Promise.resolve(),
+  });
+  fixture.feed.start();
+  try {
+    expect(await fixture.feed.whenComplete(LIMIT_MS)).toBe(true);
+    await fixture.isInLine();
+  } finally {
+    await fixture.destroy();
+  }
+});
+
 describe('when asked', () => {
   it('tells of a group again, also when a consumer throws meanwhile', async () => {
     await withFeed(async (fixture) => {
