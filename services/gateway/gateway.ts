@@ -168,7 +168,9 @@ export class Gateway {
     );
     // A reader goes on without it, from its snapshot.
     const needsRedis = missing.length > 0 || this.#ingest !== undefined || this.#worker !== undefined;
-    return needsRedis && !this.#backlog.isRedisUp ? ['Redis does not answer', ...missing] : missing;
+    const { isRedisUp } = this.#backlog;
+    if (!needsRedis || isRedisUp === true) return missing;
+    return [isRedisUp === undefined ? 'Redis has not answered yet' : 'Redis does not answer', ...missing];
   }
 
   #announce(url: string, topology: string): void {

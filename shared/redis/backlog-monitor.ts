@@ -51,7 +51,7 @@ export class BacklogMonitor {
   readonly #script = new Script('backlog');
   #running: Promise<void> | undefined;
   #backlog = NOTHING;
-  #up = false;
+  #up: boolean | undefined;
   /** Undefined while pushes flow. */
   #refusal: GatewayError | undefined;
 
@@ -69,7 +69,7 @@ export class BacklogMonitor {
         },
       });
     gauge('pushgateway_redis_up', 'Whether Redis answered the last time it was asked (each second).', () =>
-      Number(this.#up),
+      Number(this.#up === true),
     );
     gauge('pushgateway_stream_length', 'Pushes in the log that are not settled yet.', () => this.#backlog.length);
     gauge('pushgateway_stream_bytes', 'About the memory that the log takes in Redis.', () => this.#backlog.bytes);
@@ -85,8 +85,8 @@ export class BacklogMonitor {
     );
   }
 
-  /** Whether Redis answered the last time it was asked. */
-  get isRedisUp(): boolean {
+  /** Whether Redis answered the last time it was asked; undefined before it was, or has. */
+  get isRedisUp(): boolean | undefined {
     return this.#up;
   }
 
