@@ -49,7 +49,8 @@ export async function startWeb({ yaml, files = {}, args = [], compare, routes }:
   if (yaml !== undefined) write(yaml);
   const lines: string[] = [];
   const logger = createLogger({ level: 'debug', format: 'logfmt' }, { write: (line) => void lines.push(line) });
-  const flags = args.map((arg) => arg.replaceAll('F/', `${folder}/`));
+  // Not anywhere: the name of a folder may end like this.
+  const flags = args.map((arg) => arg.replace(/(?<=[=:])F\//, `${folder}/`));
   const config = configFromFlags(
     ...(flags.some((flag) => flag.startsWith('--web.listen-address')) ? [] : ['--web.listen-address=127.0.0.1:0']),
     ...(yaml === undefined ? [] : [`--web.config.file=${join(folder, 'web.yml')}`]),
