@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The `pushgateway` command: reads its settings, runs the roles, and ends them on SIGTERM or SIGINT. */
-import { loadConfig } from '../../shared/config/load.ts';
+import { loadConfig } from '../../shared/config/read/load.ts';
 import { asError, GatewayError } from '../../shared/errors.ts';
 import { createLogger, type Logger } from '../../shared/logger.ts';
 

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { InflightBytes } from '../../shared/http/read-body.ts';
+import type { InflightBytes } from '../../shared/http/body/read-body.ts';
 
 /** What a client was told. */
 export type Answer =

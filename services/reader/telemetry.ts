@@ -1,8 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { ChangeFeed } from '../../shared/redis/change-feed.ts';
-import { show } from '../../shared/state/catalogue.ts';
-import type { Snapshot, SnapshotStats } from '../../shared/state/snapshot.ts';
-import type { CompressAhead } from './compress-ahead.ts';
+import type { ChangeFeed } from '../../shared/redis/changes/change-feed.ts';
+import { show } from '../ingest/catalogue/catalogue.ts';
+import type { Snapshot, SnapshotStats } from './snapshot/snapshot.ts';
+import type { CompressAhead } from './scrape/compress-ahead.ts';
 
 /** So that telemetry stays small, however much goes wrong. */
 const MAX_NAMED = 100;

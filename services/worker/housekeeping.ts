@@ -9,10 +9,10 @@ import { Queue, Worker, type ConnectionOptions } from 'bullmq';
 import type { Logger } from '../../shared/logger.ts';
 import { asError } from '../../shared/errors.ts';
 import { sleep } from '../../shared/lifecycle.ts';
-import type { Connections, RedisClient } from '../../shared/redis/connections.ts';
-import type { GroupStore } from '../../shared/redis/group-store.ts';
+import type { Connections, RedisClient } from '../../shared/redis/connection/connections.ts';
+import type { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
-import { classify } from '../../shared/redis/retry.ts';
+import { classify } from '../../shared/redis/connection/error-classes.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
 
 const QUEUE = 'housekeeping';

@@ -1,5 +1,5 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
-import type { Outcome } from '../../shared/state/push.ts';
+import type { Outcome } from '../../shared/records/push.ts';
 
 export class WorkerTelemetry {
   readonly #settled: Counter<'outcome'>;

@@ -5,12 +5,12 @@ import type { Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { sleep, type Service } from '../../shared/lifecycle.ts';
-import { BLOCK_MS, type Connections, type RedisClient } from '../../shared/redis/connections.ts';
-import type { GroupStore } from '../../shared/redis/group-store.ts';
+import { BLOCK_MS, type Connections, type RedisClient } from '../../shared/redis/connection/connections.ts';
+import type { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
-import { PushWaiter } from '../../shared/redis/push-waiter.ts';
+import { PushWaiter } from '../../shared/redis/log/log-poller.ts';
 import type { Housekeeping } from './housekeeping.ts';
-import { mergeLane, type LaneContext } from './merge-lane.ts';
+import { mergeLane, type LaneContext } from './merge-loop.ts';
 import { WorkerTelemetry } from './telemetry.ts';
 
 export interface WorkerContext {

@@ -1,8 +1,8 @@
 /** Settings as texts: in force (for the status page and API), and as a table for the documentation. */
 import type { Config } from './config.ts';
-import type { Setting } from './setting.ts';
-import { settings } from './settings.ts';
-import { valueAt } from './tree.ts';
+import type { Setting } from './settings/setting.ts';
+import { settings } from './settings/settings.ts';
+import { valueAt } from './read/object-paths.ts';
 
 /** Flag name → value in force. A secret that is set shows as `<secret>`. */
 export function describeConfig(config: Config): Readonly<Record<string, string>> {
@@ -15,7 +15,7 @@ export function describeConfig(config: Config): Readonly<Record<string, string>>
   );
 }
 
-const begin = '<!-- settings: written from shared/config/settings.ts, see test/unit/config-docs.test.ts -->';
+const begin = '<!-- settings: written from shared/config/settings/settings.ts, see test/unit/config-docs.test.ts -->';
 const end = '<!-- end of settings -->';
 
 /** The document with its table as the settings are now. */

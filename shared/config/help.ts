@@ -1,6 +1,6 @@
 /** `-h`, laid out as kingpin does it: flags left, what they do right. */
-import { settings } from './settings.ts';
-import type { Setting } from './setting.ts';
+import { settings } from './settings/settings.ts';
+import type { Setting } from './settings/setting.ts';
 
 const indent = 2;
 const gap = 1;

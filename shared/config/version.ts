@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { isRecord } from './tree.ts';
+import { isRecord } from './read/object-paths.ts';
 
 /** The package's version; '' when package.json is nowhere above, which a bundle may well do. */
 export function packageVersion(): string {

@@ -2,7 +2,7 @@
  * Key names, in one place. All keys of one shard carry its number as the hash tag, so they share a Cluster slot and one
  * script can act on them atomically.
  */
-import { shardOf } from '../grouping/group.ts';
+import { shardOf } from '../model/group.ts';
 import { sleep } from '../lifecycle.ts';
 
 export interface ShardKeys {

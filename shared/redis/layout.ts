@@ -3,7 +3,7 @@
  * the state differently must not start.
  */
 import { GatewayError } from '../errors.ts';
-import type { RedisClient, Topology } from './connections.ts';
+import type { RedisClient, Topology } from './connection/connections.ts';
 import type { Keyspace } from './keys.ts';
 
 const FORMAT = 2;

@@ -1,10 +1,10 @@
 import { bench, describe } from 'vitest';
-import { checkPush } from '../../shared/exposition/check-push.ts';
-import { applyGroupingLabels } from '../../shared/exposition/group-labels.ts';
-import type { Labels } from '../../shared/exposition/model.ts';
-import { decodeUtf8, parseText } from '../../shared/exposition/parse-text.ts';
-import { decodeProtobuf, encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
-import { renderSamples } from '../../shared/exposition/render-text.ts';
+import { checkPush } from '../../shared/exposition/check/check-push.ts';
+import { applyGroupingLabels } from '../../shared/model/group-labels.ts';
+import type { Labels } from '../../shared/model/metric-family.ts';
+import { decodeUtf8, parseText } from '../../shared/exposition/text/parse-text.ts';
+import { decodeProtobuf, encodeFamily } from '../../shared/exposition/protobuf/codec.ts';
+import { renderSamples } from '../../shared/exposition/text/render-text.ts';
 
 const GROUPING: Labels = [
   ['instance', 'worker-17'],

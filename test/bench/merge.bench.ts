@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
 import { afterAll, bench, describe } from 'vitest';
-import { preparePush } from '../../services/ingest/prepare-push.ts';
-import { encodeLabels, makeGroup } from '../../shared/grouping/group.ts';
-import { GroupStore } from '../../shared/redis/group-store.ts';
-import { encodePush } from '../../shared/redis/push-record.ts';
+import { preparePush } from '../../services/ingest/prepare/prepare-push.ts';
+import { encodeLabels, makeGroup } from '../../shared/model/group.ts';
+import { GroupStore } from '../../shared/redis/groups/group-store.ts';
+import { encodePush } from '../../shared/records/push-record.ts';
 import { makeKeyspace } from '../support/keyspace.ts';
 import { startRedis } from '../support/redis.ts';
 import { pushBody } from './load/workload.ts';

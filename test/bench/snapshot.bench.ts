@@ -1,9 +1,9 @@
 import { bench, describe } from 'vitest';
-import { preparePush } from '../../services/ingest/prepare-push.ts';
-import { groupOrder, makeGroup } from '../../shared/grouping/group.ts';
-import { encodeFamilyContent, decodeFamilyRecord } from '../../shared/state/family-record.ts';
-import type { GroupRecord } from '../../shared/state/group-record.ts';
-import { Snapshot } from '../../shared/state/snapshot.ts';
+import { preparePush } from '../../services/ingest/prepare/prepare-push.ts';
+import { groupOrder, makeGroup } from '../../shared/model/group.ts';
+import { encodeFamilyContent, decodeFamilyRecord } from '../../shared/records/family-record.ts';
+import type { GroupRecord } from '../../shared/records/group-record.ts';
+import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
 import { stampOf } from '../support/stamp.ts';
 import { pushBody } from './load/workload.ts';
 

@@ -1,11 +1,11 @@
 import { deflateRawSync, constants } from 'node:zlib';
 import { bench, describe } from 'vitest';
-import { spliceGzip } from '../../services/reader/spliced-gzip.ts';
-import { parseText } from '../../shared/exposition/parse-text.ts';
-import { renderSamples } from '../../shared/exposition/render-text.ts';
-import { applyGroupingLabels } from '../../shared/exposition/group-labels.ts';
-import { newParts } from '../../shared/state/text-parts.ts';
-import { SegmentedText } from '../../shared/state/segmented-text.ts';
+import { spliceGzip } from '../../services/reader/scrape/spliced-gzip.ts';
+import { parseText } from '../../shared/exposition/text/parse-text.ts';
+import { renderSamples } from '../../shared/exposition/text/render-text.ts';
+import { applyGroupingLabels } from '../../shared/model/group-labels.ts';
+import { newParts } from '../../services/reader/text/text-parts.ts';
+import { SegmentedText } from '../../services/reader/text/segmented-text.ts';
 import { groupPath, pushBody } from './load/workload.ts';
 
 // What a scrape in gzip pays for what has changed since the last one, by the size of the segments of the text; and what

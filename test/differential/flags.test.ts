@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { escapingSchemes } from '../../shared/exposition/escape-names.ts';
+import { escapingSchemes } from '../../shared/exposition/openmetrics/escape-names.ts';
 import { request as send } from '../support/request.ts';
 import type { Case } from './cases.ts';
 import { answerDifference, Pair, whyNot } from './pair.ts';

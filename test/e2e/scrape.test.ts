@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Family, HistogramMetric, NativeBuckets } from '../../shared/exposition/model.ts';
-import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
+import type { Family, HistogramMetric, NativeBuckets } from '../../shared/model/metric-family.ts';
+import { encodeFamily } from '../../shared/exposition/protobuf/codec.ts';
 import { startSecuredGateway, type SecuredGateway } from '../clients/secured-gateway.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';

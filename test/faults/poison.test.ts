@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { makeGroup } from '../../shared/grouping/group.ts';
+import { makeGroup } from '../../shared/model/group.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
 import { sampleLines, sampleSum, sampleValue } from '../support/metrics-text.ts';

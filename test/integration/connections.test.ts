@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { Cluster } from 'ioredis';
-import { loadConfig } from '../../shared/config/load.ts';
+import { loadConfig } from '../../shared/config/read/load.ts';
 import { createLogger } from '../../shared/logger.ts';
-import { Connections, type Purpose, type RedisClient } from '../../shared/redis/connections.ts';
+import { Connections, type Purpose, type RedisClient } from '../../shared/redis/connection/connections.ts';
 import { eventually } from '../support/eventually.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { startSentinel } from '../support/redis-sentinel.ts';

@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
 import { beforeAll, expect, test } from 'vitest';
-import { encodeLabels, makeGroup, shardOf, type Group } from '../../shared/grouping/group.ts';
-import { GroupFollower } from '../../shared/redis/group-follower.ts';
-import { GroupStore } from '../../shared/redis/group-store.ts';
-import { Snapshot } from '../../shared/state/snapshot.ts';
+import { encodeLabels, makeGroup, shardOf, type Group } from '../../shared/model/group.ts';
+import { GroupFollower } from '../../shared/redis/groups/group-follower.ts';
+import { GroupStore } from '../../shared/redis/groups/group-store.ts';
+import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
 import { makeKeyspace } from '../support/keyspace.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { hold } from '../support/resources.ts';

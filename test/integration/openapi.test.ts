@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { Gateway as GatewayProcess } from '../../services/gateway/gateway.ts';
-import { loadConfig } from '../../shared/config/load.ts';
+import { loadConfig } from '../../shared/config/read/load.ts';
 import { packageVersion } from '../../shared/config/version.ts';
 import { createLogger } from '../../shared/logger.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';

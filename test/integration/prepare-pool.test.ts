@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { PreparePool } from '../../services/ingest/prepare-pool.ts';
-import { preparePush, type PreparedGroup, type PrepareOptions } from '../../services/ingest/prepare-push.ts';
-import type { HistogramFamily } from '../../shared/exposition/model.ts';
-import { encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
-import { makeGroup } from '../../shared/grouping/group.ts';
-import type { FamilyContent } from '../../shared/state/family-record.ts';
+import type { PreparePool } from '../../services/ingest/prepare/prepare-pool.ts';
+import { preparePush, type PreparedGroup, type PrepareOptions } from '../../services/ingest/prepare/prepare-push.ts';
+import type { HistogramFamily } from '../../shared/model/metric-family.ts';
+import { encodeFamily } from '../../shared/exposition/protobuf/codec.ts';
+import { makeGroup } from '../../shared/model/group.ts';
+import type { FamilyContent } from '../../shared/records/family-record.ts';
 import { hold } from '../support/resources.ts';
 
 // Where a push is prepared makes no difference to what it is. Threads need the built files.
@@ -17,7 +17,7 @@ const INGEST: PrepareOptions = { ...PUSH, group: undefined };
 let pool: PreparePool;
 
 async function startPool(threads: number): Promise<PreparePool> {
-  const built = new URL('../../dist/services/ingest/prepare-pool.js', import.meta.url).href;
+  const built = new URL('../../dist/services/ingest/prepare/prepare-pool.js', import.meta.url).href;
   const started = new ((await import(built)) as { PreparePool: typeof PreparePool }).PreparePool(threads);
   hold('prepare pool', async () => await started.destroy());
   return started;

@@ -2,9 +2,9 @@
  * What we make of a body, beside what the official parser makes of it; docs/text-format.md explains the differences that are known.
  */
 import { GatewayError } from '../../shared/errors.ts';
-import { checkPush } from '../../shared/exposition/check-push.ts';
-import type { Families } from '../../shared/exposition/model.ts';
-import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
+import { checkPush } from '../../shared/exposition/check/check-push.ts';
+import type { Families } from '../../shared/model/metric-family.ts';
+import { renderHeader, renderSamples } from '../../shared/exposition/text/render-text.ts';
 import type { Verdict } from './oracle.ts';
 
 export function verdictOf(parse: () => Families): Verdict {

@@ -1,8 +1,8 @@
 import { expect, it, type TestContext } from 'vitest';
-import { formatFloat } from '../../shared/exposition/format-float.ts';
-import type { Family } from '../../shared/exposition/model.ts';
-import { decodeProtobuf, encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
-import { parseText } from '../../shared/exposition/parse-text.ts';
+import { formatFloat } from '../../shared/exposition/text/format-float.ts';
+import type { Family } from '../../shared/model/metric-family.ts';
+import { decodeProtobuf, encodeFamily } from '../../shared/exposition/protobuf/codec.ts';
+import { parseText } from '../../shared/exposition/text/parse-text.ts';
 import { protobufDifference, textDifference, verdictOf } from '../oracle/compare.ts';
 import { TEXT_CORPUS, TOKENS } from '../oracle/corpus.ts';
 import { mutateText, seededRandom } from '../oracle/mutate.ts';

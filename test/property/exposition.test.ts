@@ -1,12 +1,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../shared/errors.ts';
-import { checkPush } from '../../shared/exposition/check-push.ts';
-import { applyGroupingLabels, sortedByName } from '../../shared/exposition/group-labels.ts';
-import type { Families, Family, Labels, MetricType } from '../../shared/exposition/model.ts';
-import { decodeUtf8, parseText } from '../../shared/exposition/parse-text.ts';
-import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
-import { splitByLabelSet } from '../../shared/exposition/split-series.ts';
+import { checkPush } from '../../shared/exposition/check/check-push.ts';
+import { applyGroupingLabels, sortedByName } from '../../shared/model/group-labels.ts';
+import type { Families, Family, Labels, MetricType } from '../../shared/model/metric-family.ts';
+import { decodeUtf8, parseText } from '../../shared/exposition/text/parse-text.ts';
+import { renderHeader, renderSamples } from '../../shared/exposition/text/render-text.ts';
+import { splitByLabelSet } from '../../services/ingest/prepare/split-series.ts';
 import { TEXT_CORPUS, TOKENS } from '../oracle/corpus.ts';
 import { mutateText, seededRandom } from '../oracle/mutate.ts';
 

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { GatewayError } from '../../shared/errors.ts';
-import { decodeLabels, encodeLabels, makeGroup, pathOf } from '../../shared/grouping/group.ts';
-import { parseGroupingPath } from '../../shared/grouping/parse-path.ts';
+import { decodeLabels, encodeLabels, makeGroup, pathOf } from '../../shared/model/group.ts';
+import { parseGroupingPath } from '../../shared/model/parse-path.ts';
 
 const value = fc.string({ unit: 'binary', maxLength: 10 });
 const labelName = fc.string({ unit: 'binary', minLength: 1, maxLength: 8 }).filter((s) => !s.startsWith('__'));

@@ -2,12 +2,12 @@ import * as fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
-import type { Labels } from '../../shared/exposition/model.ts';
-import { encodeLabels, makeGroup } from '../../shared/grouping/group.ts';
-import { GroupStore } from '../../shared/redis/group-store.ts';
+import type { Labels } from '../../shared/model/metric-family.ts';
+import { encodeLabels, makeGroup } from '../../shared/model/group.ts';
+import { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import { makeKeyspace } from '../support/keyspace.ts';
-import { encodePush } from '../../shared/redis/push-record.ts';
-import { deadlineOf, type Outcome, type Push, type Verb } from '../../shared/state/push.ts';
+import { encodePush } from '../../shared/records/push-record.ts';
+import { deadlineOf, type Outcome, type Push, type Verb } from '../../shared/records/push.ts';
 import { startRedis } from '../support/redis.ts';
 import { hold } from '../support/resources.ts';
 

@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { crc32, gunzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { crc32Join, crc32Shift } from '../../services/reader/crc32-combine.ts';
-import { spliceGzip } from '../../services/reader/spliced-gzip.ts';
-import { newParts, nextSerial, type TextParts } from '../../shared/state/text-parts.ts';
+import { crc32Join, crc32Shift } from '../../services/reader/scrape/crc32-combine.ts';
+import { spliceGzip } from '../../services/reader/scrape/spliced-gzip.ts';
+import { newParts, nextSerial, type TextParts } from '../../services/reader/text/text-parts.ts';
 
 // One gzip member, whatever parts it is made of, and however often they are sent again.
 

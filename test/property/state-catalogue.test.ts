@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { MetricType } from '../../shared/exposition/model.ts';
-import { groupOrder, makeGroup, type Group } from '../../shared/grouping/group.ts';
-import { Catalogue, type CataloguedPush } from '../../shared/state/catalogue.ts';
-import type { FamilyRecord } from '../../shared/state/family-record.ts';
-import type { GroupRecord } from '../../shared/state/group-record.ts';
+import type { MetricType } from '../../shared/model/metric-family.ts';
+import { groupOrder, makeGroup, type Group } from '../../shared/model/group.ts';
+import { Catalogue, type CataloguedPush } from '../../services/ingest/catalogue/catalogue.ts';
+import type { FamilyRecord } from '../../shared/records/family-record.ts';
+import type { GroupRecord } from '../../shared/records/group-record.ts';
 import { stampOf } from '../support/stamp.ts';
 
 // A catalogue that was told of changes, of groups or of families, and of pushes of its own node, refuses what one refuses that has read

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { MetricType } from '../../shared/exposition/model.ts';
-import { encodeLabels } from '../../shared/grouping/group.ts';
-import { decodeFamilyRecord, encodeFamilyContent, type FamilyContent } from '../../shared/state/family-record.ts';
-import { decodeGroupRecord, familyField } from '../../shared/state/group-record.ts';
-import { stampMs } from '../../shared/state/stamp.ts';
+import type { MetricType } from '../../shared/model/metric-family.ts';
+import { encodeLabels } from '../../shared/model/group.ts';
+import { decodeFamilyRecord, encodeFamilyContent, type FamilyContent } from '../../shared/records/family-record.ts';
+import { decodeGroupRecord, familyField } from '../../shared/records/group-record.ts';
+import { stampMs } from '../../shared/records/stamp.ts';
 import { stampOf } from '../support/stamp.ts';
 
 const ms = fc.nat({ max: 99_999_999_999_999 });

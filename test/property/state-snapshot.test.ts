@@ -1,14 +1,14 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { checkPush } from '../../shared/exposition/check-push.ts';
-import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME, sortedByName } from '../../shared/exposition/group-labels.ts';
-import type { Family, Labels, MetricType } from '../../shared/exposition/model.ts';
-import { parseText } from '../../shared/exposition/parse-text.ts';
-import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
-import { encodeLabels, groupOrder, makeGroup, shardOf, type Group } from '../../shared/grouping/group.ts';
-import type { FamilyRecord } from '../../shared/state/family-record.ts';
-import type { GroupRecord } from '../../shared/state/group-record.ts';
-import { Snapshot } from '../../shared/state/snapshot.ts';
+import { checkPush } from '../../shared/exposition/check/check-push.ts';
+import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME, sortedByName } from '../../shared/model/group-labels.ts';
+import type { Family, Labels, MetricType } from '../../shared/model/metric-family.ts';
+import { parseText } from '../../shared/exposition/text/parse-text.ts';
+import { renderHeader, renderSamples } from '../../shared/exposition/text/render-text.ts';
+import { encodeLabels, groupOrder, makeGroup, shardOf, type Group } from '../../shared/model/group.ts';
+import type { FamilyRecord } from '../../shared/records/family-record.ts';
+import type { GroupRecord } from '../../shared/records/group-record.ts';
+import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
 import { stampOf } from '../support/stamp.ts';
 
 // The snapshot, changed piece by piece, group by group or family by family, always says what a plain rendering of everything that lives would say.

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Deadlines, UNSCHEDULED } from '../../shared/state/deadlines.ts';
-import { SegmentedText } from '../../shared/state/segmented-text.ts';
+import { Deadlines, UNSCHEDULED } from '../../shared/records/deadlines.ts';
+import { SegmentedText } from '../../services/reader/text/segmented-text.ts';
 
 // What the snapshot is made of, against the simplest thing that does the same.
 

@@ -1,8 +1,8 @@
-import { groupOrder, makeGroup, type GroupKind } from '../../shared/grouping/group.ts';
-import type { Labels, MetricType } from '../../shared/exposition/model.ts';
-import type { FamilyRecord } from '../../shared/state/family-record.ts';
-import type { GroupRecord } from '../../shared/state/group-record.ts';
-import type { Snapshot } from '../../shared/state/snapshot.ts';
+import { groupOrder, makeGroup, type GroupKind } from '../../shared/model/group.ts';
+import type { Labels, MetricType } from '../../shared/model/metric-family.ts';
+import type { FamilyRecord } from '../../shared/records/family-record.ts';
+import type { GroupRecord } from '../../shared/records/group-record.ts';
+import type { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
 import { stampOf } from './stamp.ts';
 
 export interface GivenGroup {

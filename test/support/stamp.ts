@@ -1,4 +1,4 @@
-import type { Stamp } from '../../shared/state/stamp.ts';
+import type { Stamp } from '../../shared/records/stamp.ts';
 
 /** The stamp that merge.lua gives a push, from its stream ID. */
 export function stampOf(streamId: string): Stamp {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { preparePush } from '../../services/ingest/prepare-push.ts';
-import type { Labels } from '../../shared/exposition/model.ts';
-import { makeGroup } from '../../shared/grouping/group.ts';
-import { Catalogue, type CataloguedPush } from '../../shared/state/catalogue.ts';
+import { preparePush } from '../../services/ingest/prepare/prepare-push.ts';
+import type { Labels } from '../../shared/model/metric-family.ts';
+import { makeGroup } from '../../shared/model/group.ts';
+import { Catalogue, type CataloguedPush } from '../../services/ingest/catalogue/catalogue.ts';
 
 const NOW = 1_000_000;
 let count = 0;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { decodeChanges, type ChangeEntries } from '../../shared/redis/change-record.ts';
-import { packStrings, unpackStrings } from '../../shared/redis/packed-strings.ts';
+import { decodeChanges, type ChangeEntries } from '../../shared/records/change-record.ts';
+import { packStrings, unpackStrings } from '../../shared/records/packed-strings.ts';
 
 let count = 0;
 type Told = Readonly<Record<string, readonly string[]>>;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { withSettingsTable } from '../../shared/config/describe.ts';
-import { loadConfig } from '../../shared/config/load.ts';
-import { settings } from '../../shared/config/settings.ts';
+import { loadConfig } from '../../shared/config/read/load.ts';
+import { settings } from '../../shared/config/settings/settings.ts';
 
 const fileUrl = new URL('../../docs/configuration.md', import.meta.url);
 

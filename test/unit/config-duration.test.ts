@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatDuration, parseDuration, readDuration } from '../../shared/config/duration.ts';
+import { formatDuration, parseDuration, readDuration } from '../../shared/config/values/duration.ts';
 
 // Cases of https://cs.opensource.google/go/go/+/master:src/time/time_test.go that fit, and our own.
 test.each<[string, number]>([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { loadConfig, type LoadInput } from '../../shared/config/load.ts';
+import { loadConfig, type LoadInput } from '../../shared/config/read/load.ts';
 import { describeConfig } from '../../shared/config/describe.ts';
 
 function faultsOf(argv: readonly string[], env: LoadInput['env'] = {}, files: Record<string, string> = {}) {

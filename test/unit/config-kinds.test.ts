@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { formatAddress, parseEndpoints, parseListen } from '../../shared/config/address.ts';
-import { formatBytes, readBytes } from '../../shared/config/bytes.ts';
-import type { Kind } from '../../shared/config/kinds.ts';
-import { externalUrl, flag, integer, routePrefix, urlPath } from '../../shared/config/kinds.ts';
-import { nearest } from '../../shared/config/nearest.ts';
-import { quote } from '../../shared/config/quote.ts';
+import { formatAddress, parseEndpoints, parseListen } from '../../shared/config/values/address.ts';
+import { formatBytes, readBytes } from '../../shared/config/values/bytes.ts';
+import type { Kind } from '../../shared/config/settings/kinds.ts';
+import { externalUrl, flag, integer, routePrefix, urlPath } from '../../shared/config/settings/kinds.ts';
+import { nearest } from '../../shared/config/read/did-you-mean.ts';
+import { quote } from '../../shared/config/values/quote.ts';
 
 const tcp = (host: string, port: number) => ({ kind: 'tcp' as const, host, port });
 const unix = (path: string) => ({ kind: 'unix' as const, path });

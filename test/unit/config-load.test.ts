@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../shared/config/config.ts';
 import { describeConfig } from '../../shared/config/describe.ts';
-import { configFromFlags, loadConfig, type Loaded, type LoadInput } from '../../shared/config/load.ts';
-import { settings } from '../../shared/config/settings.ts';
-import { isRecord } from '../../shared/config/tree.ts';
+import { configFromFlags, loadConfig, type Loaded, type LoadInput } from '../../shared/config/read/load.ts';
+import { settings } from '../../shared/config/settings/settings.ts';
+import { isRecord } from '../../shared/config/read/object-paths.ts';
 
 const host = { cores: 4 };
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { compileJobPattern, ttlForJob } from '../../shared/config/ttl-rules.ts';
-import { configFromFlags, loadConfig } from '../../shared/config/load.ts';
+import { compileJobPattern, ttlForJob } from '../../shared/config/values/ttl-rules.ts';
+import { configFromFlags, loadConfig } from '../../shared/config/read/load.ts';
 
 test.each<[string, string, boolean]>([
   ['backup', 'backup', true],

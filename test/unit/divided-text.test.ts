@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { makeGroup } from '../../shared/grouping/group.ts';
-import { DividedText, type ShownText } from '../../shared/state/divided-text.ts';
+import { makeGroup } from '../../shared/model/group.ts';
+import { DividedText, type ShownText } from '../../services/reader/text/partitioned-text.ts';
 
 function shownOf(name: string): ShownText {
   const group = makeGroup('push', [['job', name]]);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { Family } from '../../shared/exposition/model.ts';
-import { encodeFamilyHeader, encodeFamilyMetrics } from '../../shared/exposition/protobuf-codec.ts';
-import { protobufText } from '../../shared/exposition/protobuf-text.ts';
+import type { Family } from '../../shared/model/metric-family.ts';
+import { encodeFamilyHeader, encodeFamilyMetrics } from '../../shared/exposition/protobuf/codec.ts';
+import { protobufText } from '../../shared/exposition/protobuf/protobuf-text.ts';
 
 // What Go makes of the same is compared in test/differential/scrape.test.ts.
 

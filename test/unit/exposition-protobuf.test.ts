@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { checkPush } from '../../shared/exposition/check-push.ts';
-import type { Families, Family, HistogramMetric, Labels, NativeBuckets } from '../../shared/exposition/model.ts';
+import { checkPush } from '../../shared/exposition/check/check-push.ts';
+import type { Families, Family, HistogramMetric, Labels, NativeBuckets } from '../../shared/model/metric-family.ts';
 import {
   decodeProtobuf,
   encodeFamily,
   encodeFamilyHeader,
   encodeFamilyMetrics,
   encodeLength,
-} from '../../shared/exposition/protobuf-codec.ts';
-import { renderSamples } from '../../shared/exposition/render-text.ts';
+} from '../../shared/exposition/protobuf/codec.ts';
+import { renderSamples } from '../../shared/exposition/text/render-text.ts';
 
 /** The bytes of a message, given as hexadecimal numbers and texts. */
 function bytes(...parts: string[]): Buffer {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { checkPush, suffixClash } from '../../shared/exposition/check-push.ts';
-import { applyGroupingLabels } from '../../shared/exposition/group-labels.ts';
-import type { Families, Labels, MetricType } from '../../shared/exposition/model.ts';
-import { parseText } from '../../shared/exposition/parse-text.ts';
-import { renderSamples } from '../../shared/exposition/render-text.ts';
-import { splitByLabelSet } from '../../shared/exposition/split-series.ts';
+import { checkPush, suffixClash } from '../../shared/exposition/check/check-push.ts';
+import { applyGroupingLabels } from '../../shared/model/group-labels.ts';
+import type { Families, Labels, MetricType } from '../../shared/model/metric-family.ts';
+import { parseText } from '../../shared/exposition/text/parse-text.ts';
+import { renderSamples } from '../../shared/exposition/text/render-text.ts';
+import { splitByLabelSet } from '../../services/ingest/prepare/split-series.ts';
 
 const GROUP: Labels = [
   ['job', 'J'],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { formatFloat } from '../../shared/exposition/format-float.ts';
-import { renderHeader, renderSamples } from '../../shared/exposition/render-text.ts';
+import { formatFloat } from '../../shared/exposition/text/format-float.ts';
+import { renderHeader, renderSamples } from '../../shared/exposition/text/render-text.ts';
 
 describe('formatFloat', () => {
   it.each<[value: number, text: string]>([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeLabels, encodeLabels, makeGroup, pathOf, shardOf } from '../../shared/grouping/group.ts';
+import { decodeLabels, encodeLabels, makeGroup, pathOf, shardOf } from '../../shared/model/group.ts';
 
 describe('makeGroup', () => {
   it('never changes the IDs of stored groups', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseGroupingPath } from '../../shared/grouping/parse-path.ts';
+import { parseGroupingPath } from '../../shared/model/parse-path.ts';
 
 function refusal(path: string): string {
   try {

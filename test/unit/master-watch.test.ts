@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isConnectedTo } from '../../shared/redis/master-watch.ts';
+import { isConnectedTo } from '../../shared/redis/connection/sentinel-watch.ts';
 
 test.for<[address: string | undefined, port: number, host: string, expected: boolean]>([
   ['127.0.0.1', 6379, '127.0.0.1', true],

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { preparePush, type PrepareOptions } from '../../services/ingest/prepare-push.ts';
-import { labelSetsOf } from '../../shared/exposition/label-sets.ts';
-import type { Family, Labels, NativeBuckets } from '../../shared/exposition/model.ts';
-import { decodeProtobuf, encodeFamily } from '../../shared/exposition/protobuf-codec.ts';
-import { makeGroup } from '../../shared/grouping/group.ts';
+import { preparePush, type PrepareOptions } from '../../services/ingest/prepare/prepare-push.ts';
+import { labelSetsOf } from '../../shared/exposition/check/label-sets.ts';
+import type { Family, Labels, NativeBuckets } from '../../shared/model/metric-family.ts';
+import { decodeProtobuf, encodeFamily } from '../../shared/exposition/protobuf/codec.ts';
+import { makeGroup } from '../../shared/model/group.ts';
 
 const GROUPING: Labels = [
   ['job', 'J'],

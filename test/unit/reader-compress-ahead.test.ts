@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
-import { CompressAhead } from '../../services/reader/compress-ahead.ts';
-import { Snapshot } from '../../shared/state/snapshot.ts';
+import { CompressAhead } from '../../services/reader/scrape/compress-ahead.ts';
+import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
 import { eventually } from '../support/eventually.ts';
 import { put } from '../support/snapshots.ts';
 

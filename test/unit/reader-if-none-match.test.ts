@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isKnown } from '../../services/reader/if-none-match.ts';
+import { isKnown } from '../../services/reader/scrape/if-none-match.ts';
 
 test.for<[header: string | undefined, known: boolean]>([
   [undefined, false],

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { filterGroups, partOf } from '../../services/reader/list-groups.ts';
-import { GroupIndex } from '../../services/reader/list-groups-index.ts';
-import { parseSelector } from '../../services/reader/selector.ts';
-import type { Labels } from '../../shared/exposition/model.ts';
-import { Snapshot } from '../../shared/state/snapshot.ts';
+import { filterGroups, partOf } from '../../services/reader/query/list-groups.ts';
+import { GroupIndex } from '../../services/reader/query/list-groups-index.ts';
+import { parseSelector } from '../../services/reader/query/selector.ts';
+import type { Labels } from '../../shared/model/metric-family.ts';
+import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
 import { put } from '../support/snapshots.ts';
 
 let snapshot: Snapshot;

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { GroupIndex } from '../../services/reader/list-groups-index.ts';
-import { Assets } from '../../services/reader/page-assets.ts';
-import { groupPage } from '../../services/reader/page-group.ts';
-import { groupsPage } from '../../services/reader/page-groups.ts';
-import { documentOf, number, type Page, type PageContext } from '../../services/reader/page-layout.ts';
-import { markup } from '../../services/reader/page-markup.ts';
-import { statusPage } from '../../services/reader/page-status.ts';
-import { absolute, relative, span } from '../../services/reader/page-time.ts';
-import { loadConfig } from '../../shared/config/load.ts';
-import type { Labels } from '../../shared/exposition/model.ts';
-import { Snapshot } from '../../shared/state/snapshot.ts';
+import { GroupIndex } from '../../services/reader/query/list-groups-index.ts';
+import { Assets } from '../../services/reader/page/assets.ts';
+import { groupPage } from '../../services/reader/page/group-page.ts';
+import { groupsPage } from '../../services/reader/page/groups-page.ts';
+import { documentOf, number, type Page, type PageContext } from '../../services/reader/page/layout.ts';
+import { markup } from '../../services/reader/page/markup.ts';
+import { statusPage } from '../../services/reader/page/status-page.ts';
+import { absolute, relative, span } from '../../services/reader/page/time.ts';
+import { loadConfig } from '../../shared/config/read/load.ts';
+import type { Labels } from '../../shared/model/metric-family.ts';
+import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
 import { put } from '../support/snapshots.ts';
 
 const NOW = Date.UTC(2024, 4, 1, 12, 0, 3);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { isInPart, parsePart } from '../../services/reader/scrape-part.ts';
-import { makeGroup } from '../../shared/grouping/group.ts';
+import { isInPart, parsePart } from '../../services/reader/scrape/scrape-partition.ts';
+import { makeGroup } from '../../shared/model/group.ts';
 
 test.for([
   [undefined, { i: 0, n: 1 }],

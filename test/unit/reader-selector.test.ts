@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Labels } from '../../shared/exposition/model.ts';
-import { compilePattern } from '../../services/reader/selector-pattern.ts';
-import { isSelected, parseSelector } from '../../services/reader/selector.ts';
+import type { Labels } from '../../shared/model/metric-family.ts';
+import { compilePattern } from '../../services/reader/query/selector-pattern.ts';
+import { isSelected, parseSelector } from '../../services/reader/query/selector.ts';
 
 const group: Labels = [
   ['env', 'prod'],

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { BasicAuth, type Verdict } from '../../shared/http/basic-auth.ts';
-import { FairPasswordChecker } from '../../shared/http/password-checker.ts';
-import comparePassword from '../../shared/http/password-thread.ts';
-import { RateLimiter } from '../../shared/http/rate-limiter.ts';
-import { readWebConfig } from '../../shared/http/web-config-file.ts';
+import { BasicAuth, type Verdict } from '../../shared/http/gate/basic-auth.ts';
+import { FairPasswordChecker } from '../../shared/http/gate/password-checker.ts';
+import comparePassword from '../../shared/http/gate/password-thread.ts';
+import { RateLimiter } from '../../shared/http/gate/rate-limiter.ts';
+import { readWebConfig } from '../../shared/http/web-config/web-config-file.ts';
 import { projectFolder } from '../support/project.ts';
 
 const HASH = '$2y$10$2UXri9cIDdgeKjBo4Rlpx.U3ZLDV8X1IxKmsfOvhcM5oXQt/mLmXq';

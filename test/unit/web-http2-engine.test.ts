@@ -4,7 +4,7 @@ import type { RequestListener, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { expect, test } from 'vitest';
-import { Http2Engine, type Http2Limits } from '../../shared/http/http2-engine.ts';
+import { Http2Engine, type Http2Limits } from '../../shared/http/server/http2-engine.ts';
 import { createLogger } from '../../shared/logger.ts';
 import { makeCertificate } from '../support/certificates.ts';
 import { hold } from '../support/resources.ts';

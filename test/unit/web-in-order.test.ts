@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { inOrder } from '../../shared/http/in-order.ts';
+import { inOrder } from '../../shared/http/server/pipelining.ts';
 import { eventually } from '../support/eventually.ts';
 
 const begun: string[] = [];

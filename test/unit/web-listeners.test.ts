@@ -8,7 +8,7 @@ import { text as readText } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
-import { Listener } from '../../shared/http/listener.ts';
+import { Listener } from '../../shared/http/server/listener.ts';
 import { createLogger } from '../../shared/logger.ts';
 import { makeCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';

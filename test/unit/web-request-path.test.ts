@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { cleanUrl, unescapedUrl } from '../../shared/http/request-path.ts';
+import { cleanUrl, unescapedUrl } from '../../shared/http/gate/request-path.ts';
 
 // What the official gateway redirects to.
 describe('cleanUrl', () => {

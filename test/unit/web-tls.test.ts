@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import { cipherSuites, curves, opensslCiphers, opensslCurves } from '../../shared/http/tls-names.ts';
-import { clientFault, subjectAltNames } from '../../shared/http/tls-settings.ts';
-import { takeSystemdSockets } from '../../shared/http/systemd.ts';
+import { cipherSuites, curves, opensslCiphers, opensslCurves } from '../../shared/http/web-config/tls-names.ts';
+import { clientFault, subjectAltNames } from '../../shared/http/web-config/tls-settings.ts';
+import { takeSystemdSockets } from '../../shared/http/server/systemd.ts';
 import { makeCertificate, type CertificateOptions } from '../support/certificates.ts';
 
 describe('names of Go', () => {

@@ -1,0 +1,17 @@
+/** /-/quit: ends the process, if that is enabled. */
+import type { FastifyInstance } from 'fastify';
+import type { Config } from '../../../shared/config/config.ts';
+
+export function serveLifecycle(app: FastifyInstance, config: Config, onQuit: () => void): void {
+  app.route({
+    method: ['PUT', 'POST'],
+    url: '/-/quit',
+    handler: async (_request, reply) => {
+      if (!config.web.enableLifecycle) return await reply.code(403).send('Lifecycle API is not enabled.');
+      // The answer goes out first: draining closes idle connections.
+      reply.raw.once('finish', onQuit);
+      return await reply.send('Requesting termination... Goodbye!');
+    },
+  });
+  app.get('/-/quit', async (_request, reply) => await reply.code(405).send('Only POST or PUT requests allowed.'));
+}

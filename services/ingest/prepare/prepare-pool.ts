@@ -1,0 +1,108 @@
+/**
+ * Prepares pushes: small ones here and now, large ones in threads, so that the others do not wait for them. A body that
+ * exhausts a thread's memory or time takes down that thread and its own push, nothing else.
+ */
+import { existsSync } from 'node:fs';
+import { Piscina } from 'piscina';
+import { asError, GatewayError } from '../../../shared/errors.ts';
+import { BodyError } from '../../../shared/http/body/read-body.ts';
+import { preparePush, type PreparedGroup, type PrepareOptions } from './prepare-push.ts';
+import type { PrepareReply, PrepareTask } from './prepare-thread.ts';
+
+/** Bodies below this cost less to prepare than to send to a thread and back, or a few milliseconds. */
+const SMALL_BYTES = 64 * 1024;
+const HEAP_MB = 1_024;
+const TIMEOUT_MS = 30_000;
+/** Pushes that wait for a thread; Piscina's own limit does not hold for tasks that can be aborted. */
+const MAX_WAITING = 256;
+/** Threads are started when they are needed, and end when they are not. */
+const IDLE_MS = 60_000;
+
+export class PreparePool {
+  readonly #pool: Piscina<PrepareTask, PrepareReply>;
+  #free: number;
+  /** In the order in which they came. */
+  readonly #waiting = new Set<() => void>();
+
+  constructor(threads: number) {
+    this.#free = threads;
+    const compiled = new URL('./prepare-thread.js', import.meta.url);
+    this.#pool = new Piscina({
+      filename: (existsSync(compiled) ? compiled : new URL('./prepare-thread.ts', import.meta.url)).href,
+      minThreads: 0,
+      maxThreads: threads,
+      idleTimeout: IDLE_MS,
+      // 'sync' parks a thread between tasks in a way that stops its own event loop.
+      atomics: 'disabled',
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+      recordTiming: false,
+    });
+    // A thread whose push was given up already may still run out of memory. Unheard, that would end the process.
+    this.#pool.on('error', () => {});
+  }
+
+  /** Throws what preparePush throws, and BodyError for a body that is too much for a thread, or for all of them. */
+  async prepare(body: Buffer, options: PrepareOptions): Promise<readonly PreparedGroup[]> {
+    if (body.length < SMALL_BYTES) return preparePush(body, options);
+    await this.#takeThread();
+    try {
+      const copy = new ArrayBuffer(body.length);
+      body.copy(new Uint8Array(copy));
+      const reply = await this.#pool
+        .run({ ...options, body: copy }, { transferList: [copy], signal: AbortSignal.timeout(TIMEOUT_MS) })
+        .catch((thrown: unknown) => {
+          throw explain(asError(thrown));
+        });
+      if ('groups' in reply) return reply.groups;
+      throw 'code' in reply ? new GatewayError(reply.code, reply.message) : new BodyError(reply.fault, reply.message);
+    } finally {
+      this.#giveThread();
+    }
+  }
+
+  async destroy(): Promise<void> {
+    await this.#pool.destroy();
+  }
+
+  /** Resolves when a thread is free: what a push then takes is its own time, not that of those before it. */
+  async #takeThread(): Promise<void> {
+    if (this.#free > 0) {
+      this.#free--;
+      return;
+    }
+    if (this.#waiting.size >= MAX_WAITING) throw overloaded();
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(take);
+        reject(overloaded());
+      }, TIMEOUT_MS);
+      const take = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#waiting.add(take);
+    });
+  }
+
+  #giveThread(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#free++;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
+  }
+}
+
+function overloaded(): BodyError {
+  return new BodyError('overloaded', 'too many large pushes are under way; try again later');
+}
+
+function explain(error: Error): Error {
+  if (error.name === 'AbortError')
+    return new BodyError('too_large', `the push takes more than ${TIMEOUT_MS / 1_000} s to read: split it`);
+  if ('code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY')
+    return new BodyError('too_large', `the push needs more than ${HEAP_MB} MB to be read: split it`);
+  return error;
+}

@@ -1,0 +1,31 @@
+/** The thread's side of prepare-pool.ts. */
+import { asError, GatewayError, type ErrorCode } from '../../../shared/errors.ts';
+import { BodyError, type BodyFault } from '../../../shared/http/body/read-body.ts';
+import { preparePush, type PreparedGroup, type PrepareOptions } from './prepare-push.ts';
+
+export interface PrepareTask extends PrepareOptions {
+  /** Transferred to the thread, so it must not be a slice of a pool. */
+  readonly body: ArrayBuffer;
+}
+
+/** An error does not travel between threads as what it is. */
+export type PrepareReply =
+  | { readonly groups: readonly PreparedGroup[] }
+  | { readonly code: ErrorCode; readonly message: string }
+  | { readonly fault: BodyFault; readonly message: string };
+
+export default function prepare({ body, ...options }: PrepareTask): PrepareReply {
+  try {
+    const groups = preparePush(new Uint8Array(body), options);
+    return {
+      groups: groups.map(({ families, ...group }) => ({
+        ...group,
+        families: families.map(({ name, content }) => ({ name, content })),
+      })),
+    };
+  } catch (thrown) {
+    if (thrown instanceof GatewayError) return { code: thrown.code, message: thrown.message };
+    if (thrown instanceof BodyError) return { fault: thrown.fault, message: thrown.message };
+    throw asError(thrown);
+  }
+}

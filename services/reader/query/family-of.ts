@@ -1,0 +1,16 @@
+/** A family of a group as data again, for what is not served as text. */
+import type { Family } from '../../../shared/model/metric-family.ts';
+import { parseText } from '../../../shared/exposition/text/parse-text.ts';
+import { decodeProtobuf } from '../../../shared/exposition/protobuf/codec.ts';
+import { renderHeader } from '../../../shared/exposition/text/render-text.ts';
+import type { Holding } from '../snapshot/snapshot-group.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+
+export function familyOf(snapshot: Snapshot, name: string, holding: Holding): Family {
+  const { type, help, exact } = holding;
+  const families =
+    exact.length > 0
+      ? decodeProtobuf(exact, { utf8Names: true })
+      : parseText(renderHeader(name, help, type) + snapshot.textOf(name, holding).toString(), { utf8Names: true });
+  return families.get(name) ?? { name, help, type, metrics: [] };
+}

@@ -1,0 +1,91 @@
+/**
+ * GET /api/v1/metrics, as the official gateway answers it: an array of groups, each with its families as sibling keys of
+ * `labels` and `last_push_successful`. A family of that name takes the key's place.
+ *
+ * Written piece by piece, since the whole may be large.
+ */
+import type { Family, HistogramMetric, Labels } from '../../../shared/model/metric-family.ts';
+import { formatCount, formatFloat } from '../../../shared/exposition/text/format-float.ts';
+import type { Snapshot, SnapshotGroup } from '../snapshot/snapshot.ts';
+import { familyOf } from './family-of.ts';
+import { nativeBuckets } from './native-buckets.ts';
+
+export function* metricsJson(snapshot: Snapshot): Generator<string> {
+  yield '{"status":"success","data":[';
+  let separator = '';
+  for (const group of snapshot.groups()) {
+    // An ingest series belongs to no group that the official gateway would know.
+    if (group.record.kind !== 'push') continue;
+    yield separator + JSON.stringify(groupJson(snapshot, group));
+    separator = ',';
+  }
+  yield ']}';
+}
+
+function groupJson(snapshot: Snapshot, group: SnapshotGroup): Record<string, unknown> {
+  const { labels, record } = group;
+  const lastPushMs = Math.max(record.pushedMs, record.failedMs);
+  const families = snapshot.holdingsOf(group).map((holding): [string, unknown] => {
+    const { type, help, arrivalMs } = holding;
+    const json = {
+      time_stamp: new Date(arrivalMs === 0 ? lastPushMs : arrivalMs).toISOString(),
+      type: type.toUpperCase(),
+      ...(help === '' ? {} : { help }),
+      metrics: metricsOf(familyOf(snapshot, holding.name, holding)),
+    };
+    return [holding.name, json];
+  });
+  return Object.fromEntries([
+    ['labels', Object.fromEntries(labels)],
+    ['last_push_successful', record.failedMs <= record.pushedMs],
+    ...families,
+  ]);
+}
+
+export function metricsOf(family: Family): Record<string, unknown>[] {
+  switch (family.type) {
+    case 'counter':
+    case 'gauge':
+    case 'untyped':
+      return family.metrics.map(({ labels, value }) => ({ labels: labelsJson(labels), value: formatFloat(value) }));
+    case 'summary':
+      return family.metrics.map(({ labels, quantiles, sampleCount, sampleSum }) => ({
+        labels: labelsJson(labels),
+        quantiles: Object.fromEntries(quantiles.map(([q, value]) => [formatFloat(q), formatFloat(value)])),
+        count: formatCount(sampleCount),
+        sum: formatFloat(sampleSum),
+      }));
+    case 'histogram':
+      return family.metrics.map(histogramJson);
+    case 'gauge_histogram':
+      // The official API does not know the type, and shows the value that it has not.
+      return family.metrics.map(({ labels }) => ({ labels: labelsJson(labels), value: '0' }));
+    default:
+      family satisfies never;
+      return [];
+  }
+}
+
+export function histogramJson(metric: HistogramMetric): Record<string, unknown> {
+  const { labels, buckets, sampleCount, sampleSum, native } = metric;
+  const common = { labels: labelsJson(labels), sum: formatFloat(sampleSum) };
+  // One count that is no uint64 makes floats of all. A float above 0 counts; else the whole number beside it, of which there is none.
+  const counts = [sampleCount, ...buckets.map(([, value]) => value)];
+  const isFloat = metric.floatCounts === true || !counts.every((value) => Number.isInteger(value) && value < 2 ** 64);
+  const count = (value: number): string => {
+    if (!isFloat) return formatCount(value);
+    return value > 0 ? formatFloat(value) : '0';
+  };
+  if (native !== undefined && native.negativeSpans.length + native.positiveSpans.length > 0) {
+    return { ...common, count: count(sampleCount), buckets: nativeBuckets(metric, native) };
+  }
+  return {
+    ...common,
+    buckets: Object.fromEntries(buckets.map(([le, value]) => [formatFloat(le), count(value)])),
+    count: count(sampleCount),
+  };
+}
+
+function labelsJson(labels: Labels): Record<string, string> {
+  return Object.fromEntries(labels);
+}

@@ -1,0 +1,165 @@
+/**
+ * Selectors on the labels of groups, written as in PromQL:
+ *
+ *     selector = "{" [ matchers ] "}" | matchers
+ *     matchers = matcher { "," matcher } [ "," ]
+ *     matcher  = name ( "=" | "!=" | "=~" | "!~" ) string
+ *     name     = label name | string
+ *     string   = as in Go: in double quotes or single quotes with escapes, or in backticks without
+ *
+ * A label that a group has not is as an empty one. Patterns are anchored at both ends (selector-pattern.ts).
+ * https://prometheus.io/docs/prometheus/latest/querying/basics/#instant-vector-selectors
+ */
+import { asError, GatewayError } from '../../../shared/errors.ts';
+import type { Labels } from '../../../shared/model/metric-family.ts';
+import { quote, quoteCharAt } from '../../../shared/model/quote.ts';
+import { compilePattern } from './selector-pattern.ts';
+
+export interface Matcher {
+  readonly name: string;
+  readonly matches: (value: string) => boolean;
+}
+
+/** All of its matchers have to match. */
+export type Selector = readonly Matcher[];
+
+const MAX_LENGTH = 2_000;
+
+/** Throws GatewayError `request_invalid`, saying what was expected at which character (the first is 1). */
+export function parseSelector(text: string): Selector {
+  if (text.length > MAX_LENGTH) throw invalid(text, `expected no more than ${MAX_LENGTH} characters`);
+  return new SelectorParser(text).parse();
+}
+
+export function isSelected(labels: Labels, selector: Selector): boolean {
+  return selector.every(({ name, matches }) => matches(labels.find(([label]) => label === name)?.[1] ?? ''));
+}
+
+const BLANKS = /\s*/y;
+const LABEL_NAME = /[a-zA-Z_]\w*/y;
+const OPERATOR = /=~|!~|!=|=/y;
+/** `body` is what stands between the quotes. */
+const STRING = /"(?<double>(?:[^"\\\n]|\\.)*)"|'(?<single>(?:[^'\\\n]|\\.)*)'|`(?<raw>[^`]*)`/y;
+const ESCAPE = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|([abfnrtv\\'"]))|\\/g;
+const SHORT: Readonly<Record<string, string>> = {
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+};
+
+class SelectorParser {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  parse(): Selector {
+    const braces = this.#take('{');
+    const close = braces ? '}' : '';
+    const matchers: Matcher[] = [];
+    while (!this.#isAtEnd(close)) {
+      matchers.push(this.#matcher());
+      if (!this.#take(',') && !this.#isAtEnd(close)) throw this.#expected(braces ? '"," or "}"' : '"," or the end');
+    }
+    if (matchers.length === 0 && !braces) throw this.#expected('a label name');
+    if (braces && (!this.#take('}') || !this.#isAtEnd(''))) throw this.#expected('the end');
+    return matchers;
+  }
+
+  #matcher(): Matcher {
+    const name = this.#token(LABEL_NAME) ?? this.#string();
+    if (name === undefined) throw this.#expected('a label name');
+    const operator = this.#token(OPERATOR);
+    if (operator === undefined) throw this.#expected('=, !=, =~ or !~');
+    const start = this.#at;
+    const value = this.#string();
+    if (value === undefined) throw this.#expected('a value in quotes');
+    switch (operator) {
+      case '=':
+        return { name, matches: (label) => label === value };
+      case '!=':
+        return { name, matches: (label) => label !== value };
+      default: {
+        const pattern = this.#pattern(value, start);
+        const wanted = operator === '=~';
+        return { name, matches: (label) => pattern(label) === wanted };
+      }
+    }
+  }
+
+  #pattern(pattern: string, start: number): (value: string) => boolean {
+    try {
+      return compilePattern(pattern);
+    } catch (thrown) {
+      // The library says DOTALL in the pattern itself, and quotes it so.
+      const reason = asError(thrown)
+        .message.replace(/^error parsing regexp: /, '')
+        .replace('`(?s)', '`');
+      throw invalid(this.#text, `expected a regular expression at character ${start + 1}: ${reason}`, thrown);
+    }
+  }
+
+  #string(): string | undefined {
+    this.#skipBlanks();
+    STRING.lastIndex = this.#at;
+    const match = STRING.exec(this.#text);
+    if (match === null) return undefined;
+    const start = this.#at + 1;
+    this.#at = STRING.lastIndex;
+    const { raw, double, single } = match.groups ?? {};
+    if (raw !== undefined) return raw;
+    const body = double ?? single ?? '';
+    return body.replaceAll(ESCAPE, (whole, x, u, U, octal, short, offset: number) => {
+      const hex = (x ?? u ?? U) as string | undefined;
+      if (hex !== undefined) {
+        const code = Number.parseInt(hex, 16);
+        if (code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff)) return String.fromCodePoint(code);
+      } else if (typeof octal === 'string') {
+        return String.fromCodePoint(Number.parseInt(octal, 8));
+      } else if (typeof short === 'string') {
+        return SHORT[short] ?? short;
+      }
+      throw invalid(this.#text, `expected no escape like ${quote(whole)} at character ${start + offset + 1}`);
+    });
+  }
+
+  #token(pattern: RegExp): string | undefined {
+    this.#skipBlanks();
+    pattern.lastIndex = this.#at;
+    const token = pattern.exec(this.#text)?.[0];
+    this.#at += token?.length ?? 0;
+    return token;
+  }
+
+  #take(char: string): boolean {
+    this.#skipBlanks();
+    if (this.#text[this.#at] !== char) return false;
+    this.#at++;
+    return true;
+  }
+
+  #isAtEnd(close: string): boolean {
+    this.#skipBlanks();
+    return this.#at >= this.#text.length ? close === '' : this.#text[this.#at] === close;
+  }
+
+  #skipBlanks(): void {
+    BLANKS.lastIndex = this.#at;
+    this.#at += BLANKS.exec(this.#text)?.[0].length ?? 0;
+  }
+
+  #expected(what: string): GatewayError {
+    const found = this.#at < this.#text.length ? quoteCharAt(this.#text, this.#at) : 'the end';
+    return invalid(this.#text, `expected ${what} at character ${this.#at + 1}, found ${found}`);
+  }
+}
+
+function invalid(text: string, reason: string, cause?: unknown): GatewayError {
+  return new GatewayError('request_invalid', `cannot use selector ${quote(text)}: ${reason}`, { cause });
+}

@@ -1,0 +1,144 @@
+/**
+ * Which format and which compression a scrape gets, from its Accept and Accept-Encoding: as the official gateway chooses, to the letter.
+ *
+ * Accept is read as `expfmt.Negotiate` reads it with goautoneg, Accept-Encoding as promhttp does with gddo's httputil. Both are less
+ * forgiving than RFC 9110 (letters, quotes, blanks), and neither takes a quality of 0 for a refusal where nothing else is offered.
+ * https://github.com/prometheus/common/blob/v0.67.5/expfmt/encode.go
+ * https://github.com/prometheus/client_golang/blob/v1.23.2/internal/github.com/golang/gddo/httputil/negotiate.go
+ */
+import { escapingSchemes, type EscapingScheme } from '../../../shared/exposition/openmetrics/escape-names.ts';
+
+export type ScrapeFormat = 'text' | 'protobuf' | 'protobuf-text' | 'protobuf-compact-text' | 'openmetrics';
+export type ScrapeEncoding = 'identity' | 'gzip' | 'zstd';
+
+export interface Negotiated {
+  readonly format: ScrapeFormat;
+  /** What to do with names that are not legacy-valid. */
+  readonly escaping: EscapingScheme;
+}
+
+const PROTOBUF = 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=';
+
+const CONTENT_TYPES: Readonly<Record<ScrapeFormat, string>> = {
+  text: 'text/plain; version=0.0.4; charset=utf-8',
+  protobuf: `${PROTOBUF}delimited`,
+  'protobuf-text': `${PROTOBUF}text`,
+  'protobuf-compact-text': `${PROTOBUF}compact-text`,
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+};
+
+const PROTOBUF_ENCODINGS = new Map<string | undefined, ScrapeFormat>([
+  ['delimited', 'protobuf'],
+  ['text', 'protobuf-text'],
+  ['compact-text', 'protobuf-compact-text'],
+]);
+
+export function contentType({ format, escaping }: Negotiated): string {
+  return `${CONTENT_TYPES[format]}; escaping=${escaping}`;
+}
+
+/** The first range that is ours, in the order of preference; text when none is. The escaping may have been named by one before it. */
+export function negotiateFormat(accept: string | undefined, openMetrics: boolean): Negotiated {
+  let escaping: EscapingScheme = 'underscores';
+  for (const range of parseAccept(accept ?? '')) {
+    const { parameters } = range;
+    escaping = escapingSchemes.find((scheme) => scheme === parameters.get('escaping')) ?? escaping;
+    const format = formatOf(range, openMetrics);
+    if (format !== undefined) return { format, escaping };
+  }
+  return { format: 'text', escaping };
+}
+
+function formatOf({ type, subtype, parameters }: MediaRange, openMetrics: boolean): ScrapeFormat | undefined {
+  const version = parameters.get('version') ?? '';
+  switch (`${type}/${subtype}`) {
+    case 'application/vnd.google.protobuf':
+      return parameters.get('proto') === 'io.prometheus.client.MetricFamily'
+        ? PROTOBUF_ENCODINGS.get(parameters.get('encoding'))
+        : undefined;
+    case 'text/plain':
+      return version === '' || version === '0.0.4' ? 'text' : undefined;
+    case 'application/openmetrics-text':
+      return openMetrics && ['', '0.0.1', '1.0.0'].includes(version) ? 'openmetrics' : undefined;
+    default:
+      return undefined;
+  }
+}
+
+interface MediaRange {
+  readonly type: string;
+  readonly subtype: string;
+  readonly quality: number;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** In the order of preference. */
+function parseAccept(header: string): MediaRange[] {
+  const ranges: MediaRange[] = [];
+  for (const item of header.split(',')) {
+    const range = parseRange(trim(item));
+    if (range === undefined) continue;
+    // Go's sort of so few: each goes forward as long as it is preferred to the one before. That is no order, and so another sort would differ.
+    let at = ranges.length;
+    for (let before = ranges[at - 1]; before !== undefined && isPreferred(range, before); before = ranges[at - 1]) at--;
+    ranges.splice(at, 0, range);
+  }
+  return ranges;
+}
+
+function isPreferred(range: MediaRange, before: MediaRange): boolean {
+  if (range.quality > before.quality) return true;
+  if (range.type !== '*' && before.type === '*') return true;
+  return range.subtype !== '*' && before.subtype === '*';
+}
+
+function parseRange(item: string): MediaRange | undefined {
+  const [value = '', ...rest] = item.split(';');
+  const [type = '', subtype = '', ...more] = value.split('/').map(trim);
+  if (more.join('/') !== '' || (subtype === '' && type !== '*')) return undefined;
+  const parameters = new Map<string, string>();
+  let quality = 1;
+  for (const parameter of rest) {
+    const [name = '', text = '', ...others] = parameter.split('=');
+    if (text === '' || others.join('=') !== '') continue;
+    if (trim(name) === 'q') quality = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : 0;
+    else parameters.set(trim(name), trim(text));
+  }
+  return { type, subtype: subtype === '' ? '*' : subtype, quality, parameters };
+}
+
+/** Blanks, and nothing else. */
+function trim(text: string): string {
+  return text.replaceAll(/^ +| +$/g, '');
+}
+
+/** The one with the highest quality; of equals the first of `available`, and no compression before any. */
+export function negotiateEncoding(
+  acceptEncoding: string | undefined,
+  available: readonly ScrapeEncoding[],
+): ScrapeEncoding {
+  const accepted = parseEncodings(acceptEncoding ?? '');
+  let best: ScrapeEncoding = 'identity';
+  let bestQuality = -1;
+  for (const encoding of ['identity' as const, ...available]) {
+    for (const [value, quality] of accepted) {
+      if (quality > bestQuality && (value === '*' || value === encoding)) [best, bestQuality] = [encoding, quality];
+    }
+  }
+  // What nobody wants is sent as it is.
+  return bestQuality === 0 ? 'identity' : best;
+}
+
+/** Reads up to the first thing that it does not understand. */
+function parseEncodings(header: string): [value: string, quality: number][] {
+  const accepted: [string, number][] = [];
+  const item = /([!#$%&'*+\-.^_`|~\w/]+)[ \t]*(;[ \t]*(?:q=([01])(?:\.(\d*))?)?)?[ \t]*(,[ \t]*)?/y;
+  for (;;) {
+    const found = item.exec(header);
+    if (found === null) return accepted;
+    const [, value = '', parameter, whole, fraction, comma] = found;
+    if (parameter !== undefined && whole === undefined) return accepted;
+    accepted.push([value, whole === undefined ? 1 : Number(whole) + (fraction ? Number(`0.${fraction}`) : 0)]);
+    if (comma === undefined) return accepted;
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * The gateway's own metrics as families, for `--web.telemetry-in-metrics`: the official gateway shows them among the pushed
+ * ones. Those whose name somebody has pushed are left out, for a family can be there only once.
+ */
+import type { Registry } from 'prom-client';
+import type { Family } from '../../../shared/model/metric-family.ts';
+import { parseText } from '../../../shared/exposition/text/parse-text.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+
+const SUFFIXES = ['', '_sum', '_count', '_bucket'] as const;
+
+export async function ownFamilies(registry: Registry, snapshot: Snapshot): Promise<Family[]> {
+  const families = parseText(`${(await registry.metrics()).trimEnd()}\n`);
+  return [...families.values()].filter(({ name }) => {
+    const base = name.replace(/_(?:sum|count|bucket)$/, '');
+    return !snapshot.hasFamily(base) && !SUFFIXES.some((suffix) => snapshot.hasFamily(name + suffix));
+  });
+}

@@ -1,0 +1,85 @@
+/**
+ * Durations as Go writes them (https://pkg.go.dev/time#ParseDuration), held as milliseconds.
+ *
+ *   duration = [sign] ( "0" | part { part } )
+ *   part     = digits [ "." [digits] ] unit | "." digits unit
+ *   unit     = "ns" | "us" | "µs" | "ms" | "s" | "m" | "h"
+ *
+ * The sum is made in whole nanoseconds, as Go does, so that `0.1ms` and `100us` are the same number.
+ */
+import { GatewayError } from '../../errors.ts';
+
+const nsPerUnit: ReadonlyMap<string, bigint> = new Map([
+  ['ns', 1n],
+  ['us', 1_000n],
+  ['\u00b5s', 1_000n], // micro sign
+  ['\u03bcs', 1_000n], // Greek letter mu
+  ['ms', 1_000_000n],
+  ['s', 1_000_000_000n],
+  ['m', 60_000_000_000n],
+  ['h', 3_600_000_000_000n],
+]);
+
+const wholeShape = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)$/;
+const partShape = /(\d*)\.?(\d*)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g;
+
+/** No honest duration is longer; bounds the work on input that came from outside. */
+const maxLength = 100;
+/** Go's Duration is an int64 of nanoseconds: 292 years. */
+const maxNs = 2n ** 63n - 1n;
+
+export const durationHint =
+  'a duration such as 250ms, 30s, 5m or 1h30m (units: ns, us, ms, s, m, h; at most 2562047h, 292 years)';
+
+/** Milliseconds, possibly fractional or negative; undefined when the text is not a duration. */
+export function readDuration(text: string): number | undefined {
+  if (text.length > maxLength) return undefined;
+  if (/^[+-]?0$/.test(text)) return 0;
+  const whole = wholeShape.exec(text);
+  if (whole === null) return undefined;
+  let ns = 0n;
+  for (const [, integer = '', fraction = '', unit = ''] of (whole[2] ?? '').matchAll(partShape)) {
+    const scale = nsPerUnit.get(unit) ?? 0n;
+    ns += BigInt(integer || 0) * scale + (BigInt(fraction || 0) * scale) / 10n ** BigInt(fraction.length);
+  }
+  if (ns > maxNs) return undefined;
+  const ms = Number(ns / 1_000_000n) + Number(ns % 1_000_000n) / 1e6;
+  return whole[1] === '-' && ms !== 0 ? -ms : ms;
+}
+
+/** As readDuration; throws GatewayError `config_invalid` quoting the text. */
+export function parseDuration(text: string): number {
+  const ms = readDuration(text);
+  if (ms === undefined) {
+    const shown = JSON.stringify(text.length > maxLength ? `${text.slice(0, maxLength)}…` : text);
+    throw new GatewayError('config_invalid', `cannot read duration ${shown}: expected ${durationHint}`);
+  }
+  return ms;
+}
+
+/** What Go's Duration.String prints: `5m0s`, `1h30m0s`, `1.5s`, `250ms`, `0s`. */
+export function formatDuration(ms: number): string {
+  const wholeMs = Math.trunc(ms);
+  // Split first: ms * 1e6 would pass 2^53 after 104 days.
+  const signed = BigInt(wholeMs) * 1_000_000n + BigInt(Math.round((ms - wholeMs) * 1e6));
+  if (signed === 0n) return '0s';
+  const sign = signed < 0n ? '-' : '';
+  const ns = signed < 0n ? -signed : signed;
+  if (ns < 1_000n) return `${sign}${ns}ns`;
+  if (ns < 1_000_000n) return `${sign}${decimal(ns, 3)}\u00b5s`;
+  if (ns < 1_000_000_000n) return `${sign}${decimal(ns, 6)}ms`;
+  const minutes = ns / 60_000_000_000n;
+  const seconds = `${decimal(ns % 60_000_000_000n, 9)}s`;
+  if (minutes === 0n) return `${sign}${seconds}`;
+  if (minutes < 60n) return `${sign}${minutes}m${seconds}`;
+  return `${sign}${minutes / 60n}h${minutes % 60n}m${seconds}`;
+}
+
+/** `value / 10^places` without zeros at the end. */
+function decimal(value: bigint, places: number): string {
+  const scale = 10n ** BigInt(places);
+  const fraction = String(value % scale)
+    .padStart(places, '0')
+    .replace(/0+$/, '');
+  return fraction === '' ? String(value / scale) : `${value / scale}.${fraction}`;
+}

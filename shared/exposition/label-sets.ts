@@ -1,9 +1,0 @@
-import type { Labels, MetricType } from './model.ts';
-import { parseText } from './parse-text.ts';
-import { renderHeader } from './render-text.ts';
-
-/** The labels of each series in a family's sample lines, as they were rendered by us. */
-export function labelSetsOf(name: string, type: MetricType, text: string): Labels[] {
-  const family = parseText(renderHeader(name, '', type) + text, { utf8Names: true }).get(name);
-  return family?.metrics.map(({ labels }) => labels) ?? [];
-}

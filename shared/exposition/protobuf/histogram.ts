@@ -1,0 +1,200 @@
+/**
+ * Reads the message Histogram, which is listed in protobuf-codec.ts.
+ */
+import type { BucketSpan, Exemplar, HistogramMetric, NativeBuckets, Timestamp } from '../../model/metric-family.ts';
+import { readExemplar, readTimestamp, type ExemplarDraft } from './parts.ts';
+import { BYTES, FIXED64, VARINT, type WireReader } from './reader.ts';
+
+/** A count as it may be given: the float counts, unless it is 0. */
+interface Count {
+  integer: number;
+  float: number;
+}
+
+const valueOf = (count: Count): number => (count.float === 0 ? count.integer : count.float);
+
+interface Bucket {
+  count: Count;
+  upperBound: number;
+  exemplar?: ExemplarDraft;
+}
+
+export class HistogramDraft {
+  readonly #count: Count = { integer: 0, float: 0 };
+  #sum = 0;
+  readonly #buckets: Bucket[] = [];
+  #created: Timestamp | undefined;
+  #native: NativeBuckets | undefined;
+  readonly #zeroCount: Count = { integer: 0, float: 0 };
+  #hasZeroCount = false;
+
+  read(reader: WireReader): void {
+    const outerEnd = reader.enter();
+    while (reader.next()) {
+      switch (reader.tag) {
+        case 1 * 8 + VARINT:
+          this.#count.integer = reader.uint64();
+          break;
+        case 2 * 8 + FIXED64:
+          this.#sum = reader.double();
+          break;
+        case 3 * 8 + BYTES:
+          this.#buckets.push(readBucket(reader));
+          break;
+        case 4 * 8 + FIXED64:
+          this.#count.float = reader.double();
+          break;
+        case 15 * 8 + BYTES:
+          readTimestamp(reader, (this.#created ??= { seconds: 0, nanos: 0 }));
+          break;
+        default:
+          if (!this.#readNative(reader)) reader.skip();
+      }
+    }
+    reader.leave(outerEnd);
+  }
+
+  /** Without its labels. */
+  finish(): HistogramMetric {
+    const buckets = this.#buckets.map(({ upperBound, count }): [number, number] => [upperBound, valueOf(count)]);
+    const metric: HistogramMetric = {
+      labels: [],
+      buckets,
+      sampleCount: valueOf(this.#count),
+      sampleSum: this.#sum,
+    };
+    const counts = [this.#count, this.#zeroCount, ...this.#buckets.map(({ count }) => count)];
+    if (counts.some(({ float }) => float !== 0)) metric.floatCounts = true;
+    const exemplars = this.#buckets.flatMap(({ exemplar }, index): [number, Exemplar][] =>
+      exemplar ? [[index, exemplar]] : [],
+    );
+    if (exemplars.length > 0) metric.bucketExemplars = exemplars;
+    if (this.#created !== undefined) metric.created = this.#created;
+    const native = this.#native;
+    if (native !== undefined && this.#hasZeroCount) native.zeroCount = valueOf(this.#zeroCount);
+    if (native !== undefined && !isEmpty(native)) metric.native = native;
+    return metric;
+  }
+
+  #readNative(reader: WireReader): boolean {
+    const native = this.#native ?? noBuckets();
+    switch (reader.tag) {
+      case 5 * 8 + VARINT:
+        native.schema = reader.sint32();
+        break;
+      case 6 * 8 + FIXED64:
+        native.zeroThreshold = reader.double();
+        break;
+      case 7 * 8 + VARINT:
+        this.#zeroCount.integer = reader.uint64();
+        this.#hasZeroCount = true;
+        break;
+      case 8 * 8 + FIXED64:
+        this.#zeroCount.float = reader.double();
+        this.#hasZeroCount = true;
+        break;
+      case 9 * 8 + BYTES:
+        native.negativeSpans.push(readSpan(reader));
+        break;
+      case 10 * 8 + VARINT:
+      case 10 * 8 + BYTES:
+        readDeltas(reader, native.negativeDeltas);
+        break;
+      case 11 * 8 + FIXED64:
+      case 11 * 8 + BYTES:
+        readCounts(reader, native.negativeCounts);
+        break;
+      case 12 * 8 + BYTES:
+        native.positiveSpans.push(readSpan(reader));
+        break;
+      case 13 * 8 + VARINT:
+      case 13 * 8 + BYTES:
+        readDeltas(reader, native.positiveDeltas);
+        break;
+      case 14 * 8 + FIXED64:
+      case 14 * 8 + BYTES:
+        readCounts(reader, native.positiveCounts);
+        break;
+      case 16 * 8 + BYTES:
+        native.exemplars.push(readNewExemplar(reader));
+        break;
+      default:
+        return false;
+    }
+    this.#native = native;
+    return true;
+  }
+}
+
+function isEmpty(native: NativeBuckets): boolean {
+  return Object.values(native).every(
+    (field: number | readonly unknown[]) => typeof field !== 'number' && field.length === 0,
+  );
+}
+
+function noBuckets(): NativeBuckets {
+  return {
+    negativeSpans: [],
+    negativeDeltas: [],
+    negativeCounts: [],
+    positiveSpans: [],
+    positiveDeltas: [],
+    positiveCounts: [],
+    exemplars: [],
+  };
+}
+
+function readBucket(reader: WireReader): Bucket {
+  const bucket: Bucket = { count: { integer: 0, float: 0 }, upperBound: 0 };
+  const outerEnd = reader.enter();
+  while (reader.next()) {
+    if (reader.tag === 1 * 8 + VARINT) bucket.count.integer = reader.uint64();
+    else if (reader.tag === 2 * 8 + FIXED64) bucket.upperBound = reader.double();
+    else if (reader.tag === 3 * 8 + BYTES) readExemplar(reader, (bucket.exemplar ??= { labels: [], value: 0 }));
+    else if (reader.tag === 4 * 8 + FIXED64) bucket.count.float = reader.double();
+    else reader.skip();
+  }
+  reader.leave(outerEnd);
+  return bucket;
+}
+
+function readSpan(reader: WireReader): BucketSpan {
+  let offset = 0;
+  let length = 0;
+  const outerEnd = reader.enter();
+  while (reader.next()) {
+    if (reader.tag === 1 * 8 + VARINT) offset = reader.sint32();
+    else if (reader.tag === 2 * 8 + VARINT) length = reader.uint32();
+    else reader.skip();
+  }
+  reader.leave(outerEnd);
+  return [offset, length];
+}
+
+function readNewExemplar(reader: WireReader): Exemplar {
+  const exemplar: ExemplarDraft = { labels: [], value: 0 };
+  readExemplar(reader, exemplar);
+  return exemplar;
+}
+
+// Lists of scalars come one by one, or packed into one value.
+
+function readDeltas(reader: WireReader, into: number[]): void {
+  if (reader.tag % 8 === VARINT) {
+    into.push(reader.sint64());
+    return;
+  }
+  const outerEnd = reader.enter();
+  while (!reader.atEnd) into.push(reader.sint64());
+  reader.leave(outerEnd);
+}
+
+function readCounts(reader: WireReader, into: number[]): void {
+  if (reader.tag % 8 === FIXED64) {
+    into.push(reader.double());
+    return;
+  }
+  const outerEnd = reader.enter();
+  while (!reader.atEnd) into.push(reader.double());
+  reader.leave(outerEnd);
+}

@@ -1,0 +1,139 @@
+/**
+ * A family in protobuf's text format, for a person to read: what scrapers get that ask for `encoding=text` or `encoding=compact-text`. Made from
+ * the wire format, so that all three say the same; the messages are listed in protobuf-codec.ts.
+ *
+ * Go's encoder puts one blank or two between the parts, by chance of the build, to keep programs from relying on it. Here it is one.
+ * https://protobuf.dev/reference/protobuf/textformat-spec/
+ */
+import { formatCount, formatFloat } from '../text/format-float.ts';
+import { BYTES, FIXED64, VARINT, WireReader } from './reader.ts';
+
+/** In the order of the .proto file, in which Go writes them: name, number, how to read it. */
+type Message = readonly (readonly [name: string, number: number, kind: Kind])[];
+type Scalar = (reader: WireReader) => string;
+type Kind = { readonly wireType: number; readonly scalar: Scalar } | { readonly message: Message };
+
+const TYPE_NAMES = ['COUNTER', 'GAUGE', 'SUMMARY', 'UNTYPED', 'HISTOGRAM', 'GAUGE_HISTOGRAM'];
+
+const text: Kind = { wireType: BYTES, scalar: (reader) => quoted(reader.string()) };
+const double: Kind = { wireType: FIXED64, scalar: (reader) => float(reader.double()) };
+const uint64: Kind = { wireType: VARINT, scalar: (reader) => formatCount(reader.uint64()) };
+const int64: Kind = { wireType: VARINT, scalar: (reader) => String(reader.int64()) };
+const sint64: Kind = { wireType: VARINT, scalar: (reader) => String(reader.sint64()) };
+const sint32: Kind = { wireType: VARINT, scalar: (reader) => String(reader.sint32()) };
+const type: Kind = { wireType: VARINT, scalar: (reader) => TYPE_NAMES[reader.uint32()] ?? 'UNTYPED' };
+
+const label: Kind = { message: [['name', 1, text], ['value', 2, text]] }; // prettier-ignore
+const value: Kind = { message: [['value', 1, double]] };
+const timestamp: Kind = { message: [['seconds', 1, int64], ['nanos', 2, int64]] }; // prettier-ignore
+const span: Kind = { message: [['offset', 1, sint32], ['length', 2, uint64]] }; // prettier-ignore
+const exemplar: Kind = { message: [['label', 1, label], ['value', 2, double], ['timestamp', 3, timestamp]] }; // prettier-ignore
+const counter: Kind = { message: [['value', 1, double], ['exemplar', 2, exemplar], ['created_timestamp', 3, timestamp]] }; // prettier-ignore
+const quantile: Kind = { message: [['quantile', 1, double], ['value', 2, double]] }; // prettier-ignore
+const summary: Kind = {
+  message: [
+    ['sample_count', 1, uint64],
+    ['sample_sum', 2, double],
+    ['quantile', 3, quantile],
+    ['created_timestamp', 4, timestamp],
+  ],
+};
+const bucket: Kind = {
+  message: [
+    ['cumulative_count', 1, uint64],
+    ['cumulative_count_float', 4, double],
+    ['upper_bound', 2, double],
+    ['exemplar', 3, exemplar],
+  ],
+};
+const histogram: Kind = {
+  message: [
+    ['sample_count', 1, uint64],
+    ['sample_count_float', 4, double],
+    ['sample_sum', 2, double],
+    ['bucket', 3, bucket],
+    ['created_timestamp', 15, timestamp],
+    ['schema', 5, sint32],
+    ['zero_threshold', 6, double],
+    ['zero_count', 7, uint64],
+    ['zero_count_float', 8, double],
+    ['negative_span', 9, span],
+    ['negative_delta', 10, sint64],
+    ['negative_count', 11, double],
+    ['positive_span', 12, span],
+    ['positive_delta', 13, sint64],
+    ['positive_count', 14, double],
+    ['exemplars', 16, exemplar],
+  ],
+};
+const metric: Kind = {
+  message: [
+    ['label', 1, label],
+    ['gauge', 2, value],
+    ['counter', 3, counter],
+    ['summary', 4, summary],
+    ['untyped', 5, value],
+    ['histogram', 7, histogram],
+    ['timestamp_ms', 6, int64],
+  ],
+};
+const family: Message = [
+  ['name', 1, text],
+  ['help', 2, text],
+  ['type', 3, type],
+  ['metric', 4, metric],
+];
+
+/** `wire` is one MetricFamily, without the length before it. A line when compact; else many, and a blank one. */
+export function protobufText(wire: Uint8Array, isCompact: boolean): string {
+  const fields = fieldsOf(new WireReader(wire), family, isCompact ? undefined : '');
+  return isCompact ? `${fields.join(' ')}\n` : `${fields.join('\n')}\n\n`;
+}
+
+/** `indent` is that of the message, or undefined for all in one line. */
+function fieldsOf(reader: WireReader, message: Message, indent: string | undefined): string[] {
+  const found = new Map<number, string[]>();
+  while (reader.next()) {
+    const field = message.find(([, number, kind]) => reader.tag === number * 8 + wireTypeOf(kind));
+    if (field === undefined) {
+      reader.skip();
+      continue;
+    }
+    const [name, number, kind] = field;
+    const written = 'scalar' in kind ? kind.scalar(reader) : messageOf(reader, kind.message, indent);
+    const line = indent === undefined ? `${name}:${written}` : `${indent}${name}: ${written}`;
+    const lines = found.get(number);
+    if (lines === undefined) found.set(number, [line]);
+    else lines.push(line);
+  }
+  return message.flatMap(([, number]) => found.get(number) ?? []);
+}
+
+function messageOf(reader: WireReader, message: Message, indent: string | undefined): string {
+  const outerEnd = reader.enter();
+  const fields = fieldsOf(reader, message, indent === undefined ? undefined : `${indent}  `);
+  reader.leave(outerEnd);
+  if (indent === undefined || fields.length === 0) return `{${fields.join(' ')}}`;
+  return `{\n${fields.join('\n')}\n${indent}}`;
+}
+
+function wireTypeOf(kind: Kind): number {
+  return 'scalar' in kind ? kind.wireType : BYTES;
+}
+
+function float(n: number): string {
+  if (Number.isFinite(n)) return formatFloat(n);
+  return Number.isNaN(n) ? 'nan' : n > 0 ? 'inf' : '-inf';
+}
+
+// eslint-disable-next-line no-control-regex
+const ESCAPED = /["\\\0-\x1f\x7f-\x9f]/g;
+const SHORT = new Map([['"', '\\"'], ['\\', '\\\\'], ['\n', '\\n'], ['\r', '\\r'], ['\t', '\\t']]); // prettier-ignore
+
+function quoted(string: string): string {
+  const escaped = string.replaceAll(ESCAPED, (char) => {
+    const hex = char.charCodeAt(0).toString(16);
+    return SHORT.get(char) ?? (char < '\x80' ? `\\x${hex.padStart(2, '0')}` : `\\u${hex.padStart(4, '0')}`);
+  });
+  return `"${escaped}"`;
+}

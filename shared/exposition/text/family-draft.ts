@@ -1,0 +1,147 @@
+/**
+ * A family while its lines are being read. Summaries and histograms are spread over many lines, which may come in any
+ * order; each is found again by its labels.
+ */
+import type {
+  Family,
+  HistogramMetric,
+  Labels,
+  MetricType,
+  SimpleMetric,
+  SummaryMetric,
+} from '../../model/metric-family.ts';
+import { toUint64 } from './parse-float.ts';
+import type { SeriesLimit } from '../check/series-limit.ts';
+
+/** What a line says about a summary or a histogram, by the suffix of its name. */
+export type Role = 'sample' | 'sum' | 'count';
+
+export class FamilyDraft {
+  readonly name: string;
+  help: string | undefined;
+  type: MetricType | undefined;
+  readonly #limit: SeriesLimit;
+  readonly #simple: SimpleMetric[] = [];
+  // Made when they are needed, for most families never are.
+  #summaries: MetricsByLabels<SummaryMetric> | undefined;
+  #histograms: MetricsByLabels<HistogramMetric> | undefined;
+
+  /** `limit`: of all families that are read together. */
+  constructor(name: string, limit: SeriesLimit) {
+    this.name = name;
+    this.#limit = limit;
+  }
+
+  get isSummary(): boolean {
+    return this.type === 'summary';
+  }
+
+  get isHistogram(): boolean {
+    return this.type === 'histogram' || this.type === 'gauge_histogram';
+  }
+
+  /** The label that is no label of the series but says which quantile or bucket a line is about. */
+  get boundLabel(): 'quantile' | 'le' | undefined {
+    if (this.isSummary) return 'quantile';
+    return this.isHistogram ? 'le' : undefined;
+  }
+
+  addSimple(labels: Labels, value: number): SimpleMetric {
+    this.#limit.addOne();
+    const metric = { labels, value };
+    this.#simple.push(metric);
+    return metric;
+  }
+
+  /** `bound` is the quantile, or NaN when the line has none: then only a sum or a count says something. */
+  addSummaryLine(labels: Labels, role: Role, bound: number, value: number): SummaryMetric {
+    const summaries = (this.#summaries ??= new MetricsByLabels(this.#limit));
+    const metric = summaries.find(labels) ?? summaries.add({ labels, quantiles: [], sampleCount: 0, sampleSum: 0 });
+    if (role === 'count') metric.sampleCount = toUint64(value);
+    else if (role === 'sum') metric.sampleSum = value;
+    else if (!Number.isNaN(bound)) metric.quantiles.push([bound, value]);
+    return metric;
+  }
+
+  /** `bound` is the upper bound of the bucket, or NaN. Returns the reason when the value cannot be a count. */
+  addHistogramLine(labels: Labels, role: Role, bound: number, value: number): HistogramMetric | string {
+    const histograms = (this.#histograms ??= new MetricsByLabels(this.#limit));
+    const metric = histograms.find(labels) ?? histograms.add({ labels, buckets: [], sampleCount: 0, sampleSum: 0 });
+    if (role === 'count') {
+      if (value < 0) return 'negative count for histogram';
+      // expfmt keeps whole and fractional counts apart, and a fractional one wins, whichever came last.
+      if (!isWhole(value) || isWhole(metric.sampleCount)) metric.sampleCount = value;
+    } else if (role === 'sum') {
+      metric.sampleSum = value;
+    } else if (!Number.isNaN(bound)) {
+      if (value < 0) return 'negative bucket population for histogram';
+      metric.buckets.push([bound, value]);
+    }
+    return metric;
+  }
+
+  /** Undefined for a family that was only described: it leaves no trace. */
+  finish(): Family | undefined {
+    const { name, type, help = '' } = this;
+    let family: Family | undefined;
+    if (type === 'summary') family = { name, help, type, metrics: this.#summaries?.all ?? [] };
+    else if (type === 'histogram' || type === 'gauge_histogram')
+      family = { name, help, type, metrics: this.#histograms?.all ?? [] };
+    else if (type !== undefined) family = { name, help, type, metrics: this.#simple };
+    return family?.metrics.length === 0 ? undefined : family;
+  }
+}
+
+class MetricsByLabels<M extends { labels: Labels }> {
+  readonly all: M[] = [];
+  readonly #limit: SeriesLimit;
+  /** From the second metric on. */
+  #byKey: Map<string, M> | undefined;
+  #latest: M | undefined;
+
+  constructor(limit: SeriesLimit) {
+    this.#limit = limit;
+  }
+
+  /** The lines of one metric usually follow each other, so the one before is tried first. */
+  find(labels: Labels): M | undefined {
+    if (this.#latest === undefined || sameLabels(this.#latest.labels, labels)) return this.#latest;
+    this.#byKey ??= new Map(this.all.map((metric) => [labelsKey(metric.labels), metric]));
+    const found = this.#byKey.get(labelsKey(labels));
+    if (found !== undefined) this.#latest = found;
+    return found;
+  }
+
+  add(metric: M): M {
+    this.#limit.addOne();
+    this.all.push(metric);
+    this.#byKey?.set(labelsKey(metric.labels), metric);
+    this.#latest = metric;
+    return metric;
+  }
+}
+
+/** A count expfmt would keep as an integer. */
+function isWhole(value: number): boolean {
+  return Number.isInteger(value) && value < 2 ** 64;
+}
+
+function sameLabels(some: Labels, others: Labels): boolean {
+  if (some === others) return true; // Shared by lines that repeat them.
+  if (some.length !== others.length) return false;
+  for (let i = 0; i < some.length; i++) {
+    const a = some[i];
+    const b = others[i];
+    if (a?.[1] !== b?.[1] || a?.[0] !== b?.[0]) return false;
+  }
+  return true;
+}
+
+/** Equal for the same labels in any order, and for nothing else: lengths keep names and values apart. */
+function labelsKey(labels: Labels): string {
+  if (labels.length === 0) return '';
+  return labels
+    .map(([name, value]) => `${String(name.length)}:${name}${String(value.length)}:${value}`)
+    .toSorted()
+    .join('');
+}

@@ -1,0 +1,126 @@
+/**
+ * Collects the labels of one line after the other. Most lines repeat the label names of the line before, and many values: what is
+ * repeated is not checked again, and shared instead of copied.
+ */
+import type { LabelPair, Labels } from '../../model/metric-family.ts';
+import * as names from '../../model/names.ts';
+import { quote, quoteCharAt } from '../../model/quote.ts';
+import { QUOTE, TextScanner } from './text-scanner.ts';
+
+export const COMMA = 0x2c;
+export const CLOSE = 0x7d;
+const EQUALS = 0x3d;
+
+const NONE: Labels = [];
+
+/** Above this many labels, duplicates are looked for with a set instead of by comparing. */
+const MANY_LABELS = 16;
+
+export class LabelScanner extends TextScanner {
+  protected readonly utf8Names: boolean;
+
+  /** The labels of the line being read are the first `#count` of these. */
+  readonly #pairs: LabelPair[] = [];
+  #count = 0;
+  #names: Set<string> | undefined;
+
+  /** Of the latest line that had labels, unless there were quoted names among them. */
+  #before: Labels = NONE;
+  /** The line's names so far are those of the line before, in the same order. */
+  #sameNames = true;
+  /** And its values, too. */
+  #samePairs = true;
+  /** No name was quoted. */
+  #plain = true;
+
+  constructor(text: string, utf8Names: boolean) {
+    super(text);
+    this.utf8Names = utf8Names;
+  }
+
+  protected beginLabels(): void {
+    this.#count = 0;
+    this.#names = undefined;
+    this.#sameNames = this.#samePairs = this.#plain = true;
+  }
+
+  protected endLabels(): Labels {
+    if (this.#count === 0) return NONE;
+    if (this.#samePairs && this.#count === this.#before.length) return this.#before;
+    const labels = this.#pairs.slice(0, this.#count);
+    this.#before = this.#plain ? labels : NONE;
+    return labels;
+  }
+
+  /** A name, which need not be valid yet, and the blanks behind it. Then `atValue` says if it is that of a label. */
+  protected readLabelName(family: string | undefined): string {
+    const repeated = this.#sameNames ? this.#before[this.#count]?.[0] : undefined;
+    if (repeated !== undefined && this.goesOnWith(repeated, EQUALS)) {
+      this.pos += repeated.length;
+      return repeated;
+    }
+    const start = this.pos;
+    const name = this.readName(names.isLabelNameStart, names.isLabelNameChar, 'label name');
+    if (name === '') this.fail(`invalid label name for metric ${quote(family ?? '')}`);
+    this.#sameNames = this.#samePairs = false;
+    this.#plain &&= this.pos - start === name.length;
+    this.skipBlanks();
+    return name;
+  }
+
+  protected get atValue(): boolean {
+    return this.text.charCodeAt(this.pos) === EQUALS;
+  }
+
+  /** From "=" to the "," or "}" behind the value. A label called `boundName` is not collected. Returns the value. */
+  protected readLabel(name: string, boundName: string | undefined, family: string | undefined): string {
+    if (!this.#sameNames) this.#checkName(name, boundName, family);
+    this.pos++;
+    if (this.skipBlanks() !== QUOTE) {
+      this.fail(`expected '"' at start of label value, found ${quoteCharAt(this.text, this.pos)}`);
+    }
+    const before = this.#samePairs ? this.#before[this.#count] : undefined;
+    const value = this.readQuoted('label value', '', before?.[1]);
+    if (name !== boundName) {
+      const isSame = before !== undefined && before[1] === value;
+      this.#samePairs &&= isSame;
+      this.#pairs[this.#count++] = isSame ? before : [name, value];
+    }
+    return value;
+  }
+
+  protected checkLabelEnd(value: string): void {
+    const next = this.skipBlanks();
+    if (next !== COMMA && next !== CLOSE) this.fail(`unexpected end of label value ${quote(value)}`);
+  }
+
+  /** Takes the label of this name out again, and returns its value. */
+  protected takeLabel(name: string | undefined): string | undefined {
+    const labels = this.#pairs.slice(0, this.#count);
+    const at = labels.findIndex((label) => label[0] === name);
+    if (at < 0) return undefined;
+    this.#pairs.copyWithin(at, at + 1);
+    this.#count--;
+    this.#sameNames = this.#samePairs = false;
+    return labels[at]?.[1];
+  }
+
+  #checkName(name: string, boundName: string | undefined, family: string | undefined): void {
+    if (name === '__name__') this.fail('label name "__name__" is reserved');
+    if (!this.utf8Names && !names.isLegacyLabelName(name)) this.fail(`invalid label name ${quote(name)}`);
+    if (name !== boundName && !this.#isNew(name)) {
+      this.fail(`duplicate label names for metric ${quote(family ?? '')}`);
+    }
+  }
+
+  #isNew(name: string): boolean {
+    if (this.#count < MANY_LABELS) {
+      for (let i = 0; i < this.#count; i++) if (this.#pairs[i]?.[0] === name) return false;
+      return true;
+    }
+    this.#names ??= new Set(this.#pairs.slice(0, this.#count).map((label) => label[0]));
+    const isNew = !this.#names.has(name);
+    this.#names.add(name);
+    return isNew;
+  }
+}

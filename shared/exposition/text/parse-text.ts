@@ -1,0 +1,296 @@
+/**
+ * The text exposition format 0.0.4, taken and refused as expfmt.TextParser of prometheus/common does (v0.69.0).
+ *
+ *     body    = { line "\n" } [ blanks ]
+ *     line    = blanks ( "" | "#" comment | sample )
+ *     comment = blanks ( "HELP" blanks name blank docstring | "TYPE" blanks name blank type | anything )
+ *     sample  = name blanks [ labels ] value [ blank blanks timestamp ]
+ *             | "{" … name … "}" value [ … ]                    the name, quoted or not, among the labels
+ *     labels  = "{" [ label { "," label } [ "," ] ] "}" blanks
+ *     label   = blanks name blanks "=" blanks '"' value '"' blanks
+ *
+ * Blanks are spaces and tabs; nothing but "\n" ends a line. What expfmt refuses for less obvious reasons is noted where it is done;
+ * docs/text-format.md lists where we differ on purpose.
+ * https://prometheus.io/docs/instrumenting/exposition_formats/
+ */
+import { FamilyDraft, type Role } from './family-draft.ts';
+import { CLOSE, COMMA, LabelScanner } from './label-scanner.ts';
+import type { Families, Metric, MetricType } from '../../model/metric-family.ts';
+import * as names from '../../model/names.ts';
+import { parseFloatToken } from './parse-float.ts';
+import { quote, quoteCharAt } from '../../model/quote.ts';
+import { SeriesLimit } from '../check/series-limit.ts';
+import { isBlank, NEWLINE, SPACE } from './text-scanner.ts';
+
+export { decodeUtf8 } from './utf8.ts';
+
+export interface ParseTextOptions {
+  /** Metric and label names may be any UTF-8 (in quotes); else only the legacy characters, quoted or not. */
+  utf8Names?: boolean;
+  /** Default none. */
+  maxSeries?: number | undefined;
+}
+
+/**
+ * Parses a whole body. Throws `exposition_invalid`, naming the line, for anything expfmt refuses, and
+ * TooManySeriesError.
+ * The text must come from valid UTF-8 (see `decodeUtf8`). Strings in the result may be slices of it and keep it alive.
+ */
+export function parseText(text: string, { utf8Names = false, maxSeries }: ParseTextOptions = {}): Families {
+  return new TextParser(text, utf8Names, new SeriesLimit(maxSeries)).parse();
+}
+
+const HASH = 0x23;
+const OPEN = 0x7b;
+
+const TYPES = new Map<string, MetricType>([
+  ['counter', 'counter'],
+  ['gauge', 'gauge'],
+  ['summary', 'summary'],
+  ['untyped', 'untyped'],
+  ['histogram', 'histogram'],
+  ['gauge_histogram', 'gauge_histogram'],
+  ['gaugehistogram', 'gauge_histogram'],
+]);
+
+/** What a sample line's name stands for: `x_count` may be a family of its own, or the count of a summary `x`. */
+interface Target {
+  draft: FamilyDraft;
+  role: Role;
+}
+
+class TextParser extends LabelScanner {
+  readonly #limit: SeriesLimit;
+  readonly #drafts = new Map<string, FamilyDraft>();
+  readonly #targets = new Map<string, Target>();
+
+  /** Of the latest sample line, for the next is often of the same family. Empty when that name was quoted. */
+  #latestName = '';
+  #latestTarget: Target | undefined;
+
+  /** The quantile, or the upper bound of the bucket, of the line being read. */
+  #bound = NaN;
+
+  constructor(text: string, utf8Names: boolean, limit: SeriesLimit) {
+    super(text, utf8Names);
+    this.#limit = limit;
+  }
+
+  parse(): Families {
+    while (this.pos < this.end) this.#readLine();
+
+    const families: Families = new Map();
+    for (const draft of this.#drafts.values()) {
+      const family = draft.finish();
+      if (family !== undefined) families.set(family.name, family);
+    }
+    return families;
+  }
+
+  /** To behind the newline. Only blanks may end without one. */
+  #readLine(): void {
+    const first = this.skipBlanks();
+    if (first !== NEWLINE) {
+      if (first === HASH) this.#readComment();
+      else if (first === OPEN) this.#readSampleInBraces();
+      else this.#readSample();
+      if (this.pos >= this.end) this.fail('unexpected end of input stream');
+    }
+    this.pos++;
+  }
+
+  #readComment(): void {
+    this.pos++;
+    if (this.skipBlanks() === NEWLINE) return;
+    const keyword = this.readWord();
+    if (keyword !== 'HELP' && keyword !== 'TYPE') {
+      this.skipToNewline();
+      return;
+    }
+    if (this.skipBlanks() === NEWLINE) return;
+    const name = this.readName(names.isMetricNameStart, names.isMetricNameChar, 'metric name');
+    const next = this.text.charCodeAt(this.pos);
+    if (next === NEWLINE) return;
+    if (!isBlank(next)) this.fail('invalid metric name in comment');
+    const { draft } = this.#target(name);
+    if (this.skipBlanks() === NEWLINE) return;
+    if (keyword === 'HELP') this.#readHelp(draft);
+    else this.#readType(draft);
+  }
+
+  #readHelp(draft: FamilyDraft): void {
+    if (draft.help !== undefined) this.fail(`second HELP line for metric name ${quote(draft.name)}`);
+    draft.help = this.readDocstring();
+  }
+
+  #readType(draft: FamilyDraft): void {
+    if (draft.type !== undefined) {
+      this.fail(`second TYPE line for metric name ${quote(draft.name)}, or TYPE reported after samples`);
+    }
+    const start = this.pos;
+    // expfmt drops backslashes here: it reads a type like a docstring, only without the escapes.
+    const word = this.text.slice(start, this.skipToNewline()).replaceAll('\\', '');
+    draft.type = TYPES.get(word) ?? TYPES.get(foldCase(word)) ?? this.fail(`unknown metric type ${quote(word)}`);
+  }
+
+  #readSample(): void {
+    const target = this.#readSampleName();
+    target.draft.type ??= 'untyped';
+    this.#bound = NaN;
+    this.beginLabels();
+    if (this.skipBlanks() === OPEN) this.#readLabels(target, false);
+    this.#readValue(target);
+  }
+
+  #readSampleInBraces(): void {
+    this.#bound = NaN;
+    this.beginLabels();
+    this.#readValue(this.#readLabels(undefined, true));
+  }
+
+  #readSampleName(): Target {
+    const latest = this.#latestTarget;
+    if (latest !== undefined) {
+      const next = this.text.charCodeAt(this.pos + this.#latestName.length);
+      if ((next === OPEN || next === SPACE) && this.goesOnWith(this.#latestName, next)) {
+        this.pos += this.#latestName.length;
+        return latest;
+      }
+    }
+    const start = this.pos;
+    const name = this.readName(names.isMetricNameStart, names.isMetricNameChar, 'metric name');
+    if (name === '') this.fail('invalid metric name');
+    const target = this.#target(name);
+    const isPlain = this.pos - start === name.length;
+    this.#latestName = name;
+    this.#latestTarget = isPlain ? target : undefined;
+    return target;
+  }
+
+  /** From "{" to behind the blanks after "}". With `inBraces` one of the labels is the name of the metric, without a value. */
+  #readLabels(known: Target | undefined, inBraces: boolean): Target {
+    let target = known;
+    let boundName = target?.draft.boundLabel;
+    this.pos++;
+    while (this.skipBlanks() !== CLOSE) {
+      const name = this.readLabelName(target?.draft.name);
+      if (this.atValue) {
+        const value = this.readLabel(name, boundName, target?.draft.name);
+        if (name === boundName) this.#readBound(name, value);
+        this.checkLabelEnd(value);
+      } else {
+        if (!inBraces) this.fail(`expected '=' after label name, found ${quoteCharAt(this.text, this.pos)}`);
+        if (target !== undefined) this.fail(`multiple metric names for metric ${quote(target.draft.name)}`);
+        target = this.#readNameAmongLabels(name);
+        boundName = target.draft.boundLabel;
+      }
+      if (this.text.charCodeAt(this.pos) === CLOSE) break;
+      this.pos++;
+    }
+    // expfmt gives labels without a name to the series of the line before; that is an accident, and not repeated here.
+    if (target === undefined) this.fail('invalid metric name');
+    this.pos++;
+    this.skipBlanks();
+    return target;
+  }
+
+  #readNameAmongLabels(name: string): Target {
+    const next = this.text.charCodeAt(this.pos);
+    if (next !== COMMA && next !== CLOSE) {
+      this.fail(`unexpected end of metric name ${quoteCharAt(this.text, this.pos)}`);
+    }
+    const target = this.#target(name);
+    target.draft.type ??= 'untyped';
+    // It was taken for a label, as long as it was not known what it belongs to.
+    const { boundLabel } = target.draft;
+    const value = boundLabel === undefined ? undefined : this.takeLabel(boundLabel);
+    if (boundLabel !== undefined && value !== undefined) this.#readBound(boundLabel, value);
+    return target;
+  }
+
+  #readBound(name: string, value: string): void {
+    const bound = parseFloatToken(value, 0, value.length);
+    if (bound === undefined) {
+      this.pos--; // The closing quote: even if nothing follows, this is what is wrong.
+      this.fail(`expected float as value for '${name}' label, got ${quote(value)}`);
+    }
+    this.#bound = bound;
+  }
+
+  #readValue({ draft, role }: Target): void {
+    const start = this.pos;
+    const end = this.skipWord();
+    const value = parseFloatToken(this.text, start, end);
+    if (value === undefined) this.fail(`expected float as value, got ${quote(this.text.slice(start, end))}`);
+
+    const labels = this.endLabels();
+    let metric: Metric | string;
+    if (draft.isSummary) metric = draft.addSummaryLine(labels, role, this.#bound, value);
+    else if (draft.isHistogram) metric = draft.addHistogramLine(labels, role, this.#bound, value);
+    else metric = draft.addSimple(labels, value);
+    if (typeof metric === 'string') this.fail(`${metric} ${quote(draft.name)}`);
+
+    if (this.text.charCodeAt(end) !== NEWLINE) metric.timestampMs = this.#readTimestamp();
+  }
+
+  #readTimestamp(): number {
+    this.skipBlanks();
+    const start = this.pos;
+    const end = this.skipWord();
+    const word = this.text.slice(start, end);
+    if (!isInt64(word)) this.fail(`expected integer as timestamp, got ${quote(word)}`);
+    if (this.text.charCodeAt(end) !== NEWLINE) {
+      const spurious = this.text.slice(end, this.skipToNewline());
+      this.fail(`spurious string after timestamp: ${quote(spurious)}`);
+    }
+    return Number(word);
+  }
+
+  /**
+   * The family a name belongs to. What a name stood for once it stands for in the whole body: a family of its own is found first, and a
+   * summary or histogram that took it in never changes its type.
+   */
+  #target(name: string): Target {
+    let target = this.#targets.get(name);
+    if (target === undefined) {
+      if (name === '' || !(this.utf8Names || names.isLegacyMetricName(name))) {
+        this.fail(`invalid metric name ${quote(name)}`);
+      }
+      target = this.#drafts.has(name) ? undefined : this.#findOwner(name);
+      if (target === undefined) {
+        target = { draft: new FamilyDraft(name, this.#limit), role: 'sample' };
+        this.#drafts.set(name, target.draft);
+      }
+      this.#targets.set(name, target);
+    }
+    return target;
+  }
+
+  /** The summary or histogram this name is a part of. */
+  #findOwner(name: string): Target | undefined {
+    for (const [suffix, role] of SUFFIXES) {
+      if (name.length <= suffix.length || !name.endsWith(suffix)) continue;
+      const draft = this.#drafts.get(name.slice(0, -suffix.length));
+      if (draft?.isHistogram === true || (draft?.isSummary === true && role !== 'sample')) return { draft, role };
+    }
+    return undefined;
+  }
+}
+
+const SUFFIXES: readonly (readonly [suffix: string, role: Role])[] = [
+  ['_count', 'count'],
+  ['_sum', 'sum'],
+  ['_bucket', 'sample'],
+];
+
+/** Lower case, for the letters of which some non-ASCII variants count as equal in Go (`strings.ToUpper`) and none else. */
+function foldCase(word: string): string {
+  return /^[a-z_\u017f\u0131]*$/i.test(word) ? word.toUpperCase().toLowerCase() : word;
+}
+
+/** What `strconv.ParseInt` takes. */
+function isInt64(word: string): boolean {
+  if (!/^[+-]?[0-9]+$/.test(word)) return false;
+  const value = Math.abs(Number(word));
+  return value < 2 ** 63 || (value === 2 ** 63 && BigInt.asIntN(64, BigInt(word)) === BigInt(word));
+}

@@ -1,0 +1,127 @@
+/**
+ * Content-Encoding of request bodies: gzip (RFC 1952, several members) and snappy in its framing format
+ * (https://github.com/google/snappy/blob/main/framing_format.txt). As the official gateway, an encoding we do not know is
+ * no fault: the body is read as it is.
+ */
+import type { IncomingMessage } from 'node:http';
+import { gunzip, type InputType, type ZlibOptions } from 'node:zlib';
+import { uncompress } from 'snappyjs';
+import { asError, GatewayError } from '../../errors.ts';
+import { BodyError } from './read-body.ts';
+import { maskedCrc32c } from './crc32c.ts';
+
+/** A request that says gzip and has no bytes: refused whatever it is for, because the official gateway looks before it routes. */
+export function isEmptyGzip({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  if (headers['content-encoding']?.toLowerCase() !== 'gzip') return false;
+  return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
+}
+
+/** Throws `request_invalid` for what does not begin as its encoding says: all that matters of a body nobody reads. */
+export function checkEncoding(body: Buffer, encoding: string | undefined): void {
+  if (encoding?.toLowerCase() !== 'gzip') return;
+  if (body.length < GZIP_HEADER_BYTES) refuse(body.length === 0 ? 'EOF' : 'unexpected EOF');
+  if (body.readUIntBE(0, 3) !== GZIP_MAGIC) refuse('gzip: invalid header');
+}
+
+/** Throws `request_invalid` for what is not of its encoding, BodyError for more than `maxBytes` when inflated. */
+export async function inflate(body: Buffer, encoding: string | undefined, maxBytes: number): Promise<Buffer> {
+  switch (encoding?.toLowerCase()) {
+    case 'gzip':
+      return await inflateGzip(body, maxBytes);
+    case 'snappy':
+      return inflateSnappy(body, maxBytes);
+    default:
+      return body;
+  }
+}
+
+async function inflateGzip(body: Buffer, maxBytes: number): Promise<Buffer> {
+  if (body.length === 0) refuse('EOF: Content-Encoding is gzip, but there are no bytes');
+  try {
+    const { buffer, consumed } = await gunzipAll(body, maxBytes);
+    // zlib passes over what follows the last member.
+    if (consumed < body.length) refuse('gzip: invalid header after the last member');
+    return buffer;
+  } catch (thrown) {
+    if (thrown instanceof GatewayError) throw thrown;
+    const error: NodeJS.ErrnoException = asError(thrown);
+    if (error.code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes);
+    return refuse(`gzip: ${error.message}`);
+  }
+}
+
+function gunzipAll(body: InputType, maxOutputLength: number): Promise<{ buffer: Buffer; consumed: number }> {
+  return new Promise((resolve, reject) => {
+    // With `info` the result is not the buffer alone, which the types do not know.
+    const options: ZlibOptions = { maxOutputLength, info: true };
+    gunzip(body, options, (error, result: unknown) => {
+      if (error !== null) {
+        reject(error);
+        return;
+      }
+      const { buffer, engine } = result as { buffer: Buffer; engine: { bytesWritten: number } };
+      resolve({ buffer, consumed: engine.bytesWritten });
+    });
+  });
+}
+
+const GZIP_HEADER_BYTES = 10;
+/** Two bytes, and the only method there is. */
+const GZIP_MAGIC = 0x1f8b08;
+
+const STREAM_IDENTIFIER = Buffer.from('sNaPpY');
+/** Of one chunk, uncompressed. */
+const CHUNK_MAX = 65_536;
+
+/**
+ *     stream = identifier { chunk }
+ *     chunk  = type(1) length(3, little endian) data
+ *     type   = 0xff identifier | 0x00 checksum(4) snappy | 0x01 checksum(4) plain | 0x80-0xfe skipped | others refused
+ */
+function inflateSnappy(body: Buffer, maxBytes: number): Buffer {
+  const parts: Buffer[] = [];
+  let total = 0;
+  let at = 0;
+  while (at < body.length) {
+    if (at + 4 > body.length) refuse('snappy: unexpected end of a chunk header');
+    const type = body.readUInt8(at);
+    const end = at + 4 + body.readUIntLE(at + 1, 3);
+    if (end > body.length) refuse('snappy: unexpected end of a chunk');
+    const data = body.subarray(at + 4, end);
+    if (at === 0 && type !== 0xff) refuse('snappy: the stream does not begin with its identifier');
+    at = end;
+    if (type === 0xff) {
+      if (!data.equals(STREAM_IDENTIFIER)) refuse('snappy: corrupt stream identifier');
+    } else if (type <= 0x01) {
+      const part = readChunk(data, type === 0x00);
+      total += part.length;
+      if (total > maxBytes) throw tooLarge(maxBytes);
+      parts.push(part);
+    } else if (type < 0x80) {
+      refuse(`snappy: unsupported chunk type 0x${type.toString(16)}`);
+    }
+  }
+  return Buffer.concat(parts);
+}
+
+function readChunk(data: Buffer, compressed: boolean): Buffer {
+  if (data.length < 4) refuse('snappy: corrupt chunk');
+  let part = data.subarray(4);
+  if (compressed) {
+    try {
+      part = uncompress(part, CHUNK_MAX);
+    } catch (thrown) {
+      refuse(`snappy: ${asError(thrown).message}`);
+    }
+  }
+  if (part.length > CHUNK_MAX || maskedCrc32c(part) !== data.readUInt32LE(0)) refuse('snappy: corrupt chunk');
+  return part;
+}
+
+function tooLarge(maxBytes: number): BodyError {
+  return new BodyError('too_large', `the body is larger than ${maxBytes} bytes when inflated (--push.max-body-bytes)`);
+}
+
+function refuse(reason: string): never {
+  throw new GatewayError('request_invalid', reason);
+}

@@ -1,0 +1,145 @@
+/**
+ * What every request passes before any route sees it: rate limit, response headers, basic authentication, route prefix; in
+ * this order, which is that of the exporter toolkit. Routes know nothing of it: they see the path below the prefix.
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Counter } from 'prom-client';
+import { asError } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
+import { BasicAuth, type Verdict } from './basic-auth.ts';
+import { leaveBody } from '../body/discard-body.ts';
+import type { PasswordChecker } from './password-checker.ts';
+import { RateLimiter } from './rate-limiter.ts';
+import { redirectTo } from '../reply/redirect.ts';
+import { cleanUrl, unescapedUrl } from './request-path.ts';
+import type { WebSettings } from '../web-config/web-settings.ts';
+
+export type TurnedAway = Counter<'reason'>;
+
+export interface FrontContext {
+  /** '' or '/path'. */
+  readonly routePrefix: string;
+  readonly route: RequestListener;
+  readonly checker: PasswordChecker;
+  readonly turnedAway: TurnedAway;
+  readonly logger: Logger;
+}
+
+type FrontSettings = Pick<WebSettings, 'headers' | 'users' | 'rateLimit'>;
+
+export class Front {
+  readonly #context: FrontContext;
+  #headers: FrontSettings['headers'] = [];
+  #limit: FrontSettings['rateLimit'];
+  #limiter: RateLimiter | undefined;
+  #auth: BasicAuth | undefined;
+
+  constructor(context: FrontContext, settings: FrontSettings) {
+    this.#context = context;
+    this.apply(settings);
+  }
+
+  /** Who was let in stays so where the users are the same. */
+  apply({ headers, users, rateLimit }: FrontSettings): void {
+    this.#headers = headers;
+    if (this.#limit?.burst !== rateLimit?.burst || this.#limit?.intervalMs !== rateLimit?.intervalMs) {
+      this.#limiter = rateLimit && new RateLimiter(rateLimit);
+    }
+    this.#limit = rateLimit;
+    if (users.size === 0) this.#auth = undefined;
+    else if (!sameUsers(users, this.#auth?.users)) this.#auth = new BasicAuth(users, this.#context.checker);
+  }
+
+  readonly handle: RequestListener = (request, response) => {
+    if (this.#limiter !== undefined && !this.#limiter.take()) {
+      response.setHeader('Retry-After', this.#limiter.retryAfterSeconds);
+      return this.#turnAway(request, response, 'rate_limit');
+    }
+    for (const [name, value] of this.#headers) response.setHeader(name, value);
+    if (this.#auth === undefined) return this.#route(request, response);
+    const verdict = this.#auth.check(request.headers.authorization, request.socket.remoteAddress ?? 'unix');
+    if (typeof verdict === 'string') return this.#admit(verdict, request, response);
+    verdict.then(
+      (settled) => this.#admit(settled, request, response),
+      (thrown: unknown) => {
+        this.#context.logger.error({ err: asError(thrown) }, 'cannot check a password');
+        this.#admit('overloaded', request, response);
+      },
+    );
+  };
+
+  #admit(verdict: Verdict, request: IncomingMessage, response: ServerResponse): void {
+    switch (verdict) {
+      case 'accepted':
+        return this.#route(request, response);
+      case 'refused':
+        response.setHeader('WWW-Authenticate', 'Basic');
+        return this.#turnAway(request, response, 'unauthorized');
+      case 'overloaded':
+        response.setHeader('Retry-After', 1);
+        return this.#turnAway(request, response, 'too_many_logins');
+      default:
+        verdict satisfies never;
+    }
+  }
+
+  #route(request: IncomingMessage, response: ServerResponse): void {
+    const { routePrefix, route } = this.#context;
+    let url = request.url ?? '/';
+    // A client that takes us for a proxy sends a whole URL.
+    if (!url.startsWith('/') && /^https?:\/\//i.test(url)) {
+      url = url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/^(?!\/)/, '/');
+      request.url = url;
+    }
+    const clean = cleanUrl(url);
+    if (clean !== url && url.startsWith('/')) return redirect(request, response, clean);
+    const asSent = url;
+    url = unescapedUrl(url);
+    if (url !== asSent) {
+      Object.assign(request, { originalUrl: asSent });
+      request.url = url;
+    }
+    if (routePrefix === '') return route(request, response);
+
+    const path = url.split('?', 1)[0];
+    if (url.startsWith(routePrefix) && url[routePrefix.length] === '/') {
+      Object.assign(request, { originalUrl: asSent });
+      request.url = url.slice(routePrefix.length);
+      return route(request, response);
+    }
+    if (request.method === 'GET' && path === routePrefix) {
+      return redirect(request, response, `${routePrefix}/${url.slice(path.length)}`);
+    }
+    answer(request, response, 404, '404 page not found');
+  }
+
+  #turnAway(request: IncomingMessage, response: ServerResponse, reason: keyof typeof refusals): void {
+    this.#context.turnedAway.inc({ reason });
+    const [status, line] = refusals[reason];
+    answer(request, response, status, line);
+  }
+}
+
+const refusals = {
+  rate_limit: [429, 'Too Many Requests'],
+  unauthorized: [401, 'Unauthorized'],
+  too_many_logins: [503, 'too many logins are being checked; try again later'],
+} as const;
+
+export const turnedAwayReasons = Object.keys(refusals);
+
+function answer(request: IncomingMessage, response: ServerResponse, status: number, line: string): void {
+  leaveBody(request);
+  const body = `${line}\n`;
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': body.length }).end(body);
+}
+
+function redirect(request: IncomingMessage, response: ServerResponse, location: string): void {
+  leaveBody(request);
+  const { headers, body } = redirectTo(location, 301, request.method);
+  response.writeHead(301, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
+}
+
+function sameUsers(users: ReadonlyMap<string, string>, others: ReadonlyMap<string, string> | undefined): boolean {
+  return users.size === others?.size && [...users].every(([user, hash]) => others.get(user) === hash);
+}

@@ -1,0 +1,158 @@
+/**
+ * All listeners of a process and what stands before its routes:
+ *
+ *     created ──open()──▶ listening ──close()──▶ draining ──▶ closed
+ *
+ * The settings of the web configuration file are read by open(), and kept up to date until close().
+ */
+import type { RequestListener } from 'node:http';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { formatAddress } from '../../config/values/address.ts';
+import type { Config, ListenAddress } from '../../config/config.ts';
+import { asError } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
+import { Front, turnedAwayReasons, type TurnedAway } from '../gate/request-gate.ts';
+import { Listener } from './listener.ts';
+import { FairPasswordChecker, PasswordThread, type ComparePassword } from '../gate/password-checker.ts';
+import { takeSystemdSockets } from './systemd.ts';
+import { openToGroup, removeStaleSocket } from './unix-socket.ts';
+import { WebSettingsSource, type WebSettings, type WebSettingsListener } from '../web-config/web-settings.ts';
+
+/** For tests: what takes time. */
+export interface WebServerTrials {
+  /** Instead of bcrypt in a thread. */
+  readonly comparePassword?: ComparePassword;
+  /** How often the files are looked at. */
+  readonly lookMs?: number;
+}
+
+type Place = ListenAddress | { readonly kind: 'systemd'; readonly fd: number };
+
+export class WebServer implements WebSettingsListener {
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #source: WebSettingsSource;
+  readonly #passwords = new PasswordThread();
+  readonly #compare: ComparePassword;
+  readonly #turnedAway: TurnedAway;
+  readonly #lastReload: Gauge;
+  readonly #listeners: Listener[] = [];
+  #front: Front | undefined;
+  #isClosing = false;
+
+  constructor(config: Config, registry: Registry, logger: Logger, trials: WebServerTrials = {}) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#source = new WebSettingsSource(config, logger, trials.lookMs);
+    this.#compare = trials.comparePassword ?? this.#passwords.compare;
+    const registers = [registry];
+    this.#turnedAway = new Counter({
+      name: 'pushgateway_http_turned_away_total',
+      help: 'Requests refused before any route saw them, by the part of the web configuration that did.',
+      labelNames: ['reason'],
+      registers,
+    });
+    for (const reason of turnedAwayReasons) this.#turnedAway.inc({ reason }, 0);
+    this.#lastReload = new Gauge({
+      name: 'pushgateway_web_config_last_reload_successful',
+      help: 'Whether the last attempt to read the web configuration and its certificates was successful.',
+      registers,
+    });
+    this.#lastReload.set(1);
+  }
+
+  /**
+   * Listens on every address, or on none when one cannot be had. Returns the URL of the first.
+   * Throws GatewayError `config_invalid` for what is wrong with the settings, one line a fault.
+   */
+  async open(route: RequestListener): Promise<string> {
+    const settings = this.#source.load();
+    this.#front = new Front(
+      {
+        routePrefix: this.#config.web.routePrefix,
+        route,
+        checker: new FairPasswordChecker(this.#compare),
+        turnedAway: this.#turnedAway,
+        logger: this.#logger,
+      },
+      settings,
+    );
+    const places: readonly Place[] = this.#config.web.systemdSocket
+      ? takeSystemdSockets().map((fd) => ({ kind: 'systemd', fd }))
+      : this.#config.web.listen;
+    const urls: string[] = [];
+    for (const place of places) {
+      const listener = new Listener(this.#front.handle, settings.tls, settings.http2, this.#logger);
+      this.#listeners.push(listener);
+      await this.#listen(listener, place);
+      urls.push(urlOf(listener, place, settings.tls !== undefined));
+    }
+    const tls = settings.tls === undefined ? 'off' : settings.http2 ? 'on, with HTTP/2' : 'on';
+    for (const url of urls) this.#logger.info({ url, tls, users: settings.users.size }, 'listening');
+    if (!this.#isClosing) this.#source.watch(this);
+    return urls[0] ?? '';
+  }
+
+  apply(settings: WebSettings): void {
+    this.#front?.apply(settings);
+    for (const listener of this.#listeners) listener.apply(settings.tls, settings.http2);
+  }
+
+  reloaded(successful: boolean): void {
+    this.#lastReload.set(successful ? 1 : 0);
+  }
+
+  /** Resolves when the last request that was under way is answered. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await this.#source.destroy();
+    await this.#passwords.destroy();
+  }
+
+  async #listen(listener: Listener, place: Place): Promise<void> {
+    if (place.kind === 'unix') await removeStaleSocket(place.path);
+    try {
+      await listener.listen(this.#optionsFor(place));
+    } catch (thrown) {
+      const { code, message } = asError(thrown) as NodeJS.ErrnoException;
+      throw new Error(`cannot listen on ${nameOf(place)}: ${code ?? message}`, { cause: thrown });
+    }
+    if (place.kind === 'unix') openToGroup(place.path);
+  }
+
+  #optionsFor(place: Place): Parameters<Listener['listen']>[0] {
+    switch (place.kind) {
+      case 'systemd':
+        return { fd: place.fd };
+      case 'unix':
+        return { path: place.path };
+      case 'tcp': {
+        const { host, port } = place;
+        // No host: every interface, of IPv4 alone where there is no IPv6.
+        if (host === '') return { port };
+        // `::` takes the port in IPv4 too, unless that is asked for by itself.
+        const ipv6Only = this.#config.web.listen.some(
+          (other) => other.kind === 'tcp' && other.host === '0.0.0.0' && other.port === port,
+        );
+        return { host, port, ipv6Only };
+      }
+      default:
+        return place satisfies never;
+    }
+  }
+}
+
+function nameOf(place: Place): string {
+  return place.kind === 'systemd' ? `descriptor ${place.fd}` : formatAddress(place);
+}
+
+/** With the port that was given when any would do. */
+function urlOf(listener: Listener, place: Place, tls: boolean): string {
+  const { address } = listener;
+  if (place.kind === 'unix' || address === null || typeof address === 'string') return nameOf(place);
+  const host = place.kind === 'tcp' ? place.host : address.address;
+  const any = host === '' || host === '::' || host === '0.0.0.0';
+  const shown = any ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  return `${tls ? 'https' : 'http'}://${shown}:${address.port}`;
+}

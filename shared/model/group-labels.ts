@@ -1,0 +1,114 @@
+/**
+ * What the official gateway does to each series of a push (`sanitizeLabels` of its storage/diskmetricstore.go).
+ */
+import type { Families, LabelPair, Labels } from './metric-family.ts';
+
+/** Every group has these two; the gateway makes them, whatever was pushed under their names. */
+export const PUSH_TIME = 'push_time_seconds';
+export const PUSH_FAILURE_TIME = 'push_failure_time_seconds';
+
+const NO_INSTANCE: LabelPair = ['instance', ''];
+
+/**
+ * Gives every series the labels of its group, which win over its own, and `instance=""` when there is neither; sorts the labels by name;
+ * drops families that are the gateway's own. Changes the families it was given, and returns them.
+ *
+ * A label that is there twice stays there twice: `checkPush` refuses it.
+ */
+export function applyGroupingLabels(families: Families, grouping: Labels): Families {
+  families.delete(PUSH_TIME);
+  families.delete(PUSH_FAILURE_TIME);
+  const merge = new Merger(grouping);
+  for (const { metrics } of families.values()) {
+    for (const metric of metrics) metric.labels = merge.with(metric.labels);
+  }
+  return families;
+}
+
+/** Sorts the labels of every series by name, for families that belong to no pushed group. */
+export function sortLabels(families: Families): Families {
+  for (const { metrics } of families.values()) {
+    for (const metric of metrics) metric.labels = sortedByName(metric.labels);
+  }
+  return families;
+}
+
+/** The labels of a series in a group; also those of the group's push times, whose `own` are none. */
+export function mergeLabels(own: Labels, grouping: Labels): Labels {
+  return own.length === 0 ? withInstance(grouping) : new Merger(grouping).with(own);
+}
+
+/** The labels of a series that has none of its own: those of its group, sorted already, and an instance. */
+function withInstance(grouping: Labels): Labels {
+  const at = grouping.findIndex(([name]) => name >= 'instance');
+  if (grouping[at]?.[0] === 'instance') return grouping;
+  return at === -1 ? [...grouping, NO_INSTANCE] : grouping.toSpliced(at, 0, NO_INSTANCE);
+}
+
+/** In a merged set, a label is one of the series' own, by its index, or one of the group. */
+type Step = number | LabelPair;
+
+/** Plans once for all series with the same label names in the same order, as those of a family usually have. */
+class Merger {
+  readonly #grouping: Labels;
+  #steps: Step[] | undefined;
+  #plannedFor: Labels = [];
+  readonly #scratch: LabelPair[] = [];
+  #latest: Labels | undefined;
+  #latestMerged: Labels = [];
+
+  constructor(grouping: Labels) {
+    this.#grouping = grouping;
+  }
+
+  with(own: Labels): Labels {
+    if (own === this.#latest) return this.#latestMerged; // Shared by series of several families.
+    if (this.#steps === undefined || !haveSameNames(own, this.#plannedFor)) {
+      this.#steps = plan(own, this.#grouping);
+      this.#plannedFor = own;
+    }
+    // Copied out of an array that has grown already: one allocation of the right size.
+    const scratch = this.#scratch;
+    let count = 0;
+    for (const step of this.#steps) {
+      const pair = typeof step === 'number' ? own[step] : step;
+      if (pair !== undefined) scratch[count++] = pair;
+    }
+    this.#latest = own;
+    this.#latestMerged = scratch.slice(0, count);
+    return this.#latestMerged;
+  }
+}
+
+function plan(own: Labels, grouping: Labels): Step[] {
+  const left = new Map(grouping.map((pair) => [pair[0], pair]));
+  const steps: (readonly [name: string, step: Step])[] = own.map(([name], index) => {
+    const override = left.get(name);
+    left.delete(name);
+    return [name, override ?? index];
+  });
+  for (const pair of left.values()) steps.push([pair[0], pair]);
+  if (!steps.some(([name]) => name === 'instance')) steps.push(['instance', NO_INSTANCE]);
+  return steps.toSorted(byName).map(([, step]) => step);
+}
+
+export function haveSameNames(some: Labels, others: Labels): boolean {
+  if (some.length !== others.length) return false;
+  for (let i = 0; i < some.length; i++) if (some[i]?.[0] !== others[i]?.[0]) return false;
+  return true;
+}
+
+/** The labels themselves, when they are sorted already. */
+export function sortedByName(labels: Labels): Labels {
+  let previous = '';
+  for (const [name] of labels) {
+    if (name < previous) return labels.toSorted(byName);
+    previous = name;
+  }
+  return labels;
+}
+
+function byName(a: readonly [string, unknown], b: readonly [string, unknown]): number {
+  if (a[0] === b[0]) return 0;
+  return a[0] < b[0] ? -1 : 1;
+}
