@@ -16,7 +16,8 @@ import { dirname, join, resolve } from 'node:path';
 import { Redis } from 'ioredis';
 import type { Logger } from '../../shared/logger.ts';
 import { asError, GatewayError } from '../../shared/errors.ts';
-import { backoff, sleep } from '../../shared/lifecycle.ts';
+import { backoff } from '../../shared/async/backoff.ts';
+import { sleep } from '../../shared/async/sleep.ts';
 
 /** sun_path of sockaddr_un, with the final NUL, on the systems that have the shortest. */
 const SOCKET_PATH_MAX = 103;

@@ -16,7 +16,7 @@ import { instrument } from './routes/self-metrics.ts';
 import { createServer } from '../../shared/http/server/server.ts';
 import { serveStatus } from './routes/status.ts';
 import { listen } from '../../shared/http/server/listen.ts';
-import { sleep } from '../../shared/lifecycle.ts';
+import { sleep } from '../../shared/async/sleep.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { BacklogMonitor } from '../../shared/redis/log/backlog-monitor.ts';
 import { ChangeFeed } from '../../shared/redis/changes/change-feed.ts';

@@ -5,12 +5,12 @@
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
-import type { Service } from '../../shared/lifecycle.ts';
+import type { Service } from '../../shared/async/service.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { ChangeFeed } from '../../shared/redis/changes/change-feed.ts';
 import type { GroupFollower } from '../../shared/redis/groups/group-follower.ts';
 import type { GroupRecord } from '../../shared/records/group-record.ts';
-import { show } from '../ingest/catalogue/catalogue.ts';
+import { formatSelector } from '../../shared/model/format-selector.ts';
 import { Snapshot } from './snapshot/snapshot.ts';
 import { stampMs } from '../../shared/records/stamp.ts';
 import { serveApi } from './query/routes.ts';
@@ -97,7 +97,7 @@ export class ReaderService implements Service {
     const { keptOut } = this.#snapshot.stats;
     if (keptOut > this.#knownKeptOut) {
       for (const { family, labels, reason } of this.#snapshot.keptOut()) {
-        this.#context.logger.warn({ family, group: show(labels), reason }, 'family kept out of /metrics');
+        this.#context.logger.warn({ family, group: formatSelector(labels), reason }, 'family kept out of /metrics');
       }
     }
     this.#knownKeptOut = keptOut;

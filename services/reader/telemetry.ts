@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ChangeFeed } from '../../shared/redis/changes/change-feed.ts';
-import { show } from '../ingest/catalogue/catalogue.ts';
+import { formatSelector } from '../../shared/model/format-selector.ts';
 import type { Snapshot, SnapshotStats } from './snapshot/snapshot.ts';
 import type { CompressAhead } from './scrape/compress-ahead.ts';
 
@@ -44,7 +44,7 @@ export class ReaderTelemetry {
         collect() {
           this.reset();
           for (const { family, labels, reason } of snapshot.keptOut().slice(0, MAX_NAMED)) {
-            this.set({ family, group: show(labels), reason }, 1);
+            this.set({ family, group: formatSelector(labels), reason }, 1);
           }
         },
       }),

@@ -8,7 +8,7 @@
 import { Queue, Worker, type ConnectionOptions } from 'bullmq';
 import type { Logger } from '../../shared/logger.ts';
 import { asError } from '../../shared/errors.ts';
-import { sleep } from '../../shared/lifecycle.ts';
+import { sleep } from '../../shared/async/sleep.ts';
 import type { Connections, RedisClient } from '../../shared/redis/connection/connections.ts';
 import type { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';

@@ -7,7 +7,8 @@
  */
 import { asError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/logger.ts';
-import { backoff, sleep } from '../../shared/lifecycle.ts';
+import { backoff } from '../../shared/async/backoff.ts';
+import { sleep } from '../../shared/async/sleep.ts';
 import { CONNECT_TIMEOUT_MS, ready, type RedisClient } from '../../shared/redis/connection/connections.ts';
 import type { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import type { PushWaiter } from '../../shared/redis/log/log-poller.ts';

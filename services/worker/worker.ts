@@ -4,7 +4,8 @@
 import type { Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
 import type { Logger } from '../../shared/logger.ts';
-import { sleep, type Service } from '../../shared/lifecycle.ts';
+import type { Service } from '../../shared/async/service.ts';
+import { sleep } from '../../shared/async/sleep.ts';
 import { BLOCK_MS, type Connections, type RedisClient } from '../../shared/redis/connection/connections.ts';
 import type { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';

@@ -3,7 +3,7 @@
  * script can act on them atomically.
  */
 import { shardOf } from '../model/group.ts';
-import { sleep } from '../lifecycle.ts';
+import { sleep } from '../async/sleep.ts';
 
 export interface ShardKeys {
   /** Stream: the write-ahead log. A push leaves it when it is merged, and in no other way. */

@@ -1,6 +1,8 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { backoff, sleep, Wake } from '../../shared/lifecycle.ts';
+import { backoff } from '../../shared/async/backoff.ts';
+import { sleep } from '../../shared/async/sleep.ts';
+import { Wake } from '../../shared/async/wake.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,22 +1,9 @@
-/** /api/v1/status and what all of /api/v1 has in common: it may be called from other sites, and is never cached. */
-import type { FastifyInstance, FastifyReply } from 'fastify';
+/** `/api/v1/status`: flags, start time and build information, as the official gateway reports them. */
+import type { FastifyInstance } from 'fastify';
 import type { Config } from '../../../shared/config/config.ts';
 import { describeConfig } from '../../../shared/config/describe.ts';
 import { packageVersion } from '../../../shared/config/version.ts';
-
-const CORS_HEADERS = {
-  'Access-Control-Allow-Headers': 'Accept, Authorization, Content-Type, Origin',
-  'Access-Control-Allow-Methods': 'GET, POST, DELETE, OPTIONS',
-  'Access-Control-Allow-Origin': '*',
-  'Access-Control-Expose-Headers': 'Date',
-  'Cache-Control': 'no-cache, no-store, must-revalidate',
-} as const;
-
-export const API_PATH = '/api/v1';
-
-export function apiHeaders(reply: FastifyReply): FastifyReply {
-  return reply.headers(CORS_HEADERS).type('application/json');
-}
+import { API_HEADERS, API_PATH, apiHeaders } from '../../../shared/http/reply/api-reply.ts';
 
 export function buildInformation(): Record<string, string> {
   return {
@@ -41,6 +28,6 @@ export function serveStatus(app: FastifyInstance, config: Config, startedAt: Dat
     return await apiHeaders(reply).send(Buffer.from(JSON.stringify({ status: 'success', data })));
   });
   app.options(`${API_PATH}/*`, { config: { handlerName: 'api/v1/options' } }, async (_request, reply) => {
-    return await reply.headers(CORS_HEADERS).code(200).send();
+    return await reply.headers(API_HEADERS).code(200).send();
   });
 }

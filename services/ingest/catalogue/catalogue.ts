@@ -12,6 +12,7 @@ import { mergeLabels } from '../../../shared/model/group-labels.ts';
 import { labelSetsOf } from '../../../shared/exposition/check/label-sets.ts';
 import type { Labels, MetricType } from '../../../shared/model/metric-family.ts';
 import { GatewayError } from '../../../shared/errors.ts';
+import { formatSelector } from '../../../shared/model/format-selector.ts';
 import { groupOrder, labelsIn, makeGroup, type GroupKind } from '../../../shared/model/group.ts';
 import type { GroupVerb, NamedFamily } from '../../../shared/records/push.ts';
 import { Deadlines, UNSCHEDULED, type Timed } from '../../../shared/records/deadlines.ts';
@@ -272,14 +273,16 @@ export class Catalogue {
   #checkTwin({ labels }: CataloguedPush): void {
     const twin = this.twinOf(labels);
     if (twin === undefined) return;
-    refuse(`group ${show(labels)} would have the same push_time_seconds series as group ${show(twin)}`);
+    refuse(
+      `group ${formatSelector(labels)} would have the same push_time_seconds series as group ${formatSelector(twin)}`,
+    );
   }
 
   #checkType(push: CataloguedPush, name: string, type: MetricType): void {
     const holder = this.#holder(name, push, (held) => held !== type);
     if (holder !== undefined) {
       refuse(
-        `metric family ${JSON.stringify(name)} is pushed as ${type}, but group ${show(holder.labels)} holds it as ${holder.type}`,
+        `metric family ${JSON.stringify(name)} is pushed as ${type}, but group ${formatSelector(holder.labels)} holds it as ${holder.type}`,
       );
     }
   }
@@ -466,16 +469,11 @@ const SUFFIXES: readonly (readonly [string, ReadonlySet<MetricType>])[] = [
 ];
 
 function clash(name: string, base: string, type: MetricType, holder: Labels): string {
-  return `metric family ${JSON.stringify(name)} collides with ${type} ${JSON.stringify(base)} because of group ${show(holder)}`;
+  return `metric family ${JSON.stringify(name)} collides with ${type} ${JSON.stringify(base)} because of group ${formatSelector(holder)}`;
 }
 
 function refuse(reason: string): never {
   throw new GatewayError('push_inconsistent', reason);
-}
-
-/** As PromQL would select it. */
-export function show(labels: Labels): string {
-  return `{${labels.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(', ')}}`;
 }
 
 function isLarge({ families }: Shape): boolean {

@@ -12,7 +12,8 @@ import type { GroupFollower } from '../../../shared/redis/groups/group-follower.
 import type { GroupStore } from '../../../shared/redis/groups/group-store.ts';
 import type { Keyspace } from '../../../shared/redis/keys.ts';
 import { retrying } from '../../../shared/redis/connection/error-classes.ts';
-import { Catalogue, show, type CataloguedPush, type Suspect } from './catalogue.ts';
+import { formatSelector } from '../../../shared/model/format-selector.ts';
+import { Catalogue, type CataloguedPush, type Suspect } from './catalogue.ts';
 import type { Outcome } from '../../../shared/records/push.ts';
 
 const TIMER_MAX_MS = 2 ** 31 - 1;
@@ -126,7 +127,7 @@ export class Consistency {
       if (labelSets.has(encodeLabels(labels))) {
         throw new GatewayError(
           'push_inconsistent',
-          `series ${family}${show(labels)} is held by group ${show(groupLabels)} already`,
+          `series ${family}${formatSelector(labels)} is held by group ${formatSelector(groupLabels)} already`,
         );
       }
     }

@@ -9,7 +9,7 @@ import { applyGroupingLabels, sortLabels } from '../../../shared/model/group-lab
 import type { Families, Family, Labels } from '../../../shared/model/metric-family.ts';
 import { encodeFamily } from '../../../shared/exposition/protobuf/codec.ts';
 import { renderSamples } from '../../../shared/exposition/text/render-text.ts';
-import { TooManySeriesError } from '../../../shared/exposition/check/series-limit.ts';
+import { TooManySeriesError } from '../../../shared/exposition/series-limit.ts';
 import { splitByLabelSet } from './split-series.ts';
 import { makeGroup, type Group } from '../../../shared/model/group.ts';
 import { BodyError } from '../../../shared/http/body/read-body.ts';

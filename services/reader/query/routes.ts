@@ -1,7 +1,7 @@
 /** What the reader answers beside /metrics: the query API. */
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { API_PATH, apiHeaders } from '../../gateway/routes/status.ts';
+import { API_PATH, apiHeaders } from '../../../shared/http/reply/api-reply.ts';
 import type { ChangeFeed } from '../../../shared/redis/changes/change-feed.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { faultOfClient, groupJson, groupsJson } from './groups.ts';

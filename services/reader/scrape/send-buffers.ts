@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { asError } from '../../../shared/errors.ts';
-import { Slices } from '../../../shared/lifecycle.ts';
+import { Slices } from '../../../shared/async/time-slices.ts';
 
 /** Written together, so that the kernel gets them in one call. */
 const TOGETHER_BYTES = 1024 * 1024;

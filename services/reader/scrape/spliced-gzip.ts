@@ -14,7 +14,7 @@
  */
 import { promisify } from 'node:util';
 import { constants, crc32, deflateRaw, deflateRawSync, type ZlibOptions } from 'node:zlib';
-import { Slices } from '../../../shared/lifecycle.ts';
+import { Slices } from '../../../shared/async/time-slices.ts';
 import type { TextParts } from '../text/text-parts.ts';
 import { crc32Join, crc32Shift } from './crc32-combine.ts';
 

@@ -1,4 +1,4 @@
-import { Slices } from '../../../shared/lifecycle.ts';
+import { Slices } from '../../../shared/async/time-slices.ts';
 import type { ReadableText } from './text-parts.ts';
 
 /**

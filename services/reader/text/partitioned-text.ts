@@ -4,7 +4,7 @@
  * when nobody has asked for long.
  */
 import { shardOf } from '../../../shared/model/group.ts';
-import { Slices } from '../../../shared/lifecycle.ts';
+import { Slices } from '../../../shared/async/time-slices.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
 import type { ReadableText } from './text-parts.ts';
 

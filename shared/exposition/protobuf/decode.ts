@@ -8,7 +8,7 @@ import { isLegacyLabelName, isLegacyMetricName } from '../../model/names.ts';
 import { MetricDraft } from './metric.ts';
 import { BYTES, NotUtf8Error, VARINT, WireError, WireReader } from './reader.ts';
 import { quote } from '../../model/quote.ts';
-import { SeriesLimit } from '../check/series-limit.ts';
+import { SeriesLimit } from '../series-limit.ts';
 
 export interface DecodeProtobufOptions {
   /** Metric and label names may be any UTF-8; else only the legacy characters. */

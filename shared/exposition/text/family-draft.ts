@@ -11,7 +11,7 @@ import type {
   SummaryMetric,
 } from '../../model/metric-family.ts';
 import { toUint64 } from './parse-float.ts';
-import type { SeriesLimit } from '../check/series-limit.ts';
+import type { SeriesLimit } from '../series-limit.ts';
 
 /** What a line says about a summary or a histogram, by the suffix of its name. */
 export type Role = 'sample' | 'sum' | 'count';

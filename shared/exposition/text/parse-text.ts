@@ -19,7 +19,7 @@ import type { Families, Metric, MetricType } from '../../model/metric-family.ts'
 import * as names from '../../model/names.ts';
 import { parseFloatToken } from './parse-float.ts';
 import { quote, quoteCharAt } from '../../model/quote.ts';
-import { SeriesLimit } from '../check/series-limit.ts';
+import { SeriesLimit } from '../series-limit.ts';
 import { isBlank, NEWLINE, SPACE } from './text-scanner.ts';
 
 export { decodeUtf8 } from './utf8.ts';

@@ -5,7 +5,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { redirectTo, type RedirectStatus } from './redirect.ts';
 import { sendText } from './send-text.ts';
-import { API_PATH } from '../../../services/gateway/routes/status.ts';
+import { API_PATH } from './api-reply.ts';
 
 interface Route {
   readonly method: string;

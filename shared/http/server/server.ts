@@ -11,7 +11,7 @@ import type { Logger } from '../../logger.ts';
 import { isEmptyGzip } from '../body/content-encoding.ts';
 import { serveNotFound } from '../reply/not-found.ts';
 import { sendText } from '../reply/send-text.ts';
-import { API_PATH } from '../../../services/gateway/routes/status.ts';
+import { API_PATH } from '../reply/api-reply.ts';
 import { WebServer, type WebServerTrials } from './web-server.ts';
 
 const WEB_SERVER = Symbol('the listeners of an app');

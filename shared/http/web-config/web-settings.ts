@@ -13,7 +13,7 @@ import { resolve } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { quote } from '../../config/values/quote.ts';
 import { asError, GatewayError } from '../../errors.ts';
-import { sleep } from '../../lifecycle.ts';
+import { sleep } from '../../async/sleep.ts';
 import type { Logger } from '../../logger.ts';
 import { loadTls, tlsFiles, type TlsSettings } from './tls-settings.ts';
 import {

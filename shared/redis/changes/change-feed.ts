@@ -12,7 +12,9 @@
  */
 import type { Logger } from '../../logger.ts';
 import { asError } from '../../errors.ts';
-import { backoff, sleep, Wake } from '../../lifecycle.ts';
+import { backoff } from '../../async/backoff.ts';
+import { sleep } from '../../async/sleep.ts';
+import { Wake } from '../../async/wake.ts';
 import type { Outcome } from '../../records/push.ts';
 import { CONNECT_TIMEOUT_MS, ready, type Connections, type RedisClient } from '../connection/connections.ts';
 import { decodeChanges, type ChangeEntries, type ShardChanges } from '../../records/change-record.ts';

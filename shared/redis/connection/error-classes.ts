@@ -1,7 +1,8 @@
 /**
  * What an error of Redis means: gone for a while (try again), full, or a fault of ours.
  */
-import { backoff, sleep } from '../../lifecycle.ts';
+import { backoff } from '../../async/backoff.ts';
+import { sleep } from '../../async/sleep.ts';
 import { asError, GatewayError } from '../../errors.ts';
 
 export type RedisFault =

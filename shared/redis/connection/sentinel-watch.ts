@@ -8,7 +8,7 @@
  */
 import { isIP, type Socket } from 'node:net';
 import { Redis, type RedisOptions } from 'ioredis';
-import { sleep } from '../../lifecycle.ts';
+import { sleep } from '../../async/sleep.ts';
 
 const ASK_MS = 1_000;
 

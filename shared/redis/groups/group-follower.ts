@@ -2,7 +2,7 @@
  * Brings groups from Redis to those who keep a view of all of them (a reader's snapshot, an ingest node's catalogue), each
  * group fetched once: all of a shard after a reset, then what changed: of groups with many families those that did.
  */
-import { Slices } from '../../lifecycle.ts';
+import { Slices } from '../../async/time-slices.ts';
 import type { GroupRecord } from '../../records/group-record.ts';
 import type { Outcome } from '../../records/push.ts';
 import type { ChangeConsumer } from '../changes/change-feed.ts';

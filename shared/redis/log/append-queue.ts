@@ -17,7 +17,8 @@
  * A push that is past its deadline is settled as unavailable; if it may have been stored, the error says so.
  */
 import { GatewayError } from '../../errors.ts';
-import { backoff, sleep } from '../../lifecycle.ts';
+import { backoff } from '../../async/backoff.ts';
+import { sleep } from '../../async/sleep.ts';
 import { NO_REPLY, type Append, type AppendFlush, type Replies } from './append-pipeline.ts';
 import type { RedisClient } from '../connection/connections.ts';
 import type { Barrier, Shortfall } from '../connection/durability.ts';

@@ -9,7 +9,7 @@ import { Gauge, type Registry } from 'prom-client';
 import { formatBytes } from '../../config/values/bytes.ts';
 import type { Config } from '../../config/config.ts';
 import { GatewayError } from '../../errors.ts';
-import { sleep } from '../../lifecycle.ts';
+import { sleep } from '../../async/sleep.ts';
 import { CONNECT_TIMEOUT_MS, ready, type Connections, type RedisClient } from '../connection/connections.ts';
 import type { Keyspace } from '../keys.ts';
 import { Script } from '../scripts/scripts.ts';
