@@ -3,7 +3,7 @@ import { createSecureContext, type TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { cipherSuites, curves, opensslCiphers, opensslCurves } from '../../shared/http/web-config/tls-names.ts';
 import { clientFault, subjectAltNames } from '../../shared/http/web-config/tls-settings.ts';
-import { takeSystemdSockets } from '../../shared/http/server/systemd.ts';
+import { takeSystemdSockets } from '../../shared/config/read/systemd-sockets.ts';
 import { makeCertificate, type CertificateOptions } from '../support/certificates.ts';
 
 describe('names of Go', () => {

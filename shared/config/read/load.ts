@@ -1,4 +1,4 @@
-/** The way in: read flags, environment and file, then validate. Nothing else in the program reads process.env. */
+/** The way in: read flags, environment and file, then validate. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { asError, GatewayError } from '../../errors.ts';

@@ -14,7 +14,7 @@ import type { Logger } from '../../logger.ts';
 import { Front, turnedAwayReasons, type TurnedAway } from '../gate/request-gate.ts';
 import { Listener } from './listener.ts';
 import { FairPasswordChecker, PasswordThread, type ComparePassword } from '../gate/password-checker.ts';
-import { takeSystemdSockets } from './systemd.ts';
+import { takeSystemdSockets } from '../../config/read/systemd-sockets.ts';
 import { openToGroup, removeStaleSocket } from './unix-socket.ts';
 import { WebSettingsSource, type WebSettings, type WebSettingsListener } from '../web-config/web-settings.ts';
 

@@ -1,14 +1,14 @@
 /**
- * Sockets that systemd opened for us: https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html.
+ * Sockets passed by systemd: https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html.
  *
- * The one place besides shared/config that reads the environment: what it says is no setting but a message to this very
- * process, which is therefore taken away once it is read.
+ * The variables are not settings but a message to this process, so they are removed once they are read: a child process must
+ * not take the sockets for its own.
  */
 import { GatewayError } from '../../errors.ts';
 
 const FIRST_FD = 3;
 
-/** The descriptors, in the order of the unit. Throws GatewayError `config_invalid` when there are none for us. */
+/** The descriptors, in the order of the unit. Throws GatewayError `config_invalid` if none were passed to this process. */
 export function takeSystemdSockets(env: NodeJS.ProcessEnv = process.env, pid: number = process.pid): number[] {
   const { LISTEN_PID: forPid, LISTEN_FDS: countText = '' } = env;
   delete env['LISTEN_PID'];
