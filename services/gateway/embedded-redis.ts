@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Redis } from 'ioredis';
 import type { Logger } from '../../shared/logger.ts';
-import { asError, GatewayError } from '../../shared/errors.ts';
+import { GatewayError, systemReason } from '../../shared/errors.ts';
 import { backoff } from '../../shared/async/backoff.ts';
 import { sleep } from '../../shared/async/sleep.ts';
 
@@ -192,8 +192,7 @@ function makeFolder(dir: string): void {
     mkdirSync(dir, { mode: 0o700 });
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause;
-    const { code, message } = asError(cause) as NodeJS.ErrnoException;
-    throw new GatewayError('config_invalid', `cannot use --data.dir "${dir}": ${code ?? message}`, { cause });
+    throw new GatewayError('config_invalid', `cannot use --data.dir "${dir}": ${systemReason(cause)}`, { cause });
   }
 }
 

@@ -10,7 +10,7 @@ import type { Labels } from '../../shared/model/metric-family.ts';
 import { encodeLabels, makeGroup } from '../../shared/model/group.ts';
 import { parseGroupingPath } from '../../shared/model/parse-path.ts';
 import { checkEncoding, inflate } from '../../shared/http/body/content-encoding.ts';
-import { BodyError, readBody, type InflightBytes } from '../../shared/http/body/read-body.ts';
+import { readBody, type InflightBytes } from '../../shared/http/body/read-body.ts';
 import type { BacklogMonitor } from '../../shared/redis/log/backlog-monitor.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
 import type { PushLog } from '../../shared/redis/log/push-log.ts';
@@ -223,7 +223,7 @@ async function withBody(
     const body = await inflate(received, request.headers['content-encoding'], config.push.maxBodyBytes);
     if (body === received) return await use(body);
     if (!inflight.take(body.length))
-      throw new BodyError('overloaded', 'too many pushes are under way; try again later');
+      throw new GatewayError('overloaded', 'too many pushes are under way; try again later');
     try {
       return await use(body);
     } finally {

@@ -1,15 +1,6 @@
-/** Thrown at the first series that is too many. */
-export class TooManySeriesError extends Error {
-  readonly max: number;
+import { GatewayError } from '../errors.ts';
 
-  constructor(max: number) {
-    super(`more than ${max} series`);
-    this.name = 'TooManySeriesError';
-    this.max = max;
-  }
-}
-
-/** Counts series while they are read: a body with too many must not fill the memory first. */
+/** Counts series while they are read, so that a body with too many is refused before it fills the memory. */
 export class SeriesLimit {
   readonly #max: number;
   #count = 0;
@@ -18,8 +9,10 @@ export class SeriesLimit {
     this.#max = max;
   }
 
-  /** Throws TooManySeriesError. */
+  /** Throws GatewayError `push_too_large`. */
   addOne(): void {
-    if (++this.#count > this.#max) throw new TooManySeriesError(this.#max);
+    if (++this.#count <= this.#max) return;
+    const why = `the push has more than the ${this.#max} series allowed (--push.max-series-per-push): split it`;
+    throw new GatewayError('push_too_large', why);
   }
 }

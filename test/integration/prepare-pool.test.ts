@@ -89,16 +89,16 @@ describe('just below the limit and just above, the same refusal', () => {
   const refusal = async (body: Buffer, options: PrepareOptions): Promise<object> =>
     await pool.prepare(body, options).then(
       () => expect.fail('it was taken'),
-      (error: Error & { code?: string; fault?: string }) => {
-        return { name: error.name, message: error.message, code: error.code, fault: error.fault };
+      (error: Error & { code?: string }) => {
+        return { name: error.name, message: error.message, code: error.code };
       },
     );
   test.for<[what: string, text: string, kind: object]>([
     ['what cannot be read', 'a 1\nb{\n', { name: 'GatewayError', code: 'exposition_invalid' }],
     ['a timestamp', 'a 1 2\n', { name: 'GatewayError', code: 'push_inconsistent' }],
     ['a series twice', 'a{x="1"} 1\na{x="1"} 1\n', { name: 'GatewayError', code: 'push_inconsistent' }],
-    ['too many series', 'a{x="1"} 1\nb 1\nc 1\nd 1\n', { name: 'BodyError', fault: 'too_large' }],
-    ['too many families', 'a{x="1"} 1\nb 1\nc 1\n', { name: 'BodyError', fault: 'too_large' }],
+    ['too many series', 'a{x="1"} 1\nb 1\nc 1\nd 1\n', { name: 'GatewayError', code: 'push_too_large' }],
+    ['too many families', 'a{x="1"} 1\nb 1\nc 1\n', { name: 'GatewayError', code: 'push_too_large' }],
   ])('%s', async ([, text, kind]) => {
     for (const options of [PUSH, INGEST]) {
       const limited = { ...options, maxSeries: 3, maxFamilies: 2 };
@@ -120,7 +120,7 @@ test('more large pushes than may wait: the last ones are told so at once, the ot
   ]);
   const text = expect.stringContaining('too many large pushes are under way') as string;
   for (const one of all) {
-    if (one.status === 'rejected') expect(one.reason).toMatchObject({ fault: 'overloaded', message: text });
+    if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'overloaded', message: text });
   }
   expect(await busy.prepare(body, PUSH), 'later').toHaveLength(1);
 });

@@ -137,7 +137,7 @@ describe('is refused', () => {
     ['a timestamp', 'a 1 2\n', { code: 'push_inconsistent' }],
     ['a series twice', 'a{x="1"} 1\na{x="1"} 2\n', { code: 'push_inconsistent' }],
     ['bytes that are no UTF-8', 'a{x="\xff"} 1\n', { code: 'exposition_invalid' }],
-    ['more series than a push may have', 'a{x="1"} 1\na{x="2"} 1\nb 1\nc 1\n', { fault: 'too_large' }],
+    ['more series than a push may have', 'a{x="1"} 1\na{x="2"} 1\nb 1\nc 1\n', { code: 'push_too_large' }],
   ])('%s', ([, body, fault]) => {
     for (const options of [PUSH, INGEST]) {
       expect(() => preparePush(Buffer.from(body, 'latin1'), { ...options, maxSeries: 3 })).toThrow(
@@ -162,7 +162,9 @@ describe('is refused', () => {
     expect(() => prepare(`${series}b{x="2"} 1\n`, split)).toThrow(
       'the push brings 4 families to its groups, more than the 3 allowed (--push.max-families-per-push): split it',
     );
-    expect(() => prepare(`${series}c 1\n`, split)).toThrow(expect.objectContaining({ fault: 'too_large' }) as Error);
+    expect(() => prepare(`${series}c 1\n`, split)).toThrow(
+      expect.objectContaining({ code: 'push_too_large' }) as Error,
+    );
   });
 
   test('the lines of a histogram, or of a summary, are one series', () => {

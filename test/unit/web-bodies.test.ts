@@ -4,8 +4,9 @@ import { Agent } from 'node:https';
 import { connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
+import { GatewayError } from '../../shared/errors.ts';
 import { leaveBody } from '../../shared/http/body/discard-body.ts';
-import { BodyError, InflightBytes, readBody } from '../../shared/http/body/read-body.ts';
+import { InflightBytes, readBody } from '../../shared/http/body/read-body.ts';
 import { makeCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { ask, askHttp2, handshake, openHttp2, startWeb, type Web } from '../support/web.ts';
@@ -17,7 +18,7 @@ const { cert, key } = makeCertificate('server');
 interface Sink {
   readonly web: Web;
   readonly inflight: InflightBytes;
-  /** What came of each body: its length, or the fault. */
+  /** What came of each body: its length, or the error code. */
   readonly seen: (number | string)[];
 }
 
@@ -32,8 +33,8 @@ async function startSink(isPlain = false): Promise<Sink> {
         inflight.give(body.length);
         return await reply.send(String(body.length));
       } catch (thrown) {
-        if (!(thrown instanceof BodyError)) throw thrown;
-        seen.push(thrown.fault);
+        if (!(thrown instanceof GatewayError)) throw thrown;
+        seen.push(thrown.code);
         leaveBody(request.raw);
         return await reply.code(413).send(thrown.message);
       }
@@ -132,7 +133,7 @@ describe('cut short', () => {
     socket.write('POST /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf');
     await eventually(() => sink.inflight.held === 10);
     socket.destroy();
-    expect(await seenIn(sink)).toEqual(['aborted']);
+    expect(await seenIn(sink)).toEqual(['body_incomplete']);
   });
 
   // Node calls such a request complete.
@@ -153,7 +154,7 @@ describe('cut short', () => {
     if (code === 'end') socket.write(frame(0, END_STREAM, 1));
     else if (code === undefined) socket.destroy();
     else socket.write(frame(3, 0, 1, Buffer.from([0, 0, 0, code])));
-    expect(await seenIn(sink)).toEqual(['aborted']);
+    expect(await seenIn(sink)).toEqual(['body_incomplete']);
     socket.destroy();
     if (!socket.closed) await once(socket, 'close');
   });

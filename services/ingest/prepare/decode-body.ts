@@ -8,7 +8,7 @@ export type BodyFormat = 'text' | 'text-utf8' | 'protobuf' | 'protobuf-utf8';
 
 /**
  * `maxSeries`: undefined = no limit. Throws GatewayError `exposition_invalid`, or `push_inconsistent` for protobuf metrics that are not of
- * their family's type, and TooManySeriesError.
+ * their family's type, `push_too_large` for too many series.
  */
 export function decodeBody(body: Uint8Array, format: BodyFormat, maxSeries?: number): Families {
   switch (format) {

@@ -5,7 +5,6 @@
 import { existsSync } from 'node:fs';
 import { Piscina } from 'piscina';
 import { asError, GatewayError } from '../../../shared/errors.ts';
-import { BodyError } from '../../../shared/http/body/read-body.ts';
 import { preparePush, type PreparedGroup, type PrepareOptions } from './prepare-push.ts';
 import type { PrepareReply, PrepareTask } from './prepare-thread.ts';
 
@@ -41,7 +40,7 @@ export class PreparePool {
     this.#pool.on('error', () => {});
   }
 
-  /** Throws what preparePush throws, and BodyError for a body that is too much for a thread, or for all of them. */
+  /** Throws what preparePush throws, `push_too_large` for a body that is too much for a thread, and `overloaded`. */
   async prepare(body: Buffer, options: PrepareOptions): Promise<readonly PreparedGroup[]> {
     if (body.length < SMALL_BYTES) return preparePush(body, options);
     await this.#takeThread();
@@ -54,7 +53,7 @@ export class PreparePool {
           throw explain(asError(thrown));
         });
       if ('groups' in reply) return reply.groups;
-      throw 'code' in reply ? new GatewayError(reply.code, reply.message) : new BodyError(reply.fault, reply.message);
+      throw new GatewayError(reply.code, reply.message);
     } finally {
       this.#giveThread();
     }
@@ -95,14 +94,14 @@ export class PreparePool {
   }
 }
 
-function overloaded(): BodyError {
-  return new BodyError('overloaded', 'too many large pushes are under way; try again later');
+function overloaded(): GatewayError {
+  return new GatewayError('overloaded', 'too many large pushes are under way; try again later');
 }
 
 function explain(error: Error): Error {
   if (error.name === 'AbortError')
-    return new BodyError('too_large', `the push takes more than ${TIMEOUT_MS / 1_000} s to read: split it`);
+    return new GatewayError('push_too_large', `the push takes more than ${TIMEOUT_MS / 1_000} s to read: split it`);
   if ('code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY')
-    return new BodyError('too_large', `the push needs more than ${HEAP_MB} MB to be read: split it`);
+    return new GatewayError('push_too_large', `the push needs more than ${HEAP_MB} MB to be read: split it`);
   return error;
 }

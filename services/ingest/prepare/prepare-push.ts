@@ -2,6 +2,7 @@
  * From the body of a push to what it brings to each of its groups: decoded, labelled, checked against itself, and rendered
  * as it will be served. Pure; large bodies are prepared in a thread (prepare-thread.ts).
  */
+import { GatewayError } from '../../../shared/errors.ts';
 import { checkPush } from '../../../shared/exposition/check/check-push.ts';
 import { decodeBody, type BodyFormat } from './decode-body.ts';
 import { textSaysAll } from '../../../shared/exposition/text/lossless-text.ts';
@@ -9,10 +10,8 @@ import { applyGroupingLabels, sortLabels } from '../../../shared/model/group-lab
 import type { Families, Family, Labels } from '../../../shared/model/metric-family.ts';
 import { encodeFamily } from '../../../shared/exposition/protobuf/codec.ts';
 import { renderSamples } from '../../../shared/exposition/text/render-text.ts';
-import { TooManySeriesError } from '../../../shared/exposition/series-limit.ts';
 import { splitByLabelSet } from './split-series.ts';
 import { makeGroup, type Group } from '../../../shared/model/group.ts';
-import { BodyError } from '../../../shared/http/body/read-body.ts';
 import type { CataloguedFamily } from '../catalogue/catalogue.ts';
 
 export interface PrepareOptions {
@@ -33,12 +32,12 @@ export interface PreparedGroup {
 }
 
 /**
- * Throws GatewayError `exposition_invalid` for what cannot be read, `push_inconsistent` for what contradicts itself, and BodyError
- * for more series or families than a push may have.
+ * Throws GatewayError: `exposition_invalid` for a body that cannot be read, `push_inconsistent` for one that contradicts itself,
+ * `push_too_large` for more series or families than a push may have.
  */
 export function preparePush(body: Uint8Array, options: PrepareOptions): PreparedGroup[] {
   const { format, group, maxSeries } = options;
-  const families = decode(body, format, maxSeries);
+  const families = decodeBody(body, format, maxSeries === 0 ? undefined : maxSeries);
   limitFamilies(families, options);
   if (group === undefined) {
     checkPush(sortLabels(families));
@@ -50,25 +49,13 @@ export function preparePush(body: Uint8Array, options: PrepareOptions): Prepared
   return [{ groupId: group.id, labels: group.labels, families: render(families) }];
 }
 
-function decode(body: Uint8Array, format: BodyFormat, maxSeries: number): Families {
-  try {
-    return decodeBody(body, format, maxSeries === 0 ? undefined : maxSeries);
-  } catch (error) {
-    if (!(error instanceof TooManySeriesError)) throw error;
-    throw new BodyError(
-      'too_large',
-      `the push has more than the ${error.max} series allowed (--push.max-series-per-push): split it`,
-    );
-  }
-}
-
 function limitFamilies(families: Families, { group, maxFamilies }: PrepareOptions): void {
   // Where each label set is a group, each series is a family of its group.
   const count = group === undefined ? countSeries(families) : families.size;
   if (maxFamilies === 0 || count <= maxFamilies) return;
   const counted = group === undefined ? `brings ${count} families to its groups` : `has ${count} families`;
-  throw new BodyError(
-    'too_large',
+  throw new GatewayError(
+    'push_too_large',
     `the push ${counted}, more than the ${maxFamilies} allowed (--push.max-families-per-push): split it`,
   );
 }

@@ -1,6 +1,5 @@
 /** The thread's side of prepare-pool.ts. */
 import { asError, GatewayError, type ErrorCode } from '../../../shared/errors.ts';
-import { BodyError, type BodyFault } from '../../../shared/http/body/read-body.ts';
 import { preparePush, type PreparedGroup, type PrepareOptions } from './prepare-push.ts';
 
 export interface PrepareTask extends PrepareOptions {
@@ -10,9 +9,7 @@ export interface PrepareTask extends PrepareOptions {
 
 /** An error does not travel between threads as what it is. */
 export type PrepareReply =
-  | { readonly groups: readonly PreparedGroup[] }
-  | { readonly code: ErrorCode; readonly message: string }
-  | { readonly fault: BodyFault; readonly message: string };
+  { readonly groups: readonly PreparedGroup[] } | { readonly code: ErrorCode; readonly message: string };
 
 export default function prepare({ body, ...options }: PrepareTask): PrepareReply {
   try {
@@ -25,7 +22,6 @@ export default function prepare({ body, ...options }: PrepareTask): PrepareReply
     };
   } catch (thrown) {
     if (thrown instanceof GatewayError) return { code: thrown.code, message: thrown.message };
-    if (thrown instanceof BodyError) return { fault: thrown.fault, message: thrown.message };
     throw asError(thrown);
   }
 }

@@ -1,7 +1,7 @@
 /** The way in: read flags, environment and file, then validate. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { asError, GatewayError } from '../../errors.ts';
+import { GatewayError, systemReason } from '../../errors.ts';
 import type { Config } from '../config.ts';
 import { fault, type Given, type GivenSettings, type ReadFile } from './raw-settings.ts';
 import { helpText } from '../help.ts';
@@ -52,8 +52,7 @@ function loadFile(named: Given | undefined, readFile: (path: string) => string):
   try {
     content = readFile(named.text);
   } catch (error) {
-    const { code, message } = asError(error) as NodeJS.ErrnoException;
-    return { ...nothing, faults: [fault(named, `expected a file that can be read, got ${code ?? message}`)] };
+    return { ...nothing, faults: [fault(named, `expected a file that can be read, got ${systemReason(error)}`)] };
   }
   return readYaml(content, named.text);
 }

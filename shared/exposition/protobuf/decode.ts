@@ -20,7 +20,7 @@ export interface DecodeProtobufOptions {
 /**
  * Reads a whole body. Of families with the same name the last counts; a family without metrics is kept. Throws `exposition_invalid` for
  * what is not such a stream, and for what could not be shown: no or an invalid name, an unknown type; and `push_inconsistent` for strings
- * that are not UTF-8, and a metric that is not of its family's type; and TooManySeriesError.
+ * that are not UTF-8, and a metric that is not of its family's type; and `push_too_large` for too many series.
  */
 export function decodeProtobuf(
   body: Uint8Array,

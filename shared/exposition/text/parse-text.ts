@@ -33,7 +33,7 @@ export interface ParseTextOptions {
 
 /**
  * Parses a whole body. Throws `exposition_invalid`, naming the line, for anything expfmt refuses, and
- * TooManySeriesError.
+ * `push_too_large` for too many series.
  * The text must come from valid UTF-8 (see `decodeUtf8`). Strings in the result may be slices of it and keep it alive.
  */
 export function parseText(text: string, { utf8Names = false, maxSeries }: ParseTextOptions = {}): Families {

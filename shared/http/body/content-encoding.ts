@@ -7,7 +7,6 @@ import type { IncomingMessage } from 'node:http';
 import { gunzip, type InputType, type ZlibOptions } from 'node:zlib';
 import { uncompress } from 'snappyjs';
 import { asError, GatewayError } from '../../errors.ts';
-import { BodyError } from './read-body.ts';
 import { maskedCrc32c } from './crc32c.ts';
 
 /** A request that says gzip and has no bytes: refused whatever it is for, because the official gateway looks before it routes. */
@@ -23,7 +22,7 @@ export function checkEncoding(body: Buffer, encoding: string | undefined): void 
   if (body.readUIntBE(0, 3) !== GZIP_MAGIC) refuse('gzip: invalid header');
 }
 
-/** Throws `request_invalid` for what is not of its encoding, BodyError for more than `maxBytes` when inflated. */
+/** Throws `request_invalid` for what is not of its encoding, `push_too_large` for more than `maxBytes` when inflated. */
 export async function inflate(body: Buffer, encoding: string | undefined, maxBytes: number): Promise<Buffer> {
   switch (encoding?.toLowerCase()) {
     case 'gzip':
@@ -118,8 +117,9 @@ function readChunk(data: Buffer, compressed: boolean): Buffer {
   return part;
 }
 
-function tooLarge(maxBytes: number): BodyError {
-  return new BodyError('too_large', `the body is larger than ${maxBytes} bytes when inflated (--push.max-body-bytes)`);
+function tooLarge(maxBytes: number): GatewayError {
+  const why = `the body is larger than ${maxBytes} bytes when inflated (--push.max-body-bytes)`;
+  return new GatewayError('push_too_large', why);
 }
 
 function refuse(reason: string): never {

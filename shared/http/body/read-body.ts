@@ -2,7 +2,7 @@
  * Reads a request's body into memory, bounded twice: each body, and all bodies together that are under way.
  */
 import type { IncomingMessage } from 'node:http';
-import { asError } from '../../errors.ts';
+import { asError, GatewayError } from '../../errors.ts';
 
 /** Bytes that requests hold at this moment. */
 export class InflightBytes {
@@ -29,29 +29,16 @@ export class InflightBytes {
   }
 }
 
-export type BodyFault = 'too_large' | 'overloaded' | 'aborted';
-
-/** Thrown with what to do about it; `held` was given back already. */
-export class BodyError extends Error {
-  readonly fault: BodyFault;
-
-  constructor(fault: BodyFault, message: string) {
-    super(message);
-    this.name = 'BodyError';
-    this.fault = fault;
-  }
-}
-
 /**
- * The whole body, of HTTP/1.1 and HTTP/2 alike. Its length stays taken from `inflight`: whoever called gives it back when
- * done. Throws BodyError; then the rest was not read, see leave-body.ts.
+ * Reads the whole body, over HTTP/1.1 or HTTP/2. Its length stays taken from `inflight` until the caller gives it back. Throws
+ * GatewayError `push_too_large`, `overloaded` or `body_incomplete`; the rest of the body is then unread, see discard-body.ts.
  */
 export async function readBody(request: IncomingMessage, maxBytes: number, inflight: InflightBytes): Promise<Buffer> {
   const announced = Number(request.headers['content-length'] ?? 0);
   if (announced > maxBytes) throw tooLarge(maxBytes);
   let taken = 0;
   const take = (bytes: number): void => {
-    if (!inflight.take(bytes)) throw new BodyError('overloaded', 'too many pushes are under way; try again later');
+    if (!inflight.take(bytes)) throw new GatewayError('overloaded', 'too many pushes are under way; try again later');
     taken += bytes;
   };
   try {
@@ -68,7 +55,7 @@ export async function readBody(request: IncomingMessage, maxBytes: number, infli
           reject(error);
         }
       };
-      const onCut = (): void => settle(new BodyError('aborted', 'the body was cut short'));
+      const onCut = (): void => settle(new GatewayError('body_incomplete', 'the body was cut short'));
       const onData = (chunk: Buffer): void => {
         try {
           length += chunk.length;
@@ -85,7 +72,7 @@ export async function readBody(request: IncomingMessage, maxBytes: number, infli
       else request.on('data', onData).once('end', settle).once('error', onCut).once('close', onCut);
     });
     // HTTP/2 calls an aborted request complete.
-    if (!request.complete || request.aborted) throw new BodyError('aborted', 'the body was cut short');
+    if (!request.complete || request.aborted) throw new GatewayError('body_incomplete', 'the body was cut short');
     const [only] = chunks;
     return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
   } catch (thrown) {
@@ -94,6 +81,6 @@ export async function readBody(request: IncomingMessage, maxBytes: number, infli
   }
 }
 
-function tooLarge(maxBytes: number): BodyError {
-  return new BodyError('too_large', `the body is larger than ${maxBytes} bytes (--push.max-body-bytes)`);
+function tooLarge(maxBytes: number): GatewayError {
+  return new GatewayError('push_too_large', `the body is larger than ${maxBytes} bytes (--push.max-body-bytes)`);
 }

@@ -9,7 +9,7 @@ import type { RequestListener } from 'node:http';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { formatAddress } from '../../config/values/address.ts';
 import type { Config, ListenAddress } from '../../config/config.ts';
-import { asError } from '../../errors.ts';
+import { systemReason } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { Front, turnedAwayReasons, type TurnedAway } from '../gate/request-gate.ts';
 import { Listener } from './listener.ts';
@@ -115,8 +115,7 @@ export class WebServer implements WebSettingsListener {
     try {
       await listener.listen(this.#optionsFor(place));
     } catch (thrown) {
-      const { code, message } = asError(thrown) as NodeJS.ErrnoException;
-      throw new Error(`cannot listen on ${nameOf(place)}: ${code ?? message}`, { cause: thrown });
+      throw new Error(`cannot listen on ${nameOf(place)}: ${systemReason(thrown)}`, { cause: thrown });
     }
     if (place.kind === 'unix') openToGroup(place.path);
   }

@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIPv6, SocketAddress } from 'node:net';
 import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
-import { asError } from '../../errors.ts';
+import { asError, systemReason } from '../../errors.ts';
 import { opensslCiphers, opensslCurves, secureVersions, type ClientAuthType } from './tls-names.ts';
 import type { TlsFile } from './web-config-file.ts';
 import type { Blame } from './yaml-reader.ts';
@@ -32,8 +32,7 @@ export function loadTls(file: TlsFile, blame: Blame, faults: string[]): TlsSetti
     try {
       return { key: `${word}_file`, shown: path, pem: readFileSync(path, 'utf8') };
     } catch (thrown) {
-      const { code, message } = asError(thrown) as NodeJS.ErrnoException;
-      fault(`${word}_file`, path, `expected a file that can be read, got ${code ?? message}`);
+      fault(`${word}_file`, path, `expected a file that can be read, got ${systemReason(thrown)}`);
       return { key: '', shown: undefined, pem: '' };
     }
   };

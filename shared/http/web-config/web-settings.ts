@@ -12,7 +12,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { quote } from '../../config/values/quote.ts';
-import { asError, GatewayError } from '../../errors.ts';
+import { GatewayError, systemReason } from '../../errors.ts';
 import { sleep } from '../../async/sleep.ts';
 import type { Logger } from '../../logger.ts';
 import { loadTls, tlsFiles, type TlsSettings } from './tls-settings.ts';
@@ -133,10 +133,8 @@ export class WebSettingsSource {
     try {
       content = readFileSync(path, 'utf8');
     } catch (thrown) {
-      const { code, message } = asError(thrown) as NodeJS.ErrnoException;
-      faults.push(
-        `cannot use --web.config.file ${quote(path)}: expected a file that can be read, got ${code ?? message}`,
-      );
+      const why = `expected a file that can be read, got ${systemReason(thrown)}`;
+      faults.push(`cannot use --web.config.file ${quote(path)}: ${why}`);
       return { file: noWebConfig, blame: blameFlags };
     }
     const read = readWebConfig(content, path);
