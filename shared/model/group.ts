@@ -5,6 +5,7 @@ import { hash } from 'node:crypto';
 import type { Labels } from './metric-family.ts';
 import { encodeBase64Url } from './base64url.ts';
 import { escapeName } from './escaped-name.ts';
+import { formatSelector } from './format-selector.ts';
 import { decodeLabels, encodeLabels, sortedUnique } from './labels.ts';
 
 export { decodeLabels, encodeLabels } from './labels.ts';
@@ -48,9 +49,7 @@ export const PUSH_PATH = '/metrics';
 
 /** The path that means this group, for the page and for logs. An ingest group has none, and is shown as a selector. */
 export function pathOf(group: Pick<Group, 'kind' | 'labels'>): string {
-  if (group.kind === 'ingest') {
-    return `/ingest{${group.labels.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(',')}}`;
-  }
+  if (group.kind === 'ingest') return `/ingest${formatSelector(group.labels)}`;
   const job = group.labels.find(([name]) => name === 'job')?.[1] ?? '';
   const others = group.labels.filter(([name]) => name !== 'job');
   return `${PUSH_PATH}${segments('job', job)}${others.map(([name, value]) => segments(escapeName(name, 'label'), value)).join('')}`;

@@ -14,6 +14,7 @@
  * merge.lua reads it.
  */
 import { renderHeader } from '../exposition/text/render-text.ts';
+import { formatSelector } from '../model/format-selector.ts';
 import { decodeLabels } from '../model/group.ts';
 import { decodeFamilyRecord, encodeFamilyContent } from './family-record.ts';
 import type { Push } from './push.ts';
@@ -62,8 +63,7 @@ export function describeBody(body: Buffer): string {
     const strings = unpackStrings(body);
     let text = '';
     for (let at = 0; at < strings.length;) {
-      const labels = decodeLabels(String(strings[at + 1]));
-      text += `# {${labels.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(', ')}}\n`;
+      text += `# ${formatSelector(decodeLabels(String(strings[at + 1])))}\n`;
       const families = Number(strings[at + 2]);
       at += 3;
       for (let i = 0; i < families; i++, at += 2) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { formatSelector } from '../../shared/model/format-selector.ts';
 import { decodeLabels, encodeLabels, makeGroup, pathOf, shardOf } from '../../shared/model/group.ts';
 
 describe('makeGroup', () => {
@@ -95,6 +96,23 @@ describe('pathOf', () => {
   });
   it('shows an ingest group as a selector', () => {
     expect(pathOf({ kind: 'ingest', labels: [['a', '"1"']] })).toBe('/ingest{a="\\"1\\""}');
+  });
+});
+
+describe('formatSelector', () => {
+  it.each<[labels: [string, string][], selector: string]>([
+    [[], '{}'],
+    [
+      [
+        ['a', ''],
+        ['b', 'c'],
+      ],
+      '{a="", b="c"}',
+    ],
+    [[['my.label', '"\\\n\t']], String.raw`{"my.label"="\"\\\n\t"}`],
+    [[['a', 'é\x07\x7f\u2028']], String.raw`{a="é\a\x7f\u2028"}`],
+  ])('%j', (labels, selector) => {
+    expect(formatSelector(labels)).toBe(selector);
   });
 });
 

@@ -6,7 +6,7 @@ import { pathOf } from '../../../shared/model/group.ts';
 import type { SnapshotGroup } from '../snapshot/snapshot-group.ts';
 import { jobFirst } from '../query/list-groups-index.ts';
 import { markup, type Content, type Markup } from './markup.ts';
-import { shownLabels, shownName } from '../query/shown-labels.ts';
+import { formatLabelName, formatSelector } from '../../../shared/model/format-selector.ts';
 
 /** In lists, labels are cut to these; all of them are on the group's own page. */
 const SHORT_LABELS = 10;
@@ -22,7 +22,7 @@ export function labelsOf(labels: Labels, { isShort = false } = {}): Content {
   return [
     shown.map(([name, value]) => {
       const cut = isShort && value.length > SHORT_VALUE ? `${escaped(value.slice(0, SHORT_VALUE))}…` : escaped(value);
-      return markup`<span class="label">${shownName(name)}="<bdi>${cut}</bdi>"</span> `;
+      return markup`<span class="label">${formatLabelName(name)}="<bdi>${cut}</bdi>"</span> `;
     }),
     left > 0 && markup`<span class="label none">and ${left} more</span>`,
   ];
@@ -30,7 +30,7 @@ export function labelsOf(labels: Labels, { isShort = false } = {}): Content {
 
 /** For a title or a question: of bounded length. */
 export function nameOf(group: SnapshotGroup): string {
-  const name = `{${shownLabels(jobFirst(group.labels).slice(0, SHORT_LABELS))}}`;
+  const name = formatSelector(jobFirst(group.labels).slice(0, SHORT_LABELS));
   return name.length > 300 ? `${name.slice(0, 300)}…` : name;
 }
 

@@ -11,7 +11,7 @@ import { counted, type Page, type PageContext } from './layout.ts';
 import { markup, type Content, type Markup } from './markup.ts';
 import { deleteButton, groupLink, labelsOf, linkBase, nameOf, pushPath, shownPrefix } from './components.ts';
 import { absolute, relative } from './time.ts';
-import { shownLabels } from '../query/shown-labels.ts';
+import { formatSelector } from '../../../shared/model/format-selector.ts';
 
 /** So many sample lines are shown of a group, and of a family that is asked for. */
 const MAX_SAMPLES = 500;
@@ -106,7 +106,7 @@ function samplesTable(family: string, grouping: Labels, lines: readonly string[]
   const rows = lines.map((line) => {
     const { name, labels, value } = readLine(line, family);
     const others = labels.filter(([label, text]) => own.get(label) !== text && !(label === 'instance' && text === ''));
-    const series = others.length === 0 ? escaped(name) : `${escaped(name)}{${shownLabels(others)}}`;
+    const series = others.length === 0 ? escaped(name) : `${escaped(name)}${formatSelector(others)}`;
     return markup`<tr><th scope="row"><bdi>${series}</bdi></th><td>${value}</td></tr>
 `;
   });

@@ -7,7 +7,7 @@
 import type { LabelPair, Labels } from '../../../shared/model/metric-family.ts';
 import { encodeLabels } from '../../../shared/model/group.ts';
 import type { Snapshot, SnapshotGroup } from '../snapshot/snapshot.ts';
-import { shownLabels } from './shown-labels.ts';
+import { formatSelector } from '../../../shared/model/format-selector.ts';
 
 export class ListedGroup {
   readonly group: SnapshotGroup;
@@ -28,7 +28,7 @@ export class ListedGroup {
 
   /** Its labels as they are shown, in lower case. */
   get searched(): string {
-    this.#searched ??= shownLabels(jobFirst(this.group.labels)).toLowerCase();
+    this.#searched ??= formatSelector(jobFirst(this.group.labels)).toLowerCase();
     return this.#searched;
   }
 }
