@@ -53,7 +53,7 @@ function load(): Snapshot {
 
 describe(`snapshot, ${GROUPS} groups`, () => {
   const held = load();
-  held.text.parts();
+  held.text.chunks();
   let n = 0;
   /** Another group each time, and another push each time it is the same one's turn. */
   const change = (): void => {
@@ -66,10 +66,10 @@ describe(`snapshot, ${GROUPS} groups`, () => {
   bench('a group changed', change);
   bench('a group changed, and the text made ready', () => {
     change();
-    held.text.parts();
+    held.text.chunks();
   });
   bench('all loaded', () => void load(), { time: 2_000, iterations: 5, warmupTime: 0, warmupIterations: 1 });
-  bench('all loaded, and the text made ready', () => void load().text.parts(), {
+  bench('all loaded, and the text made ready', () => void load().text.chunks(), {
     time: 2_000,
     iterations: 5,
     warmupTime: 0,

@@ -4,7 +4,7 @@ import { spliceGzip } from '../../services/reader/scrape/spliced-gzip.ts';
 import { parseText } from '../../shared/exposition/text/parse-text.ts';
 import { renderSamples } from '../../shared/exposition/text/render-text.ts';
 import { applyGroupingLabels } from '../../shared/model/group-labels.ts';
-import { newParts } from '../../services/reader/text/text-parts.ts';
+import { newChunks } from '../../services/reader/text/text-chunks.ts';
 import { SegmentedText } from '../../services/reader/text/segmented-text.ts';
 import { groupPath, pushBody } from './load/workload.ts';
 
@@ -33,17 +33,17 @@ function filled(kilobytes: number): SegmentedText {
 }
 
 async function scrape(text: SegmentedText): Promise<number> {
-  return (await spliceGzip(text.parts())).length;
+  return (await spliceGzip(text.chunks())).length;
 }
 
 let variant = GROUPS;
 for (const kilobytes of SIZES) {
   const text = filled(kilobytes);
-  const bytes = text.parts().buffers.reduce((sum, one) => sum + one.length, 0);
+  const bytes = text.chunks().buffers.reduce((sum, one) => sum + one.length, 0);
   const ratio = (bytes / (await scrape(text))).toFixed(2);
-  describe(`segments from ${kilobytes} KiB on, ${text.parts().buffers.length} of them, ${ratio}:1`, () => {
+  describe(`segments from ${kilobytes} KiB on, ${text.chunks().buffers.length} of them, ${ratio}:1`, () => {
     bench('all is new', async () => {
-      await spliceGzip(newParts(text.parts().buffers));
+      await spliceGzip(newChunks(text.chunks().buffers));
     });
     bench('nothing has changed', async () => {
       await scrape(text);
@@ -57,7 +57,7 @@ for (const kilobytes of SIZES) {
   });
 
   describe(`a segment of ${kilobytes} KiB or a little more`, () => {
-    const [part = Buffer.alloc(0)] = filled(kilobytes).parts().buffers.slice(3);
+    const [part = Buffer.alloc(0)] = filled(kilobytes).chunks().buffers.slice(3);
     for (const level of LEVELS) {
       const options = { level, finishFlush: constants.Z_SYNC_FLUSH };
       bench(`level ${level}, ${(part.length / deflateRawSync(part, options).length).toFixed(2)}:1`, () => {

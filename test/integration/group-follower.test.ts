@@ -50,10 +50,10 @@ test('the text is made ready once all shards are loaded, before anybody may ask 
   expect(toldToTidy, 'with the last shard, until nothing is left').toEqual([2_000, 2_000, 2_000]);
   expect(loaded.at(-1)).toBe(2_000);
   expect(
-    snapshot.text.tidy(() => true),
+    snapshot.text.applyPending(() => true),
     'left for the first reader',
   ).toBe(0);
-  expect(Buffer.concat(snapshot.text.parts().buffers).toString()).toBe(expected(GROUPS));
+  expect(Buffer.concat(snapshot.text.chunks().buffers).toString()).toBe(expected(GROUPS));
   await follower.reset(redis, 0);
   expect(toldToTidy, 'once').toHaveLength(3);
 });

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { crc32Join, crc32Shift } from '../../services/reader/scrape/crc32-combine.ts';
 import { spliceGzip } from '../../services/reader/scrape/spliced-gzip.ts';
-import { newParts, nextSerial, type TextParts } from '../../services/reader/text/text-parts.ts';
+import { newChunks, nextSerial, type TextChunks } from '../../services/reader/text/text-chunks.ts';
 
 // One gzip member, whatever parts it is made of, and however often they are sent again.
 
@@ -17,7 +17,7 @@ const part = fc.oneof(
 );
 
 async function spliced(parts: readonly Buffer[]): Promise<Buffer> {
-  const { buffers, length } = await spliceGzip(newParts(parts));
+  const { buffers, length } = await spliceGzip(newChunks(parts));
   const whole = Buffer.concat(buffers);
   expect(whole.length).toBe(length);
   return whole;
@@ -26,15 +26,15 @@ async function spliced(parts: readonly Buffer[]): Promise<Buffer> {
 /** Versions of one text. */
 class Versions {
   readonly #serials = new Map<Buffer, number>();
-  readonly #lists = new Map<readonly Buffer[], TextParts>();
+  readonly #lists = new Map<readonly Buffer[], TextChunks>();
 
-  of(buffers: readonly Buffer[]): TextParts {
+  of(buffers: readonly Buffer[]): TextChunks {
     const known = this.#lists.get(buffers);
     if (known !== undefined) return known;
     for (const one of buffers) if (!this.#serials.has(one)) this.#serials.set(one, nextSerial());
     const serials = buffers.map((one) => this.#serials.get(one) ?? 0);
     const bytes = Buffer.concat(buffers).length;
-    const parts: TextParts = { buffers, serials, bytes, source: this };
+    const parts: TextChunks = { buffers, serials, bytes, source: this };
     this.#lists.set(buffers, parts);
     return parts;
   }

@@ -319,7 +319,7 @@ class Run {
   async check(): Promise<void> {
     this.snapshot.expire(this.#nowMs);
     const expected = renderAll(this.#model.values(), this.#nowMs);
-    const { buffers } = this.snapshot.text.parts();
+    const { buffers } = this.snapshot.text.chunks();
     const text = Buffer.concat(buffers).toString();
     expect(text).toBe(expected.text);
     expect(this.snapshot.stats).toEqual(expected.stats);
@@ -336,7 +336,7 @@ class Run {
   }
 
   async #checkPart(i: number, n: number): Promise<void> {
-    const { buffers } = (await this.snapshot.part(i, n, this.#nowMs)).parts();
+    const { buffers } = (await this.snapshot.partition(i, n, this.#nowMs)).chunks();
     const { text } = renderAll(this.#model.values(), this.#nowMs, ({ id }) => shardOf(id, n) === i);
     expect(Buffer.concat(buffers).toString(), `part ${i}/${n}`).toBe(text);
   }

@@ -38,17 +38,17 @@ describe('SegmentedText is a sorted map', () => {
       for (const name of ['a', 'b']) text.set('f', name, large);
     };
     setBoth();
-    expect(text.parts().buffers, 'a segment each').toHaveLength(2);
+    expect(text.chunks().buffers, 'a segment each').toHaveLength(2);
     setBoth();
     expect(
-      text.tidy(() => true),
+      text.applyPending(() => true),
       'both wait',
     ).toBe(1);
-    text.parts();
+    text.chunks();
     setBoth();
     setBoth();
     expect(
-      text.tidy(() => true),
+      text.applyPending(() => true),
       'nothing waits',
     ).toBe(0);
   });
@@ -77,7 +77,7 @@ describe('SegmentedText is a sorted map', () => {
             const next = text.next(...partsOf(probe));
             expect(next && `${next.family}\0${next.order}`).toBe(keys.find((one) => one > probe));
           }
-          const { buffers, serials, bytes } = text.parts();
+          const { buffers, serials, bytes } = text.chunks();
           expect(bytes).toBe(Buffer.concat(buffers).length);
           expect(new Set(serials).size, 'a serial for each').toBe(buffers.length);
           for (const [i, serial] of serials.entries()) {
@@ -153,14 +153,14 @@ describe('SegmentedText is a sorted map', () => {
               read.set(...parts, content);
               known.add(one.key);
             }
-            read.parts();
+            read.chunks();
           };
           for (const one of before) make(one);
           // Somebody begins to make it ready, and is interrupted.
-          for (let i = 0; i < steps; i++) collected.tidy(() => true);
+          for (let i = 0; i < steps; i++) collected.applyPending(() => true);
           for (const one of after) make(one);
-          expect(Buffer.concat(collected.parts().buffers).equals(Buffer.concat(read.parts().buffers))).toBe(true);
-          expect(collected.parts().bytes).toBe(read.parts().bytes);
+          expect(Buffer.concat(collected.chunks().buffers).equals(Buffer.concat(read.chunks().buffers))).toBe(true);
+          expect(collected.chunks().bytes).toBe(read.chunks().bytes);
           for (const name of known) {
             const wanted = read.get(...partsOf(name));
             expect(wanted !== undefined && collected.get(...partsOf(name))?.equals(wanted), name).toBe(true);
@@ -178,8 +178,8 @@ describe('SegmentedText before anybody reads', () => {
     const orders = Array.from({ length: 1_000 }, (_, i) => String((i * 7) % 1_000).padStart(3, '0'));
     for (const family of ['b', 'a']) for (const order of orders) text.add(family, order, `${family}${order}\n`);
     let steps = 1;
-    while (text.tidy(() => true) > 0) steps++;
-    const { buffers } = text.parts();
+    while (text.applyPending(() => true) > 0) steps++;
+    const { buffers } = text.chunks();
     expect(Buffer.concat(buffers).toString()).toBe(
       ['a', 'b'].flatMap((family) => orders.toSorted().map((order) => `${family}${order}\n`)).join(''),
     );
@@ -192,10 +192,10 @@ describe('SegmentedText before anybody reads', () => {
     const text = new SegmentedText();
     const large = Buffer.alloc(100_000, 'x');
     for (const order of ['a', 'b', 'c']) text.add('f', order, large);
-    const isReady = (): boolean => text.tidy(() => true) === 0;
+    const isReady = (): boolean => text.applyPending(() => true) === 0;
     for (let i = 0; i < 30; i++) text.set('f', 'a', large);
     expect(isReady(), 'there are segments, with at most one change that waits').toBe(true);
-    expect(text.parts().bytes).toBe(3 * large.length);
+    expect(text.chunks().bytes).toBe(3 * large.length);
   });
 });
 

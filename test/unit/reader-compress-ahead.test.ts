@@ -78,11 +78,11 @@ it.each([
   };
   fill(1);
   let i = 0;
-  while ((await snapshot.part(i, n, 0)).parts().bytes === 0) i++; // the part that has the group
+  while ((await snapshot.partition(i, n, 0)).chunks().bytes === 0) i++; // the part that has the group
   for (let times = 0; times < 2; times++) ahead.scraped('a', { part: { i, n }, isGzip }, PARTS);
   fill(2);
   await ahead.changes();
   await eventually(() => ahead.spentMs > 0);
   // Each family has a segment of its own: had it not been joined, one would be left.
-  expect((await snapshot.part(i, n, 0)).tidy(() => true)).toBe(0);
+  expect((await snapshot.partition(i, n, 0)).applyPending(() => true)).toBe(0);
 });

@@ -12,9 +12,9 @@
  */
 import type { ChangeConsumer } from '../../../shared/redis/changes/change-feed.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { Part } from './scrape-partition.ts';
+import type { Partition } from './scrape-partition.ts';
 import { spliceGzip } from './spliced-gzip.ts';
-import { tidied } from '../text/apply-pending.ts';
+import { applyPending } from '../text/apply-pending.ts';
 
 /** What a part of the text takes. */
 const JOIN_MS = 0.03;
@@ -35,7 +35,7 @@ const REST = 0.25;
 
 /** What is made ready for somebody. */
 export interface ScrapeKind {
-  readonly part: Part;
+  readonly part: Partition;
   readonly isGzip: boolean;
 }
 
@@ -121,9 +121,9 @@ export class CompressAhead implements ChangeConsumer {
   async #makeReady(): Promise<void> {
     for (const scraper of this.#due()) {
       const startedMs = performance.now();
-      const text = await this.#snapshot.part(scraper.part.i, scraper.part.n, Date.now());
-      await tidied(text);
-      if (scraper.isGzip) await spliceGzip(text.parts()).catch(() => undefined);
+      const text = await this.#snapshot.partition(scraper.part.i, scraper.part.n, Date.now());
+      await applyPending(text);
+      if (scraper.isGzip) await spliceGzip(text.chunks()).catch(() => undefined);
       const tookMs = performance.now() - startedMs;
       scraper.leftMs -= tookMs;
       this.#spentMs += tookMs;

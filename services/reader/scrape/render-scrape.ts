@@ -15,14 +15,14 @@ import { renderHeader, renderSamples } from '../../../shared/exposition/text/ren
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { familyOf } from '../query/family-of.ts';
 import type { ScrapeFormat } from './negotiate.ts';
-import { isInPart, type Part } from './scrape-partition.ts';
+import { isInPartition, type Partition } from './scrape-partition.ts';
 
 /** `own` are the gateway's own families, if they are to be shown; they come last. */
 export function* renderScrape(
   snapshot: Snapshot,
   format: ScrapeFormat,
   escaping: EscapingScheme,
-  part: Part,
+  part: Partition,
   own: readonly Family[],
 ): Generator<Buffer> {
   const seen = new Set<string>();
@@ -58,10 +58,10 @@ export function renderFamily(parts: readonly [Family, ...Family[]], format: Scra
 }
 
 /** What the groups hold of each family that is shown, in the order of the exposition. */
-function* shownFamilies(snapshot: Snapshot, part: Part): Generator<Family[]> {
+function* shownFamilies(snapshot: Snapshot, part: Partition): Generator<Family[]> {
   for (const { name, holdings } of snapshot.families()) {
     yield [...holdings()]
-      .filter(({ group, hidden }) => hidden === undefined && isInPart(group.id, part))
+      .filter(({ group, hidden }) => hidden === undefined && isInPartition(group.id, part))
       .toSorted((a, b) => (a.group.order < b.group.order ? -1 : 1))
       .map((holding) => familyOf(snapshot, name, holding));
   }

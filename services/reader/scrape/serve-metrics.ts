@@ -11,7 +11,7 @@ import type { EscapingScheme } from '../../../shared/exposition/openmetrics/esca
 import { sendText } from '../../../shared/http/reply/send-text.ts';
 import type { ChangeFeed } from '../../../shared/redis/changes/change-feed.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import { newParts, withMore, type ReadableText, type TextParts } from '../text/text-parts.ts';
+import { newChunks, appendChunks, type ReadableText, type TextChunks } from '../text/text-chunks.ts';
 import {
   contentType,
   negotiateEncoding,
@@ -24,11 +24,11 @@ import type { CompressAhead } from './compress-ahead.ts';
 import { isKnown } from './if-none-match.ts';
 import { ownFamilies } from './own-families.ts';
 import { renderFamily, renderScrape } from './render-scrape.ts';
-import { parsePart, type Part } from './scrape-partition.ts';
+import { parsePartition, type Partition } from './scrape-partition.ts';
 import { sendBuffers } from './send-buffers.ts';
 import { spliceGzip } from './spliced-gzip.ts';
 import type { ReaderTelemetry } from '../telemetry.ts';
-import { tidied } from '../text/apply-pending.ts';
+import { applyPending } from '../text/apply-pending.ts';
 
 /** zstd came with Node 22.15. */
 const ENCODINGS: readonly ScrapeEncoding[] = 'createZstdCompress' in zlib ? ['zstd', 'gzip'] : ['gzip'];
@@ -50,7 +50,7 @@ interface Asked {
   readonly format: ScrapeFormat;
   readonly escaping: EscapingScheme;
   readonly encoding: ScrapeEncoding;
-  readonly part: Part;
+  readonly part: Partition;
 }
 
 /** Tells the versions of this process' snapshot from those of others. */
@@ -65,14 +65,14 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
       // An empty exposition would tell Prometheus that everything is gone.
       return await sendText(reply.header('Retry-After', '1'), 503, 'the snapshot is not loaded yet');
     }
-    const part = parsePart((request.query as { shard?: unknown }).shard);
+    const part = parsePartition((request.query as { shard?: unknown }).shard);
     if (part === undefined)
       return await sendText(reply, 400, 'shard must be i/n with 0 <= i < n <= 1024, as shard=0/3');
     const asked = negotiate(request, context, part);
     snapshot.expire(Date.now());
-    const text = isReady(asked) ? await snapshot.part(part.i, part.n, Date.now()) : undefined;
+    const text = isReady(asked) ? await snapshot.partition(part.i, part.n, Date.now()) : undefined;
     if (text !== undefined) {
-      await tidied(text);
+      await applyPending(text);
       snapshot.expire(Date.now());
     }
     reply.type(contentType(asked.negotiated)).header('Vary', 'Accept, Accept-Encoding');
@@ -88,7 +88,7 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
   });
 }
 
-function negotiate({ headers }: FastifyRequest, { openMetrics, utf8Names }: ScrapeContext, part: Part): Asked {
+function negotiate({ headers }: FastifyRequest, { openMetrics, utf8Names }: ScrapeContext, part: Partition): Asked {
   const negotiated = negotiateFormat(headers.accept, openMetrics);
   return {
     negotiated,
@@ -114,20 +114,20 @@ async function partsOf(
   { snapshot, own }: ScrapeContext,
   { format, escaping, part }: Asked,
   text: ReadableText | undefined,
-): Promise<TextParts> {
+): Promise<TextChunks> {
   // The gateway's own are no group's: one part has them.
   const ownShown = own === undefined || part.i !== 0 ? [] : await ownFamilies(own, snapshot);
-  if (text === undefined) return newParts([...renderScrape(snapshot, format, escaping, part, ownShown)]);
-  const pushed = text.parts();
+  if (text === undefined) return newChunks([...renderScrape(snapshot, format, escaping, part, ownShown)]);
+  const pushed = text.chunks();
   // The same list as long as nothing changes.
   if (ownShown.length === 0) return pushed;
-  return withMore(
+  return appendChunks(
     pushed,
     ownShown.map((family) => renderFamily([family], format)),
   );
 }
 
-async function send(reply: FastifyReply, parts: TextParts, encoding: ScrapeEncoding): Promise<FastifyReply> {
+async function send(reply: FastifyReply, parts: TextChunks, encoding: ScrapeEncoding): Promise<FastifyReply> {
   const { buffers, bytes } = parts;
   switch (encoding) {
     case 'identity':

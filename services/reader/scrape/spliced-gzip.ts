@@ -15,7 +15,7 @@
 import { promisify } from 'node:util';
 import { constants, crc32, deflateRaw, deflateRawSync, type ZlibOptions } from 'node:zlib';
 import { Slices } from '../../../shared/async/time-slices.ts';
-import type { TextParts } from '../text/text-parts.ts';
+import type { TextChunks } from '../text/text-chunks.ts';
 import { crc32Join, crc32Shift } from './crc32-combine.ts';
 
 const deflateInThread = promisify(deflateRaw);
@@ -88,7 +88,7 @@ const NONE: Splice = { buffers: [], length: 0, serials: [], blocks: [], ends: []
 const newest = new WeakMap<object, Promise<Splice>>();
 
 /** The same answer again, as long as the parts are the same list. */
-export async function spliceGzip(parts: TextParts): Promise<SplicedGzip> {
+export async function spliceGzip(parts: TextChunks): Promise<SplicedGzip> {
   const before = newest.get(parts.source) ?? Promise.resolve(NONE);
   // One that failed has told whoever asked for it.
   const made = before.catch(() => NONE).then(async (one) => await splice(parts, one));
@@ -96,7 +96,7 @@ export async function spliceGzip(parts: TextParts): Promise<SplicedGzip> {
   return await made;
 }
 
-async function splice(parts: TextParts, before: Splice): Promise<Splice> {
+async function splice(parts: TextChunks, before: Splice): Promise<Splice> {
   const { serials } = parts;
   if (before.serials === serials) return before;
   const same: (Block | undefined)[] = [];

@@ -12,16 +12,16 @@
  *     duplicate   another group pushed the same series earlier
  *     clash       the family is called x_sum, x_count or x_bucket, and x is a summary or a histogram
  *
- * Push times, which every pushed group has, are kept more cheaply than families as long as nothing can contradict them (plain-push-times.ts).
+ * Push times, which every pushed group has, are kept more cheaply than families as long as nothing can contradict them (push-time-text.ts).
  */
 import type { Labels } from '../../../shared/model/metric-family.ts';
 import type { GroupKind } from '../../../shared/model/group.ts';
 import { areNamesOf } from '../../../shared/model/labels.ts';
 import { Deadlines } from '../../../shared/records/deadlines.ts';
-import { DividedText, type ShownText } from '../text/partitioned-text.ts';
+import { PartitionedText, type HoldingText } from '../text/partitioned-text.ts';
 import { ExpositionText, type HeaderOf } from '../text/exposition-text.ts';
 import { NOTHING, type FamilyRecord } from '../../../shared/records/family-record.ts';
-import type { ReadableText } from '../text/text-parts.ts';
+import type { ReadableText } from '../text/text-chunks.ts';
 import type { GroupRecord } from '../../../shared/records/group-record.ts';
 import { PlainPushTimes, textOfTime } from './push-time-text.ts';
 import { isPushTime, PUSH_TIMES, pushTimeCalled, pushTimeRecord, type PushTime } from './push-times.ts';
@@ -56,7 +56,7 @@ export class Snapshot {
     return time === undefined ? undefined : pushTimeRecord(time, 0);
   };
   readonly #text = new ExpositionText(this.#headerOf);
-  readonly #divided = new DividedText(this.#headerOf, () => this.#shownTexts());
+  readonly #partitioned = new PartitionedText(this.#headerOf, () => this.#holdingTexts());
   readonly #deadlines = new Deadlines<SnapshotGroup>();
   readonly #keptOut = new Set<Holding>();
   readonly #plainTimes = new PlainPushTimes((...shown) => this.#show(...shown));
@@ -107,7 +107,7 @@ export class Snapshot {
 
   /** Forgets what has expired; to be called before anything is read. */
   expire(nowMs: number): void {
-    this.#divided.expire(nowMs);
+    this.#partitioned.expire(nowMs);
     for (const group of this.#deadlines.due(nowMs)) {
       if (this.#groups.get(group.id) !== group) continue;
       const { untilMs } = group.record;
@@ -178,12 +178,12 @@ export class Snapshot {
 
   /** See ReadableText. */
   tidy(isOver: () => boolean): number {
-    return this.#text.tidy(isOver);
+    return this.#text.applyPending(isOver);
   }
 
-  /** Part `i` of `n` of the exposition, for scrapers that share it; see divided-text.ts. */
-  async part(i: number, n: number, nowMs: number): Promise<ReadableText> {
-    return n === 1 ? this.#text : await this.#divided.part(i, n, nowMs);
+  /** Partition `i` of `n` of the exposition, for scrapers that share it; see partitioned-text.ts. */
+  async partition(i: number, n: number, nowMs: number): Promise<ReadableText> {
+    return n === 1 ? this.#text : await this.#partitioned.partition(i, n, nowMs);
   }
 
   get stats(): SnapshotStats {
@@ -346,18 +346,18 @@ export class Snapshot {
   /** Returns how many bytes the text has. `isNew`: the group shows nothing of that name yet. */
   #show(name: string, group: SnapshotGroup, text: Buffer | string, isNew = false): number {
     this.#version++;
-    this.#divided.set(name, group.order, group.id, text);
+    this.#partitioned.set(name, group.order, group.id, text);
     return isNew ? this.#text.add(name, group.order, text) : this.#text.set(name, group.order, text);
   }
 
   #hide(name: string, group: SnapshotGroup): void {
     this.#version++;
     this.#text.delete(name, group.order);
-    this.#divided.delete(name, group.order, group.id);
+    this.#partitioned.delete(name, group.order, group.id);
   }
 
   /** What is shown, in its order, for then texts lie side by side; each as it is when its turn comes. */
-  *#shownTexts(): Generator<ShownText> {
+  *#holdingTexts(): Generator<HoldingText> {
     const ids = new Map(Array.from(this.#groups.values(), ({ order, id }) => [order, id]));
     for (const { family, order, text } of this.#text.texts()) {
       const groupId = ids.get(order);

@@ -1,11 +1,12 @@
 import { Slices } from '../../../shared/async/time-slices.ts';
-import type { ReadableText } from './text-parts.ts';
+import type { ReadableText } from './text-chunks.ts';
 
 /**
- * Resolves when reading the text takes no time worth mentioning; after many changes it would, and others are not to wait for it. A
- * step takes some microseconds, or some milliseconds: while V8 marks its heap, a buffer that is allocated makes it mark on.
+ * Resolves when all pending changes are applied, so that reading the text is fast. After many changes this takes long,
+ * so the work is done in slices. A step usually takes microseconds, but up to milliseconds while V8 is marking its
+ * heap: each allocation of a buffer then advances the marking.
  */
-export async function tidied(text: ReadableText): Promise<void> {
+export async function applyPending(text: ReadableText): Promise<void> {
   const slices = new Slices();
-  while (text.tidy(() => slices.isOver) > 0) await slices.next();
+  while (text.applyPending(() => slices.isOver) > 0) await slices.next();
 }

@@ -1,42 +1,41 @@
 /**
- * A long text before anybody reads it: its chunks are collected as they come, and brought into their order once, at the end. That is how a
- * snapshot is loaded; to insert each where it belongs copies it several times more, and makes and drops a segment for every dozen.
+ * The entries of a long text before the first read: collected as they arrive and sorted once, at the end. A snapshot is
+ * loaded this way, because inserting each entry at its place would copy it several times and create and drop many
+ * segments.
  *
- * A family's chunks lie in slabs of their own, which are let go with the family: nothing else waits for the whole text twice.
+ * The entries of a family lie in slabs of their own, which are released with the family: the text is not held twice
+ * while it is sorted.
  */
+import { UTF8_MAX_BYTES, type Slice } from './text-slab.ts';
 
-/** One chunk, where it lies in a larger buffer. */
-export interface Chunk {
+/** One entry of a text: a slice and its key. */
+export interface Entry extends Slice {
   readonly family: string;
   readonly order: string;
-  readonly bytes: Buffer;
-  readonly start: number;
-  readonly end: number;
 }
 
-/** A slab is as large as those before it together, within these limits. */
+/** A new slab is as large as all earlier slabs of the family together, within these limits. */
 const SLAB_MIN_BYTES = 1024;
 const SLAB_MAX_BYTES = 256 * 1024;
-const UTF8_MAX = 3;
-/** Instead of a length. */
+/** Stands in place of a length. */
 const DELETED = -1;
 
-/** No object for each chunk: as many as there are would all have to be marked, and moved, by the garbage collector. */
-class CollectedFamily {
+/** Has no object for each entry: the garbage collector would have to mark and move all of them. */
+class FamilyLoad {
   readonly orders: string[] = [];
   readonly slabs: Buffer[] = [];
-  /** Of each chunk: its slab times SLAB_MAX_BYTES, plus where it begins there. */
+  /** For each entry: the index of its slab times SLAB_MAX_BYTES, plus its offset within the slab. */
   readonly #starts: number[] = [];
   readonly #lengths: number[] = [];
   #used = 0;
   #bytes = 0;
 
-  /** Returns how many bytes the text has. */
+  /** Returns the size of the text in bytes. */
   add(order: string, text: Buffer | string | null): number {
     let length = DELETED;
     let start = 0;
     if (text !== null) {
-      const slab = this.#slabFor(typeof text === 'string' ? UTF8_MAX * text.length : text.length);
+      const slab = this.#slabFor(typeof text === 'string' ? UTF8_MAX_BYTES * text.length : text.length);
       length = typeof text === 'string' ? slab.write(text, this.#used) : text.copy(slab, this.#used);
       start = (this.slabs.length - 1) * SLAB_MAX_BYTES + this.#used;
       this.#used += length;
@@ -47,7 +46,7 @@ class CollectedFamily {
     return length;
   }
 
-  at(i: number, family: string): Chunk | undefined {
+  at(i: number, family: string): Entry | undefined {
     const length = this.#lengths[i] as number;
     if (length === DELETED) return undefined;
     const position = this.#starts[i] as number;
@@ -58,9 +57,9 @@ class CollectedFamily {
 
   #slabFor(bytes: number): Buffer {
     const slab = this.slabs.at(-1);
-    // One for a text that is larger may have room where no start can be.
-    const isOver = this.#used >= SLAB_MAX_BYTES;
-    if (slab !== undefined && !isOver && this.#used + bytes <= slab.length) return slab;
+    // A slab for one large text may have room left at offsets that `#starts` cannot express.
+    const isFull = this.#used >= SLAB_MAX_BYTES;
+    if (slab !== undefined && !isFull && this.#used + bytes <= slab.length) return slab;
     const size = Math.max(bytes, Math.min(SLAB_MAX_BYTES, Math.max(SLAB_MIN_BYTES, this.#bytes)));
     const next = Buffer.allocUnsafeSlow(size);
     this.slabs.push(next);
@@ -70,37 +69,37 @@ class CollectedFamily {
   }
 }
 
-export class CollectedText {
-  readonly #families = new Map<string, CollectedFamily>();
+export class BulkLoad {
+  readonly #families = new Map<string, FamilyLoad>();
 
-  /** The text is copied; of several under one key the last counts; null = there is none. Returns how many bytes it has. */
+  /** Copies the text; null deletes the entry. The last call for a key counts. Returns the size of the text in bytes. */
   add(family: string, order: string, text: Buffer | string | null): number {
-    let collected = this.#families.get(family);
-    if (collected === undefined) {
-      collected = new CollectedFamily();
-      this.#families.set(family, collected);
+    let load = this.#families.get(family);
+    if (load === undefined) {
+      load = new FamilyLoad();
+      this.#families.set(family, load);
     }
-    return collected.add(order, text);
+    return load.add(order, text);
   }
 
-  /** If it is the last of its family that came; others cannot be found. */
-  latest(family: string, order: string): Chunk | undefined {
-    const collected = this.#families.get(family);
-    const last = (collected?.orders.length ?? 0) - 1;
-    return collected?.orders[last] === order ? collected.at(last, family) : undefined;
+  /** The entry, if it is the last one added to its family; others cannot be found. */
+  latest(family: string, order: string): Entry | undefined {
+    const load = this.#families.get(family);
+    const last = (load?.orders.length ?? 0) - 1;
+    return load?.orders[last] === order ? load.at(last, family) : undefined;
   }
 
-  /** All of it in its order. Each family is gone when the next one's turn comes. */
-  *take(): Generator<Chunk> {
+  /** All entries in order. Each family is released when the iteration reaches the next one. */
+  *take(): Generator<Entry> {
     let before: { readonly orders: readonly string[]; readonly sorted: readonly number[] } = { orders: [], sorted: [] };
     for (const family of [...this.#families.keys()].toSorted()) {
-      const collected = this.#families.get(family) as CollectedFamily;
-      const { orders } = collected;
-      // The families of a fleet mostly came with the same groups.
-      const sorted = isSame(orders, before.orders) ? before.sorted : sortedLatest(orders);
+      const load = this.#families.get(family) as FamilyLoad;
+      const { orders } = load;
+      // Most families of a fleet are loaded with the same groups.
+      const sorted = areEqual(orders, before.orders) ? before.sorted : sortedLatest(orders);
       for (const i of sorted) {
-        const chunk = collected.at(i, family);
-        if (chunk !== undefined) yield chunk;
+        const entry = load.at(i, family);
+        if (entry !== undefined) yield entry;
       }
       before = { orders, sorted };
       this.#families.delete(family);
@@ -108,7 +107,7 @@ export class CollectedText {
   }
 }
 
-/** Indices of the orders, sorted; of the same ones only the last. */
+/** Indices of the orders, sorted by order; of equal orders only the last. */
 function sortedLatest(orders: readonly string[]): readonly number[] {
   const sorted = Array.from(orders.keys()).toSorted((a, b) => {
     const one = orders[a] as string;
@@ -119,6 +118,6 @@ function sortedLatest(orders: readonly string[]): readonly number[] {
   return sorted.filter((i, n) => n + 1 === sorted.length || orders[sorted[n + 1] as number] !== orders[i]);
 }
 
-function isSame(some: readonly string[], others: readonly string[]): boolean {
+function areEqual(some: readonly string[], others: readonly string[]): boolean {
   return some.length === others.length && some.every((order, i) => order === others[i]);
 }

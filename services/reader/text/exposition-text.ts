@@ -1,39 +1,43 @@
 /**
- * Families as text, ready to send: for each a header, then its sample lines, group by group. Pure.
+ * Families as text, ready to send: for each family a header, then its sample lines, group by group. Pure.
  */
 import { renderHeader } from '../../../shared/exposition/text/render-text.ts';
 import type { MetricType } from '../../../shared/model/metric-family.ts';
 import { SegmentedText } from './segmented-text.ts';
-import type { ReadableText, TextParts } from './text-parts.ts';
+import type { ReadableText, TextChunks } from './text-chunks.ts';
 
-/** What a group says of a family; undefined when it has none that is shown. */
+/** Help and type of a family in the group at `order`; undefined if that group exposes no such family. */
 export type HeaderOf = (
   family: string,
   order: string,
 ) => { readonly help: string; readonly type: MetricType } | undefined;
 
-/** The place of a header: before all groups. */
-const HEADER = '';
+/** Order of a header: before all groups. */
+const HEADER_ORDER = '';
 
 export class ExpositionText implements ReadableText {
   readonly #headerOf: HeaderOf;
   readonly #text = new SegmentedText();
-  /** By family, as they are in the text. */
+  /** The headers that are in the text, by family. */
   readonly #headers = new Map<string, string>();
-  /** Families whose header may not be right any more. Finding out joins texts, so it waits until somebody reads. */
+  /**
+   * Families whose header may be outdated. Finding the first group joins segments, so it is left to the next reader.
+   */
   readonly #stale = new Set<string>();
 
   constructor(headerOf: HeaderOf) {
     this.#headerOf = headerOf;
   }
 
-  /** As `set`, for what has no text yet. As long as nobody has read, it costs less. */
+  /** As `set`, for a key that has no text yet. Cheaper before the first read. */
   add(family: string, order: string, text: Buffer | string): number {
     this.#stale.add(family);
     return this.#text.add(family, order, text);
   }
 
-  /** `order` is the group's place within the family, not ''. The text is copied. Returns how many bytes it has. */
+  /**
+   * Copies the text. `order` is the group's place within the family, and not ''. Returns the size of the text in bytes.
+   */
   set(family: string, order: string, text: Buffer | string): number {
     this.#stale.add(family);
     return this.#text.set(family, order, text);
@@ -48,41 +52,43 @@ export class ExpositionText implements ReadableText {
     return this.#text.get(family, order);
   }
 
-  /** In order, without headers, each as it is when its turn comes. */
+  /**
+   * All texts but the headers, in order. Changes during the iteration are seen if they come after the current place.
+   */
   *texts(): Generator<{ readonly family: string; readonly order: string; readonly text: Buffer }> {
     for (let key = this.#text.next('', ''); key !== undefined; key = this.#text.next(key.family, key.order)) {
       const { family, order } = key;
-      const text = order === HEADER ? undefined : this.#text.get(family, order);
+      const text = order === HEADER_ORDER ? undefined : this.#text.get(family, order);
       if (text !== undefined) yield { family, order, text };
     }
   }
 
-  tidy(isOver: () => boolean): number {
-    return this.#text.tidy(isOver);
+  applyPending(isOver: () => boolean): number {
+    return this.#text.applyPending(isOver);
   }
 
-  parts(): TextParts {
+  chunks(): TextChunks {
     this.#renderHeaders();
-    return this.#text.parts();
+    return this.#text.chunks();
   }
 
-  /** A header says what the first group says. */
+  /** The header of a family is that of its first group. */
   #renderHeaders(): void {
     const changed: { readonly family: string; readonly header: string | undefined }[] = [];
     for (const family of this.#stale) {
-      const first = this.#text.next(family, HEADER);
-      const said = first?.family === family ? this.#headerOf(family, first.order) : undefined;
-      const header = said && renderHeader(family, said.help, said.type);
+      const first = this.#text.next(family, HEADER_ORDER);
+      const head = first?.family === family ? this.#headerOf(family, first.order) : undefined;
+      const header = head && renderHeader(family, head.help, head.type);
       if (header !== this.#headers.get(family)) changed.push({ family, header });
     }
     this.#stale.clear();
     for (const { family, header } of changed) {
       if (header === undefined) {
         this.#headers.delete(family);
-        this.#text.delete(family, HEADER);
+        this.#text.delete(family, HEADER_ORDER);
       } else {
         this.#headers.set(family, header);
-        this.#text.set(family, HEADER, header);
+        this.#text.set(family, HEADER_ORDER, header);
       }
     }
   }

@@ -1,92 +1,94 @@
 /**
- * The exposition divided among several scrapers: part i of n has the groups whose ID falls to i. The parts are disjoint, and
- * together they are all. They are made when somebody first asks for a division, kept up to date from then on, and dropped
- * when nobody has asked for long.
+ * The exposition in n partitions, for n scrapers that share it. Partition i holds the groups whose ID hashes to i, so
+ * partitions are disjoint and together hold all groups. A set of partitions is built when a scraper first requests one
+ * of them, kept up to date from then on, and dropped when it has not been requested for UNUSED_MS.
  */
 import { shardOf } from '../../../shared/model/group.ts';
 import { Slices } from '../../../shared/async/time-slices.ts';
 import { ExpositionText, type HeaderOf } from './exposition-text.ts';
-import type { ReadableText } from './text-parts.ts';
+import type { ReadableText } from './text-chunks.ts';
 
-/** Divisions kept at a time, but for those that are being made: each holds all texts once more. */
-const MAX_DIVISIONS = 2;
+/** Maximum number of sets, without those that are being built: each holds a copy of the whole exposition. */
+const MAX_SETS = 2;
 const UNUSED_MS = 10 * 60_000;
 
-/** What is shown of a family of a group. */
-export interface ShownText {
+/** The exposed text of one family in one group. */
+export interface HoldingText {
   readonly family: string;
   readonly order: string;
   readonly groupId: string;
   readonly text: Buffer;
 }
 
-interface Division {
-  readonly parts: readonly ExpositionText[];
-  readonly made: Promise<void>;
-  isMade: boolean;
+interface PartitionSet {
+  readonly partitions: readonly ExpositionText[];
+  readonly built: Promise<void>;
+  isBuilt: boolean;
   usedMs: number;
 }
 
-export class DividedText {
+export class PartitionedText {
   readonly #headerOf: HeaderOf;
-  /** All that is shown, as it is when its turn comes. */
-  readonly #shown: () => Iterable<ShownText>;
-  readonly #divisions = new Map<number, Division>();
+  /** Iterates over the whole exposition; each text is current when it is yielded. */
+  readonly #holdingTexts: () => Iterable<HoldingText>;
+  /** By number of partitions. */
+  readonly #sets = new Map<number, PartitionSet>();
 
-  constructor(headerOf: HeaderOf, shown: () => Iterable<ShownText>) {
+  constructor(headerOf: HeaderOf, holdingTexts: () => Iterable<HoldingText>) {
     this.#headerOf = headerOf;
-    this.#shown = shown;
+    this.#holdingTexts = holdingTexts;
   }
 
   set(family: string, order: string, groupId: string, text: Buffer | string): void {
-    for (const [n, { parts }] of this.#divisions) parts[shardOf(groupId, n)]?.set(family, order, text);
+    for (const [n, { partitions }] of this.#sets) partitions[shardOf(groupId, n)]?.set(family, order, text);
   }
 
   delete(family: string, order: string, groupId: string): void {
-    for (const [n, { parts }] of this.#divisions) parts[shardOf(groupId, n)]?.delete(family, order);
+    for (const [n, { partitions }] of this.#sets) partitions[shardOf(groupId, n)]?.delete(family, order);
   }
 
-  /** Drops divisions that nobody asked for any more. */
+  /** Drops the sets that have not been requested for UNUSED_MS. */
   expire(nowMs: number): void {
-    for (const [n, { usedMs }] of this.#divisions) if (nowMs - usedMs > UNUSED_MS) this.#divisions.delete(n);
+    for (const [n, { usedMs }] of this.#sets) if (nowMs - usedMs > UNUSED_MS) this.#sets.delete(n);
   }
 
-  /** Part `i` of `n`; i < n. What changes while a division is made comes by `set` and `delete`. */
-  async part(i: number, n: number, nowMs: number): Promise<ReadableText> {
-    let division = this.#divisions.get(n);
-    if (division === undefined) {
+  /** Partition `i` of `n`; i < n. Changes that arrive while a set is being built reach it by `set` and `delete`. */
+  async partition(i: number, n: number, nowMs: number): Promise<ReadableText> {
+    let set = this.#sets.get(n);
+    if (set === undefined) {
       this.#makeRoom();
-      const parts = Array.from({ length: n }, () => new ExpositionText(this.#headerOf));
-      division = { parts, made: this.#make(parts, this.#shown()), isMade: false, usedMs: nowMs };
-      this.#divisions.set(n, division);
+      const partitions = Array.from({ length: n }, () => new ExpositionText(this.#headerOf));
+      set = { partitions, built: this.#build(partitions), isBuilt: false, usedMs: nowMs };
+      this.#sets.set(n, set);
     }
-    division.usedMs = nowMs;
-    await division.made;
-    division.isMade = true;
-    return division.parts[i] as ExpositionText;
+    set.usedMs = nowMs;
+    await set.built;
+    set.isBuilt = true;
+    return set.partitions[i] as ExpositionText;
   }
 
-  /** Whoever waits for one that is being made would miss the changes after it was dropped. */
+  /**
+   * Drops the least recently used sets. Those being built stay: a scraper waits for them, and a dropped set gets no
+   * changes.
+   */
   #makeRoom(): void {
-    const made = [...this.#divisions]
-      .filter(([, { isMade }]) => isMade)
-      .toSorted(([, a], [, b]) => a.usedMs - b.usedMs);
-    for (const [n] of made) {
-      if (this.#divisions.size < MAX_DIVISIONS) return;
-      this.#divisions.delete(n);
+    const built = [...this.#sets].filter(([, { isBuilt }]) => isBuilt).toSorted(([, a], [, b]) => a.usedMs - b.usedMs);
+    for (const [n] of built) {
+      if (this.#sets.size < MAX_SETS) return;
+      this.#sets.delete(n);
     }
   }
 
-  async #make(parts: readonly ExpositionText[], shown: Iterable<ShownText>): Promise<void> {
+  async #build(partitions: readonly ExpositionText[]): Promise<void> {
     const slices = new Slices();
-    const partOf = new Map<string, ExpositionText>();
-    for (const { family, order, groupId, text } of shown) {
-      let part = partOf.get(groupId);
-      if (part === undefined) {
-        part = parts[shardOf(groupId, parts.length)] as ExpositionText;
-        partOf.set(groupId, part);
+    const byGroup = new Map<string, ExpositionText>();
+    for (const { family, order, groupId, text } of this.#holdingTexts()) {
+      let partition = byGroup.get(groupId);
+      if (partition === undefined) {
+        partition = partitions[shardOf(groupId, partitions.length)] as ExpositionText;
+        byGroup.set(groupId, partition);
       }
-      part.set(family, order, text);
+      partition.set(family, order, text);
       if (slices.isOver) await slices.next();
     }
   }

@@ -1,90 +1,92 @@
 /**
- * A long text made of many chunks in the order of their keys, of which few change at a time. It is kept in segments of some
- * kilobytes; a change re-joins its own segment and nothing else, and reading hands out buffers that are ready.
+ * A long text made of many entries in the order of their keys, few of which change at a time. It is kept in segments of
+ * some kilobytes. A change rebuilds only its own segment, and reading returns the buffers of the segments as they are.
  *
- * Buffers that were handed out are never written again: a change makes a new one. So whoever is still sending them is safe.
+ * Returned buffers are never written to again, since a change creates a new one: a response that is still being sent
+ * stays intact.
  *
- * A segment holds its chunks only as one joined buffer and where each ends; changes wait beside it until somebody reads.
+ * A segment holds its entries as one joined buffer with the end of each entry. Changes wait beside it until the next
+ * read.
  *
- * A key has two parts, which are compared one after the other. Both are strings that others hold anyway: one made of them would
- * take more memory than most chunks, and be made anew at each change.
+ * A key has two parts, compared one after the other. Both are strings that exist elsewhere anyway; one string made of
+ * them would take more memory than most entries and would have to be created for each change.
  *
- * Until somebody reads there are no segments: what comes is only collected (collected-text.ts).
+ * Before the first read there are no segments: entries are only collected (bulk-load.ts).
  */
-import { CollectedText, type Chunk } from './bulk-load.ts';
-import { nextSerial, type TextParts } from './text-parts.ts';
+import { BulkLoad, type Entry } from './bulk-load.ts';
+import { nextSerial, type TextChunks } from './text-chunks.ts';
 import { compare, isAt, lowerBound, Segment, segmentOf, type Key } from './text-segment.ts';
 import { TextSlab, type Slice } from './text-slab.ts';
 
 /**
- * Segments are split above twice this size. Small, because a change copies its segment, and has it compressed anew; smaller
- * ones gain little more, and compress worse (docs/performance.md, test/bench/spliced-gzip.bench.ts).
+ * Segments are split above twice this size. Small, because a change copies its segment and has it compressed again;
+ * still smaller segments gain little and compress worse (docs/performance.md, test/bench/spliced-gzip.bench.ts).
  */
 const SEGMENT_BYTES = 8 * 1024;
-/** So many bytes of changes to what was collected are collected, too: what they replace is held in vain. */
-const COLLECTED_CHANGES_BYTES = 1024 * 1024;
-/** A change takes as much of that as this and its text, so they are few, too. */
-const COLLECTED_CHANGE_BYTES = 1024;
+/** Size of the changes that a bulk load takes before segments are built: replaced text stays in memory until then. */
+const LOAD_CHANGES_BYTES = 1024 * 1024;
+/** Added to the size of each change, to bound their number too. */
+const LOAD_CHANGE_BYTES = 1024;
 
 export class SegmentedText {
   readonly #segments: Segment[] = [
     new Segment({ family: '', order: '' }, { families: [], orders: [] }, [], Buffer.alloc(0)),
   ];
-  /** What is in each segment, side by side: looking thousands of them up takes longer than what has changed. */
+  /** Buffer and serial of each segment, in arrays: looking up thousands of objects takes longer than a change. */
   readonly #buffers: Buffer[] = [Buffer.alloc(0)];
   readonly #serials: number[] = [nextSerial()];
   #bytes = 0;
   readonly #dirty = new Set<Segment>();
-  /** What was handed out last, as long as nothing changes. */
-  #parts: TextParts | undefined;
+  /** The latest version returned; undefined after a change. */
+  #chunks: TextChunks | undefined;
   readonly #segmentBytes: number;
   readonly #slab = new TextSlab();
-  /** What there is, as long as nobody has read it. */
-  #collected: CollectedText | undefined = new CollectedText();
-  #collectedChangesBytes = 0;
-  /** While segments are made of it. */
-  #making: Iterator<undefined> | undefined;
+  /** All entries, until segments are built for the first read. */
+  #load: BulkLoad | undefined = new BulkLoad();
+  #loadChangesBytes = 0;
+  /** Defined while segments are being built. */
+  #building: Iterator<undefined> | undefined;
 
   constructor(segmentBytes = SEGMENT_BYTES) {
     this.#segmentBytes = segmentBytes;
   }
 
-  /** As `set`, for a key that has no text yet. As long as nobody has read, it costs less. */
+  /** As `set`, for a key that has no text yet. Cheaper before the first read. */
   add(family: string, order: string, text: Buffer | string): number {
-    if (this.#collected === undefined || this.#making !== undefined) return this.set(family, order, text);
-    return this.#collected.add(family, order, text);
+    if (this.#load === undefined || this.#building !== undefined) return this.set(family, order, text);
+    return this.#load.add(family, order, text);
   }
 
-  /** The text is copied. Returns how many bytes it has. */
+  /** Copies the text. Returns its size in bytes. */
   set(family: string, order: string, text: Buffer | string): number {
-    const collected = this.#collectedForChange(text.length);
-    if (collected !== undefined) return collected.add(family, order, text);
+    const load = this.#loadForChange(text.length);
+    if (load !== undefined) return load.add(family, order, text);
     const slice = this.#slab.put(text);
     this.#change(family, order, slice);
     return slice.end - slice.start;
   }
 
   delete(family: string, order: string): void {
-    const collected = this.#collectedForChange(0);
-    if (collected === undefined) this.#change(family, order, null);
-    else collected.add(family, order, null);
+    const load = this.#loadForChange(0);
+    if (load === undefined) this.#change(family, order, null);
+    else load.add(family, order, null);
   }
 
   /** May share memory with the segment. */
   get(family: string, order: string): Buffer | undefined {
-    const latest = this.#collected?.latest(family, order);
+    const latest = this.#load?.latest(family, order);
     if (latest !== undefined) return latest.bytes.subarray(latest.start, latest.end);
-    this.#settle();
+    this.#finishLoad();
     return this.#find(family, order).get(family, order);
   }
 
   /** The first key above this one. */
   next(family: string, order: string): Key | undefined {
-    this.#settle();
+    this.#finishLoad();
     for (let i = this.#index(family, order); i < this.#segments.length;) {
       const segment = this.#segments[i] as Segment;
       if (this.#dirty.has(segment)) {
-        // Then it may be several, or none: look again.
+        // Joining may split or remove the segment, so check this index again.
         this.#join(segment);
         continue;
       }
@@ -97,9 +99,9 @@ export class SegmentedText {
     return undefined;
   }
 
-  /** Joins segments that have changed until told to stop; returns how many are left. */
-  tidy(isOver: () => boolean): number {
-    if (!this.#settle(isOver)) return 1 + this.#dirty.size;
+  /** Joins changed segments until `isOver()`; returns the number of steps left. */
+  applyPending(isOver: () => boolean): number {
+    if (!this.#finishLoad(isOver)) return 1 + this.#dirty.size;
     for (const segment of this.#dirty) {
       this.#join(segment);
       if (isOver()) break;
@@ -107,35 +109,35 @@ export class SegmentedText {
     return this.#dirty.size;
   }
 
-  /** The whole text; the same list again, if nothing has changed. */
-  parts(): TextParts {
-    this.#settle();
+  /** The whole text; the same object again if nothing has changed. */
+  chunks(): TextChunks {
+    this.#finishLoad();
     for (const segment of this.#dirty) this.#join(segment);
-    this.#parts ??= { buffers: [...this.#buffers], serials: [...this.#serials], bytes: this.#bytes, source: this };
-    return this.#parts;
+    this.#chunks ??= { buffers: [...this.#buffers], serials: [...this.#serials], bytes: this.#bytes, source: this };
+    return this.#chunks;
   }
 
-  /** Undefined when changes are not collected (any more). */
-  #collectedForChange(bytes: number): CollectedText | undefined {
-    if (this.#collected === undefined) return undefined;
-    this.#collectedChangesBytes += COLLECTED_CHANGE_BYTES + bytes;
-    if (this.#making === undefined && this.#collectedChangesBytes <= COLLECTED_CHANGES_BYTES) return this.#collected;
-    this.#settle();
+  /** Where to put a change of this size before the first read; undefined if it has to go to a segment. */
+  #loadForChange(bytes: number): BulkLoad | undefined {
+    if (this.#load === undefined) return undefined;
+    this.#loadChangesBytes += LOAD_CHANGE_BYTES + bytes;
+    if (this.#building === undefined && this.#loadChangesBytes <= LOAD_CHANGES_BYTES) return this.#load;
+    this.#finishLoad();
     return undefined;
   }
 
-  /** Makes segments of what was collected, until told to stop; returns whether it is done. */
-  #settle(isOver = () => false): boolean {
-    if (this.#collected === undefined) return true;
-    this.#making ??= this.#make(this.#collected.take());
-    while (this.#making.next().done !== true) if (isOver()) return false;
-    this.#making = undefined;
-    this.#collected = undefined;
+  /** Builds segments from the bulk load until `isOver()`; returns whether all are built. */
+  #finishLoad(isOver = () => false): boolean {
+    if (this.#load === undefined) return true;
+    this.#building ??= this.#build(this.#load.take());
+    while (this.#building.next().done !== true) if (isOver()) return false;
+    this.#building = undefined;
+    this.#load = undefined;
     return true;
   }
 
-  /** A segment a step. */
-  *#make(chunks: Iterable<Chunk>): Generator<undefined> {
+  /** Builds one segment per step. */
+  *#build(entries: Iterable<Entry>): Generator<undefined> {
     for (const list of [this.#segments, this.#buffers, this.#serials]) list.length = 0;
     const add = (segment: Segment): void => {
       this.#segments.push(segment);
@@ -144,18 +146,18 @@ export class SegmentedText {
       this.#bytes += segment.joined.length;
     };
     let from: Key = { family: '', order: '' };
-    let waiting: Chunk[] = [];
+    let waiting: Entry[] = [];
     let bytes = 0;
-    for (const chunk of chunks) {
+    for (const entry of entries) {
       if (bytes >= this.#segmentBytes) {
         add(segmentOf(from, waiting));
-        from = { family: chunk.family, order: chunk.order };
+        from = { family: entry.family, order: entry.order };
         waiting = [];
         bytes = 0;
         yield;
       }
-      waiting.push(chunk);
-      bytes += chunk.end - chunk.start;
+      waiting.push(entry);
+      bytes += entry.end - entry.start;
     }
     add(segmentOf(from, waiting));
   }
@@ -169,7 +171,7 @@ export class SegmentedText {
 
   #join(segment: Segment): void {
     if (!this.#dirty.delete(segment)) return;
-    this.#parts = undefined;
+    this.#chunks = undefined;
     this.#bytes -= segment.joined.length;
     segment.join();
     this.#bytes += segment.joined.length;

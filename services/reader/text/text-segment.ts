@@ -1,32 +1,32 @@
 /**
- * Some kilobytes of a long text (segmented-text.ts): its chunks as one joined buffer, and where each ends. Changes wait beside it until
- * somebody reads, or too much waits.
+ * A segment of a long text (segmented-text.ts): entries as one joined buffer with the end of each. Changes wait beside
+ * it until the next read, or until too many wait.
  */
-import type { Chunk } from './bulk-load.ts';
+import type { Entry } from './bulk-load.ts';
 import type { Slice } from './text-slab.ts';
 
-/** Changes that wait in one segment before they are joined without a reader. */
-const PENDING_MAX = 256;
+/** Maximum number of changes that wait in a segment. */
+const MAX_PENDING = 256;
 
 export interface Key {
   readonly family: string;
   readonly order: string;
 }
 
-/** Side by side, as there is no object for each. */
+/** Two arrays rather than an object for each key, to save memory. */
 interface Keys {
   readonly families: string[];
   readonly orders: string[];
 }
 
 export class Segment {
-  /** Keys in this segment are not below it, and below that of the next segment. */
+  /** Lower bound of the keys; they are below the lower bound of the next segment. */
   readonly from: Key;
   keys: Keys;
-  /** Where each key's chunk ends in `joined`. */
+  /** For each key: the end of its text in `joined`. */
   ends: number[];
   joined: Buffer;
-  /** Changes not joined yet, in the order in which they came; null = deleted. */
+  /** Changes not joined yet, in order of arrival; null = deleted. */
   readonly #changed: Keys = { families: [], orders: [] };
   readonly #pending: (Slice | null)[] = [];
   #pendingBytes = 0;
@@ -43,11 +43,12 @@ export class Segment {
   }
 
   /**
-   * So much waits that it is to be joined without a reader: many changes, or more bytes than are joined already. Changes of one key do not
-   * replace each other while they wait, so without a bound by bytes one that nobody reads would hold them all.
+   * Whether the pending changes must be joined before the next read: they are many, or larger than what is joined.
+   * Pending changes of one key do not replace each other, so without the bound on bytes a text that is never read would
+   * keep them all.
    */
   isFull(segmentBytes: number): boolean {
-    return this.#pending.length >= PENDING_MAX || this.#pendingBytes > Math.max(segmentBytes, this.joined.length);
+    return this.#pending.length >= MAX_PENDING || this.#pendingBytes > Math.max(segmentBytes, this.joined.length);
   }
 
   set(family: string, order: string, text: Slice | null): void {
@@ -67,12 +68,12 @@ export class Segment {
     return isAt(this.keys, at, family, order) ? this.#slice(at, at + 1) : undefined;
   }
 
-  /** Brings what is pending into `keys`, `ends` and `joined`. */
+  /** Applies the pending changes to `keys`, `ends` and `joined`. */
   join(): void {
     const { families, orders } = this.#changed;
     const keys: Keys = { families: [], orders: [] };
     const ends: number[] = [];
-    const parts: Slice[] = [];
+    const slices: Slice[] = [];
     let bytes = 0;
     let at = 0;
     const keep = (until: number): void => {
@@ -85,7 +86,7 @@ export class Segment {
         keys.orders.push(this.keys.orders[i] as string);
         ends.push((this.ends[i] as number) + shift);
       }
-      parts.push({ bytes: this.joined, start, end });
+      slices.push({ bytes: this.joined, start, end });
       bytes += end - start;
       at = until;
     };
@@ -99,25 +100,25 @@ export class Segment {
       if (!text) continue;
       keys.families.push(family);
       keys.orders.push(order);
-      parts.push(text);
+      slices.push(text);
       bytes += text.end - text.start;
       ends.push(bytes);
     }
     keep(this.size);
     this.keys = keys;
     this.ends = ends;
-    this.joined = joinedOf(parts, bytes);
+    this.joined = concat(slices, bytes);
     families.length = 0;
     orders.length = 0;
     this.#pending.length = 0;
     this.#pendingBytes = 0;
   }
 
-  /** Itself, or its parts if it has grown too large. Must be joined. */
+  /** Itself, or several segments if it has grown too large. Must be joined. */
   split(segmentBytes: number): Segment[] {
     if (this.joined.length <= 2 * segmentBytes || this.size < 2) return [this];
     const { families, orders } = this.keys;
-    const parts: Segment[] = [];
+    const segments: Segment[] = [];
     let first = 0;
     while (first < this.size) {
       const start = first === 0 ? 0 : (this.ends[first - 1] as number);
@@ -126,13 +127,13 @@ export class Segment {
       const ends = this.ends.slice(first, last).map((end) => end - start);
       const from = first === 0 ? this.from : { family: families[first] as string, order: orders[first] as string };
       const keys = { families: families.slice(first, last), orders: orders.slice(first, last) };
-      parts.push(new Segment(from, keys, ends, Buffer.from(this.#slice(first, last))));
+      segments.push(new Segment(from, keys, ends, Buffer.from(this.#slice(first, last))));
       first = last;
     }
-    return parts;
+    return segments;
   }
 
-  /** Indices of what is pending, by key; of several changes of one key, the last. */
+  /** Indices of the pending changes, sorted by key; of several changes of one key only the last. */
   #latest(): number[] {
     const { families, orders } = this.#changed;
     const sorted = Array.from(families.keys()).toSorted(
@@ -149,15 +150,15 @@ export class Segment {
   }
 }
 
-/** A segment of these chunks, which are in their order. */
-export function segmentOf(from: Key, chunks: readonly Chunk[]): Segment {
-  const keys = { families: chunks.map(({ family }) => family), orders: chunks.map(({ order }) => order) };
+/** A segment of these entries, which must be in order. */
+export function segmentOf(from: Key, entries: readonly Entry[]): Segment {
+  const keys = { families: entries.map(({ family }) => family), orders: entries.map(({ order }) => order) };
   let bytes = 0;
-  const ends = chunks.map(({ start, end }) => (bytes += end - start));
-  return new Segment(from, keys, ends, joinedOf(chunks, bytes));
+  const ends = entries.map(({ start, end }) => (bytes += end - start));
+  return new Segment(from, keys, ends, concat(entries, bytes));
 }
 
-function joinedOf(slices: readonly Slice[], bytes: number): Buffer {
+function concat(slices: readonly Slice[], bytes: number): Buffer {
   const joined = Buffer.allocUnsafeSlow(bytes);
   let offset = 0;
   for (const { bytes: from, start, end } of slices) offset += from.copy(joined, offset, start, end);
@@ -178,7 +179,7 @@ export function isAt({ families, orders }: Keys, at: number, family: string, ord
   return orders[at] === order && families[at] === family;
 }
 
-/** Index of the first key, from `low` on, that is not below this one. */
+/** Index of the first key, from index `low` on, that is not below this one. */
 export function lowerBound(keys: Keys, family: string, order: string, low = 0): number {
   let high = keys.orders.length;
   while (low < high) {

@@ -1,33 +1,34 @@
 /**
- * Room for many short texts that wait a while: one allocation for dozens of them, and an object of three fields for each, where
- * a Buffer of its own would cost more than most of them are long.
+ * Storage for many short texts: one allocation holds dozens of them, and each costs an object of three fields. A Buffer
+ * for each would usually be larger than the text itself.
  */
 
-/** A text within a larger buffer; UTF-8. */
+/** A UTF-8 text within a larger buffer. */
 export interface Slice {
   readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;
 }
 
-/** A slab lives as long as one of its texts: a larger one would hold on to more that nobody wants. */
+/** Kept small, because a slab stays in memory as long as any of its texts. */
 const SLAB_BYTES = 16 * 1024;
-/** What is larger gets a slab of its own. */
+/** A text that may be larger than this gets a buffer of its own. */
 const LARGE_BYTES = SLAB_BYTES / 4;
-const UTF8_MAX = 3;
+/** Maximum number of bytes that one UTF-16 code unit takes in UTF-8. */
+export const UTF8_MAX_BYTES = 3;
 
 export class TextSlab {
   #bytes = Buffer.alloc(0);
   #used = 0;
 
-  /** A copy of the text. */
+  /** Copies the text. */
   put(text: Buffer | string): Slice {
-    const most = typeof text === 'string' ? UTF8_MAX * text.length : text.length;
-    if (most > LARGE_BYTES) {
+    const maxBytes = typeof text === 'string' ? UTF8_MAX_BYTES * text.length : text.length;
+    if (maxBytes > LARGE_BYTES) {
       const bytes = Buffer.from(text);
       return { bytes, start: 0, end: bytes.length };
     }
-    if (this.#used + most > this.#bytes.length) {
+    if (this.#used + maxBytes > this.#bytes.length) {
       this.#bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
       this.#used = 0;
     }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isInPart, parsePart } from '../../services/reader/scrape/scrape-partition.ts';
+import { isInPartition, parsePartition } from '../../services/reader/scrape/scrape-partition.ts';
 import { makeGroup } from '../../shared/model/group.ts';
 
 test.for([
@@ -16,7 +16,7 @@ test.for([
   ['1/3/5', undefined],
   [['0/2', '1/2'], undefined],
 ])('%s', ([shard, part]) => {
-  expect(parsePart(shard)).toEqual(part);
+  expect(parsePartition(shard)).toEqual(part);
 });
 
 test('every group is in exactly one part', () => {
@@ -24,7 +24,7 @@ test('every group is in exactly one part', () => {
     const parts = Array.from({ length: n }, (_, i) => ({ i, n }));
     for (let group = 0; group < 100; group++) {
       const { id } = makeGroup('push', [['job', String(group)]]);
-      expect(parts.filter((part) => isInPart(id, part))).toHaveLength(1);
+      expect(parts.filter((part) => isInPartition(id, part))).toHaveLength(1);
     }
   }
 });
