@@ -6,6 +6,7 @@ import type { Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
 import { asError } from '../../shared/errors.ts';
 import { PUSH_PATH } from '../../shared/model/group.ts';
+import { pathOf } from '../../shared/http/request-url.ts';
 import { leaveBody } from '../../shared/http/body/discard-body.ts';
 import { sendRedirect } from '../../shared/http/reply/not-found.ts';
 import { InflightBytes } from '../../shared/http/body/read-body.ts';
@@ -89,7 +90,7 @@ export class IngestService implements Service {
           url: `${start}*`,
           config: { handlerName: method === 'DELETE' ? 'delete' : 'push' },
           handler: async (request, reply) => {
-            const [path = ''] = request.url.split('?', 1);
+            const path = pathOf(request.url);
             if (path === start) return await this.#answerNoJob(reply, start);
             return await this.#answer(
               request,

@@ -1,25 +1,22 @@
 /** What a push may ask for beside its content: how long it lives, and whether to wait until it is merged. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { parseDuration } from '../../shared/config/values/duration.ts';
+import { duration } from '../../shared/config/settings/kinds.ts';
+import { quote } from '../../shared/config/values/quote.ts';
 import { asError, GatewayError } from '../../shared/errors.ts';
+import { queryOf } from '../../shared/http/request-url.ts';
 
 /** From `?ttl=10m` or the header `Pushgateway-TTL`; undefined when neither is there. Throws `request_invalid`. */
 export function requestedTtlMs(url: string, headers: IncomingHttpHeaders): number | undefined {
-  const question = url.indexOf('?');
-  const fromQuery = question === -1 ? null : new URLSearchParams(url.slice(question + 1)).get('ttl');
+  const fromQuery = queryOf(url).get('ttl');
   const header = headers['pushgateway-ttl'];
   const text = fromQuery ?? (Array.isArray(header) ? header[0] : header);
   if (text === undefined) return undefined;
   const where = fromQuery === null ? 'header Pushgateway-TTL' : 'parameter ttl';
-  let ttlMs: number;
   try {
-    ttlMs = parseDuration(text);
+    return duration.parse(text);
   } catch (thrown) {
-    throw new GatewayError('request_invalid', `invalid ${where}: ${asError(thrown).message}`);
+    throw new GatewayError('request_invalid', `cannot use ${where} ${quote(text)}: ${asError(thrown).message}`);
   }
-  if (ttlMs < 0)
-    throw new GatewayError('request_invalid', `invalid ${where}: ${JSON.stringify(text)} is negative; 0 means never`);
-  return ttlMs;
 }
 
 /** Longer than a request may take anyway. */

@@ -1,7 +1,9 @@
-import type { FastifyRequest } from 'fastify';
+/** The two parts of a request's URL: everything before the first `?`, and the parameters after it. */
+export function pathOf(url: string): string {
+  const end = url.indexOf('?');
+  return end === -1 ? url : url.slice(0, end);
+}
 
-/** The query of a request's URL. */
-export function queryOf({ url }: Pick<FastifyRequest, 'url'>): URLSearchParams {
-  const question = url.indexOf('?');
-  return new URLSearchParams(question === -1 ? '' : url.slice(question + 1));
+export function queryOf(url: string): URLSearchParams {
+  return new URLSearchParams(url.slice(pathOf(url).length + 1));
 }

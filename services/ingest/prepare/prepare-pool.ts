@@ -2,8 +2,8 @@
  * Prepares pushes: small ones here and now, large ones in threads, so that the others do not wait for them. A body that
  * exhausts a thread's memory or time takes down that thread and its own push, nothing else.
  */
-import { existsSync } from 'node:fs';
 import { Piscina } from 'piscina';
+import { threadFile } from '../../../shared/async/thread-file.ts';
 import { asError, GatewayError } from '../../../shared/errors.ts';
 import { preparePush, type PreparedGroup, type PrepareOptions } from './prepare-push.ts';
 import type { PrepareReply, PrepareTask } from './prepare-thread.ts';
@@ -25,9 +25,8 @@ export class PreparePool {
 
   constructor(threads: number) {
     this.#free = threads;
-    const compiled = new URL('./prepare-thread.js', import.meta.url);
     this.#pool = new Piscina({
-      filename: (existsSync(compiled) ? compiled : new URL('./prepare-thread.ts', import.meta.url)).href,
+      filename: threadFile('prepare-thread', import.meta.url),
       minThreads: 0,
       maxThreads: threads,
       idleTimeout: IDLE_MS,

@@ -12,7 +12,7 @@ import { groupPage } from './group-page.ts';
 import { groupsPage } from './groups-page.ts';
 import { documentOf, type Page, type PageContext } from './layout.ts';
 import { statusPage } from './status-page.ts';
-import { queryOf } from '../../../shared/http/server/query-string.ts';
+import { queryOf } from '../../../shared/http/request-url.ts';
 
 const SECURITY_HEADERS = {
   'Content-Security-Policy':
@@ -34,7 +34,7 @@ export function servePage(app: FastifyInstance, context: PageContext): void {
   async function send(request: FastifyRequest, reply: FastifyReply, pageOf: PageOf): Promise<FastifyReply> {
     const nowMs = Date.now();
     context.snapshot.expire(nowMs);
-    const query = queryOf(request);
+    const query = queryOf(request.url);
     const group = query.get('group');
     const page: Page =
       group !== null && context.feed.isComplete
@@ -56,7 +56,7 @@ export function servePage(app: FastifyInstance, context: PageContext): void {
       const asset = context.assets.get(request.params.name);
       if (asset === undefined) return await sendText(reply, 404, '404 page not found');
       // Another version of the gateway, behind the same load balancer, may have been meant.
-      const isThis = queryOf(request).get('v') === asset.version;
+      const isThis = queryOf(request.url).get('v') === asset.version;
       return await reply
         .headers(SECURITY_HEADERS)
         .header('Cache-Control', isThis ? A_YEAR : 'no-cache')

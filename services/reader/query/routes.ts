@@ -7,7 +7,7 @@ import type { Snapshot } from '../snapshot/snapshot.ts';
 import { faultOfClient, groupJson, groupsJson } from './groups.ts';
 import type { GroupIndex } from './list-groups-index.ts';
 import { metricsJson } from './metrics.ts';
-import { queryOf } from '../../../shared/http/server/query-string.ts';
+import { queryOf } from '../../../shared/http/request-url.ts';
 
 export function serveApi(app: FastifyInstance, snapshot: Snapshot, index: GroupIndex, feed: ChangeFeed): void {
   app.get(`${API_PATH}/metrics`, { config: { handlerName: 'api/v1/metrics' } }, async (_request, reply) => {
@@ -23,7 +23,7 @@ export function serveApi(app: FastifyInstance, snapshot: Snapshot, index: GroupI
     snapshot.expire(Date.now());
     let json: string;
     try {
-      json = groupsJson(index, queryOf(request));
+      json = groupsJson(index, queryOf(request.url));
     } catch (thrown) {
       return await sendError(reply, 400, 'bad_data', faultOfClient(thrown));
     }

@@ -7,8 +7,6 @@
  *
  * The sum is made in whole nanoseconds, as Go does, so that `0.1ms` and `100us` are the same number.
  */
-import { GatewayError } from '../../errors.ts';
-
 const nsPerUnit: ReadonlyMap<string, bigint> = new Map([
   ['ns', 1n],
   ['us', 1_000n],
@@ -45,16 +43,6 @@ export function readDuration(text: string): number | undefined {
   if (ns > maxNs) return undefined;
   const ms = Number(ns / 1_000_000n) + Number(ns % 1_000_000n) / 1e6;
   return whole[1] === '-' && ms !== 0 ? -ms : ms;
-}
-
-/** As readDuration; throws GatewayError `config_invalid` quoting the text. */
-export function parseDuration(text: string): number {
-  const ms = readDuration(text);
-  if (ms === undefined) {
-    const shown = JSON.stringify(text.length > maxLength ? `${text.slice(0, maxLength)}…` : text);
-    throw new GatewayError('config_invalid', `cannot read duration ${shown}: expected ${durationHint}`);
-  }
-  return ms;
 }
 
 /** What Go's Duration.String prints: `5m0s`, `1h30m0s`, `1.5s`, `250ms`, `0s`. */

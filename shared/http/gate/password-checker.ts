@@ -3,8 +3,8 @@
  * of computing on purpose. Who waits, waits in a lane of its own address, and the lanes take turns, so that one client that
  * tries passwords does not keep others from logging in. What waits is bounded.
  */
-import { existsSync } from 'node:fs';
 import { Piscina } from 'piscina';
+import { threadFile } from '../../async/thread-file.ts';
 import type { PasswordTask } from './password-thread.ts';
 
 /** At a cost of 10, about three seconds. */
@@ -63,9 +63,8 @@ export class PasswordThread {
   readonly #pool: Piscina<PasswordTask, boolean>;
 
   constructor() {
-    const compiled = new URL('./password-thread.js', import.meta.url);
     this.#pool = new Piscina({
-      filename: (existsSync(compiled) ? compiled : new URL('./password-thread.ts', import.meta.url)).href,
+      filename: threadFile('password-thread', import.meta.url),
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: IDLE_MS,

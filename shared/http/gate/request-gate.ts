@@ -11,6 +11,7 @@ import { leaveBody } from '../body/discard-body.ts';
 import type { PasswordChecker } from './password-checker.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { redirectTo } from '../reply/redirect.ts';
+import { pathOf } from '../request-url.ts';
 import { cleanUrl, unescapedUrl } from './request-path.ts';
 import type { WebSettings } from '../web-config/web-settings.ts';
 
@@ -101,7 +102,7 @@ export class Front {
     }
     if (routePrefix === '') return route(request, response);
 
-    const path = url.split('?', 1)[0];
+    const path = pathOf(url);
     if (url.startsWith(routePrefix) && url[routePrefix.length] === '/') {
       Object.assign(request, { originalUrl: asSent });
       request.url = url.slice(routePrefix.length);

@@ -1,36 +1,32 @@
-/**
- * The path of a request as the official gateway's routes get to see it: clean, and decoded. Pure.
- */
+/** Rewrites the path of a request to what the routes of the official gateway receive: clean and decoded. Pure. */
+import { pathOf } from '../request-url.ts';
 
 /**
- * The same URL without empty, `.` and `..` parts in its path: what Go's ServeMux redirects to. Only as they are written: an escaped `%2E%2E`
- * is a value like any other.
+ * Removes empty, `.` and `..` segments from the path; Go's ServeMux redirects to the result. An escaped `%2E%2E` is a value and
+ * stays. A path with an invalid escape is returned as it is, and refused later.
  */
 export function cleanUrl(url: string): string {
-  // Most have neither, and are found to at the cost of one look.
+  // A cheap test first: most URLs have no such segment.
   if (!/\/[./]/.test(url)) return url;
-  const end = url.indexOf('?');
-  const path = end === -1 ? url : url.slice(0, end);
-  // No URL at all, and refused as such.
+  const path = pathOf(url);
   if (/%(?![0-9a-f]{2})/i.test(path)) return url;
-  const parts: string[] = [];
-  for (const part of path.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
+  const segments: string[] = [];
+  for (const segment of path.split('/')) {
+    if (segment === '..') segments.pop();
+    else if (segment !== '' && segment !== '.') segments.push(segment);
   }
-  const clean = `/${parts.join('/')}`;
-  // A slash at the end stays; one that only came about by cleaning does not.
-  const slash = path.endsWith('/') && parts.length > 0 ? '/' : '';
+  const clean = `/${segments.join('/')}`;
+  // A slash at the end stays, but cleaning does not add one.
+  const slash = path.endsWith('/') && segments.length > 0 ? '/' : '';
   return clean + slash + url.slice(path.length);
 }
 
 /**
- * The same URL with nothing in its path escaped that need not be, so that a route is found however it was written (`/job%40base64/`), and
- * `%2F` separates like `/`. What cannot be decoded stays as it is: it is for the route to refuse.
+ * Decodes every escape in the path that need not be one, so that a route is found however its path was written
+ * (`/job%40base64/`), and `%2F` separates like `/`. A path that cannot be decoded is returned as it is, for the route to refuse.
  */
 export function unescapedUrl(url: string): string {
-  const end = url.indexOf('?');
-  const path = end === -1 ? url : url.slice(0, end);
+  const path = pathOf(url);
   if (!path.includes('%')) return url;
   try {
     return escapePath(decodeURIComponent(path)) + url.slice(path.length);
@@ -39,7 +35,7 @@ export function unescapedUrl(url: string): string {
   }
 }
 
-/** The inverse of decoding: `/` stays, whatever is not a part of a path is escaped. */
+/** The inverse of decodeURIComponent, except that `/` stays. */
 function escapePath(path: string): string {
   return encodeURI(path).replaceAll('?', '%3F').replaceAll('#', '%23');
 }

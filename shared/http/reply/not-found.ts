@@ -3,6 +3,7 @@
  * path is nearly that of a route; which methods there are, where only the method is wrong; 404.
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { pathOf } from '../request-url.ts';
 import { redirectTo, type RedirectStatus } from './redirect.ts';
 import { sendText } from './send-text.ts';
 import { API_PATH } from './api-reply.ts';
@@ -23,7 +24,7 @@ export function serveNotFound(app: FastifyInstance, routePrefix: string): void {
   });
   app.setNotFoundHandler(async (request, reply) => {
     const { method, url } = request;
-    const [path = ''] = url.split('?', 1);
+    const path = pathOf(url);
     // Where others answer, by ServeMux.
     if (path === API_PATH) return await sendRedirect(reply, 301, `${routePrefix}${path}/${url.slice(path.length)}`);
     const [meant] = routes.flatMap((route) => (route.method === method ? (meantPath(route, path) ?? []) : []));
