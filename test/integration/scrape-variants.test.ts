@@ -5,7 +5,7 @@ import { sampleValue } from '../support/metrics-text.ts';
 import { startRedis } from '../support/redis.ts';
 import { applied } from '../support/request.ts';
 
-// The same exposition, asked for in other ways: divided, compressed, only if it has changed.
+// The same exposition, requested in other ways: partitioned, compressed, only if it has changed.
 
 const GROUPS = 40;
 let gateway: Gateway;
@@ -26,26 +26,26 @@ const series = (text: string): string[] =>
     .filter((line) => line !== '' && !line.startsWith('#'))
     .toSorted();
 
-describe('divided', () => {
-  test.for([1, 2, 3, 7])('%i parts are everything, and nothing is in two', async (n) => {
-    const parts: string[][] = [];
-    for (let i = 0; i < n; i++) parts.push(series((await gateway.request(`/metrics?shard=${i}/${n}`)).text));
-    expect(parts.flat().toSorted()).toEqual(series(await gateway.scrape()));
-    expect(parts.every((part) => part.length > 0)).toBe(true);
+describe('partitioned', () => {
+  test.for([1, 2, 3, 7])('%i partitions are disjoint, and together complete', async (n) => {
+    const partitions: string[][] = [];
+    for (let i = 0; i < n; i++) partitions.push(series((await gateway.request(`/metrics?shard=${i}/${n}`)).text));
+    expect(partitions.flat().toSorted()).toEqual(series(await gateway.scrape()));
+    expect(partitions.every((partition) => partition.length > 0)).toBe(true);
   });
 
-  test('each part has the header of a family once, and follows what changes', async () => {
-    const part = async (): Promise<string> => (await gateway.request('/metrics?shard=1/2')).text;
-    expect((await part()).match(/^# TYPE a gauge$/gm)).toHaveLength(1);
-    const mine = /^a\{instance="(\d+)"/m.exec(await part())?.[1] ?? '';
+  test('each partition has the header of a family once, and follows changes', async () => {
+    const scrape = async (): Promise<string> => (await gateway.request('/metrics?shard=1/2')).text;
+    expect((await scrape()).match(/^# TYPE a gauge$/gm)).toHaveLength(1);
+    const mine = /^a\{instance="(\d+)"/m.exec(await scrape())?.[1] ?? '';
     await push(Number(mine), 999);
-    expect(await part()).toContain(`a{instance="${mine}",job="j"} 999\n`);
+    expect(await scrape()).toContain(`a{instance="${mine}",job="j"} 999\n`);
     await gateway.request(`/metrics/job/j/instance/${mine}`, { method: 'DELETE', ...applied });
-    expect(await part()).not.toContain(`instance="${mine}"`);
+    expect(await scrape()).not.toContain(`instance="${mine}"`);
     await push(Number(mine), Number(mine));
   });
 
-  test('as protobuf, too', async () => {
+  test('as protobuf', async () => {
     const accept = 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=compact-text';
     const texts: string[] = [];
     for (const i of [0, 1]) {
@@ -57,11 +57,12 @@ describe('divided', () => {
 
   test.for(['2/2', 'x', '', '1/1025', '0/0'])('shard=%s is refused', async (shard) => {
     const { status, text } = await gateway.request(`/metrics?shard=${shard}`);
-    expect([status, text]).toEqual([400, 'shard must be i/n with 0 <= i < n <= 1024, as shard=0/3\n']);
+    const error = `cannot use shard "${shard}": expected i/n with 0 <= i < n <= 1024, for example 0/3\n`;
+    expect([status, text]).toEqual([400, error]);
   });
 });
 
-test('gzip: the second time its length is known, and after a change it is right', async () => {
+test('gzip: the length is known, and the body is right after a change', async () => {
   const zipped = async () => await gateway.request('/metrics', { headers: { 'accept-encoding': 'gzip' } });
   await zipped();
   const { headers, body } = await zipped();

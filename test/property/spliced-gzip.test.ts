@@ -6,18 +6,18 @@ import { crc32Join, crc32Shift } from '../../services/reader/scrape/crc32-combin
 import { spliceGzip } from '../../services/reader/scrape/spliced-gzip.ts';
 import { newChunks, nextSerial, type TextChunks } from '../../services/reader/text/text-chunks.ts';
 
-// One gzip member, whatever parts it is made of, and however often they are sent again.
+// The result is one gzip member, whatever the chunks are and however often they change.
 
-/** Some repeat themselves, some cannot be deflated. */
-const part = fc.oneof(
+/** Some are repetitive, some are incompressible. */
+const chunk = fc.oneof(
   fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
   fc
     .tuple(fc.string({ minLength: 1, maxLength: 9 }), fc.nat({ max: 20_000 }))
     .map(([text, n]) => Buffer.alloc(n, text)),
 );
 
-async function spliced(parts: readonly Buffer[]): Promise<Buffer> {
-  const { buffers, length } = await spliceGzip(newChunks(parts));
+async function spliced(chunks: readonly Buffer[]): Promise<Buffer> {
+  const { buffers, length } = await spliceGzip(newChunks(chunks));
   const whole = Buffer.concat(buffers);
   expect(whole.length).toBe(length);
   return whole;
@@ -34,38 +34,38 @@ class Versions {
     for (const one of buffers) if (!this.#serials.has(one)) this.#serials.set(one, nextSerial());
     const serials = buffers.map((one) => this.#serials.get(one) ?? 0);
     const bytes = Buffer.concat(buffers).length;
-    const parts: TextChunks = { buffers, serials, bytes, source: this };
-    this.#lists.set(buffers, parts);
-    return parts;
+    const chunks: TextChunks = { buffers, serials, bytes, source: this };
+    this.#lists.set(buffers, chunks);
+    return chunks;
   }
 }
 
 it('the CRC of two texts follows from those of each', () => {
   fc.assert(
-    fc.property(part, part, (a, b) => {
+    fc.property(chunk, chunk, (a, b) => {
       expect(crc32Join(crc32(a), crc32(b), crc32Shift(b.length))).toBe(crc32(Buffer.concat([a, b])));
     }),
   );
 });
 
-it('inflates to all parts, one behind the other, whatever becomes of them', async () => {
+it('inflates to the concatenated chunks, through any changes', async () => {
   const change = fc.record({
     do: fc.constantFrom('replace', 'insert', 'remove', 'repeat'),
     at: fc.nat(),
-    part,
-    /** By another scrape, while this one is under way. */
+    chunk,
+    /** Scraped while the previous scrape is in progress. */
     overlapping: fc.boolean(),
   });
-  // Some have more parts than a block.
+  // Some have more chunks than a block.
   const list = fc.oneof(
-    fc.array(part, { maxLength: 8 }),
-    fc.array(part, { minLength: 120, maxLength: 200, size: 'max' }),
+    fc.array(chunk, { maxLength: 8 }),
+    fc.array(chunk, { minLength: 120, maxLength: 200, size: 'max' }),
   );
   await fc.assert(
     fc.asyncProperty(list, fc.array(change, { maxLength: 8 }), async (first, changes) => {
-      let parts: readonly Buffer[] = first;
+      let chunks: readonly Buffer[] = first;
       const handedOut: { readonly buffers: readonly Buffer[]; readonly text: Buffer }[] = [];
-      const underWay: Promise<void>[] = [];
+      const inProgress: Promise<void>[] = [];
       const versions = new Versions();
       const check = async (some: readonly Buffer[]): Promise<void> => {
         const { buffers, length } = await spliceGzip(versions.of(some));
@@ -74,44 +74,44 @@ it('inflates to all parts, one behind the other, whatever becomes of them', asyn
         expect(buffers.reduce((sum, one) => sum + one.length, 0)).toBe(length);
         handedOut.push({ buffers, text });
       };
-      await check(parts);
+      await check(chunks);
       for (const one of changes) {
-        const at = one.at % (parts.length + 1);
-        if (one.do === 'insert') parts = parts.toSpliced(at, 0, one.part);
-        else if (one.do === 'replace') parts = parts.toSpliced(at, 1, one.part);
-        else if (one.do === 'remove') parts = parts.toSpliced(at, 1);
-        else parts = parts.toSpliced(at, 0, ...parts.slice(0, 1));
-        if (one.overlapping) underWay.push(check(parts));
-        else await check(parts);
+        const at = one.at % (chunks.length + 1);
+        if (one.do === 'insert') chunks = chunks.toSpliced(at, 0, one.chunk);
+        else if (one.do === 'replace') chunks = chunks.toSpliced(at, 1, one.chunk);
+        else if (one.do === 'remove') chunks = chunks.toSpliced(at, 1);
+        else chunks = chunks.toSpliced(at, 0, ...chunks.slice(0, 1));
+        if (one.overlapping) inProgress.push(check(chunks));
+        else await check(chunks);
       }
-      await Promise.all(underWay);
+      await Promise.all(inProgress);
       await check(first);
-      // Whoever is still sending it sends what it was.
+      // Buffers that are still being sent are unchanged.
       for (const { buffers, text } of handedOut) expect(gunzipSync(Buffer.concat(buffers)).equals(text)).toBe(true);
     }),
     { numRuns: Number.isFinite(fc.readConfigureGlobal().numRuns) ? 60 : Infinity },
   );
 });
 
-it('what did not change is the same buffer again, and the same list the same answer', async () => {
-  const parts = Array.from({ length: 400 }, (_, i) => Buffer.alloc(3_000, `part ${i}`));
+it('unchanged blocks are the same buffers again, and the same version gives the same result', async () => {
+  const chunks = Array.from({ length: 400 }, (_, i) => Buffer.alloc(3_000, `chunk ${i}`));
   const versions = new Versions();
-  const before = await spliceGzip(versions.of(parts));
-  expect(await spliceGzip(versions.of(parts))).toBe(before);
+  const before = await spliceGzip(versions.of(chunks));
+  expect(await spliceGzip(versions.of(chunks))).toBe(before);
   for (const others of [
-    parts.with(200, Buffer.from('changed')),
-    parts.toSpliced(200, 0, Buffer.from('new')),
-    parts.toSpliced(200, 1),
+    chunks.with(200, Buffer.from('changed')),
+    chunks.toSpliced(200, 0, Buffer.from('new')),
+    chunks.toSpliced(200, 1),
   ]) {
     const after = await spliceGzip(versions.of(others));
     const gone = before.buffers.filter((buffer) => !after.buffers.includes(buffer));
-    // The block of the one that changed, a few more where it began or ended one, and the sum at the end.
+    // The block of the changed chunk, a few more if it began or ended a block, and the trailer.
     expect(gone.length, 'of the blocks').toBeLessThanOrEqual(5);
     expect(before.buffers.length, 'blocks in all').toBeGreaterThan(8);
   }
 });
 
-it('is one member to those who read no more than one', async () => {
+it('is complete for clients that read only one member', async () => {
   const whole = await spliced([Buffer.from('one\n'), Buffer.alloc(300_000, 'two\n'), Buffer.from('three\n')]);
   const script =
     'import sys,zlib; o=zlib.decompressobj(31); t=o.decompress(sys.stdin.buffer.read()); print(len(t), o.eof, len(o.unused_data))';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Deadlines, UNSCHEDULED } from '../../shared/records/deadlines.ts';
 import { SegmentedText } from '../../services/reader/text/segmented-text.ts';
 
-// What the snapshot is made of, against the simplest thing that does the same.
+// The data structures of the snapshot, compared with the simplest implementation of each.
 
 /** `make fuzz` sets no number of runs, but a time. */
 const runs = (count: number) => ({ numRuns: Number.isFinite(fc.readConfigureGlobal().numRuns) ? count : Infinity });
@@ -14,24 +14,24 @@ describe('SegmentedText is a sorted map', () => {
     { weight: 3, arbitrary: fc.nat({ max: 40 }).map((n) => `k${String(n).padStart(2, '0')}`) },
     fc.constantFrom('', 'a', 'ab', 'ä', '~', '\u{1f600}'),
   );
-  /** Both in one: a family holds no NUL. */
-  const key = fc.tuple(family, order).map((parts) => parts.join('\0'));
-  const partsOf = (name: string): [family: string, order: string] => {
+  /** Family and order in one string: a family contains no NUL. */
+  const key = fc.tuple(family, order).map((pair) => pair.join('\0'));
+  const keyOf = (name: string): [family: string, order: string] => {
     const at = name.indexOf('\0');
     return [name.slice(0, at), name.slice(at + 1)];
   };
-  /** Two of the largest make a segment split; the small ones share one. */
+  /** Two of the largest split a segment; small ones share one. */
   const size = fc.oneof(fc.nat({ max: 40 }), fc.nat({ max: 3_000 }), fc.constantFrom(0, 20_000, 33_000, 70_000));
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.record({ do: fc.constant('set' as const), key, size, fill: fc.nat({ max: 25 }) }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
     fc.record({ do: fc.constant('delete range' as const), from: key, to: key }),
-    // More than a segment lets wait.
+    // More changes than may wait in a segment.
     fc.record({ do: fc.constant('set many' as const), from: fc.nat({ max: 9 }), size: fc.nat({ max: 400 }) }),
     fc.record({ do: fc.constant('read' as const) }),
   );
 
-  it('what waits for a reader is bounded by what is there already', () => {
+  it('pending changes are bounded by the size of the joined text', () => {
     const text = new SegmentedText();
     const large = Buffer.alloc(20_000, 'x');
     const setBoth = (): void => {
@@ -53,36 +53,36 @@ describe('SegmentedText is a sorted map', () => {
     ).toBe(0);
   });
 
-  it('whatever is set, deleted and read in between', () => {
+  it('whatever is set, deleted and read', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), fc.array(key, { maxLength: 5 }), (steps, probes) => {
         const text = new SegmentedText();
         const model = new Map<string, Buffer>();
         const handedOut: { readonly buffers: readonly Buffer[]; readonly copy: Buffer }[] = [];
-        const partOf = new Map<number, Buffer>();
+        const bySerial = new Map<number, Buffer>();
         const set = (name: string, content: Buffer): void => {
-          expect(text.set(...partsOf(name), content)).toBe(content.length);
-          expect(text.get(...partsOf(name))?.equals(content), 'the latest').toBe(true);
+          expect(text.set(...keyOf(name), content)).toBe(content.length);
+          expect(text.get(...keyOf(name))?.equals(content), 'the latest').toBe(true);
           model.set(name, content);
         };
         const remove = (name: string): void => {
-          text.delete(...partsOf(name));
-          expect(text.get(...partsOf(name)), 'deleted').toBe(undefined);
+          text.delete(...keyOf(name));
+          expect(text.get(...keyOf(name)), 'deleted').toBe(undefined);
           model.delete(name);
         };
         const check = (): void => {
           const keys = [...model.keys()].toSorted();
           for (const probe of probes) {
-            expect(text.get(...partsOf(probe))).toEqual(model.get(probe));
-            const next = text.next(...partsOf(probe));
+            expect(text.get(...keyOf(probe))).toEqual(model.get(probe));
+            const next = text.next(...keyOf(probe));
             expect(next && `${next.family}\0${next.order}`).toBe(keys.find((one) => one > probe));
           }
           const { buffers, serials, bytes } = text.chunks();
           expect(bytes).toBe(Buffer.concat(buffers).length);
           expect(new Set(serials).size, 'a serial for each').toBe(buffers.length);
           for (const [i, serial] of serials.entries()) {
-            expect(partOf.get(serial) ?? buffers[i], 'the same serial is the same part').toBe(buffers[i]);
-            partOf.set(serial, buffers[i] as Buffer);
+            expect(bySerial.get(serial) ?? buffers[i], 'the same serial is the same chunk').toBe(buffers[i]);
+            bySerial.set(serial, buffers[i] as Buffer);
           }
           const copy = Buffer.concat(keys.map((one) => model.get(one) as Buffer));
           expect(Buffer.concat(buffers).equals(copy)).toBe(true);
@@ -109,7 +109,7 @@ describe('SegmentedText is a sorted map', () => {
               one satisfies never;
           }
         }
-        for (const probe of probes) expect(text.get(...partsOf(probe)), 'not joined yet').toEqual(model.get(probe));
+        for (const probe of probes) expect(text.get(...keyOf(probe)), 'not joined yet').toEqual(model.get(probe));
         check();
         for (const { buffers, copy } of handedOut)
           expect(Buffer.concat(buffers).equals(copy), 'overwritten').toBe(true);
@@ -119,7 +119,7 @@ describe('SegmentedText is a sorted map', () => {
   });
 
   const change = fc.oneof(
-    // One of the largest has more room than it takes, beyond what a slab has.
+    // The slab of one of the largest has room left beyond SLAB_MAX_BYTES.
     {
       weight: 1,
       arbitrary: fc.record({ key, size: fc.constant(280_000), fill: fc.nat(1), isText: fc.constant(true) }),
@@ -128,7 +128,7 @@ describe('SegmentedText is a sorted map', () => {
     { weight: 2, arbitrary: fc.record({ key, size: fc.constant(undefined) }) },
   );
 
-  it('collected before anybody reads, it is the same as read after each change', () => {
+  it('a bulk load gives the same text as reading after each change', () => {
     fc.assert(
       fc.property(
         fc.array(change, { maxLength: 60 }),
@@ -139,7 +139,7 @@ describe('SegmentedText is a sorted map', () => {
           const read = new SegmentedText();
           const known = new Set<string>();
           const make = (one: (typeof before)[number]): void => {
-            const parts = partsOf(one.key);
+            const parts = keyOf(one.key);
             if (one.size === undefined) {
               for (const text of [collected, read]) text.delete(...parts);
               known.delete(one.key);
@@ -156,14 +156,14 @@ describe('SegmentedText is a sorted map', () => {
             read.chunks();
           };
           for (const one of before) make(one);
-          // Somebody begins to make it ready, and is interrupted.
+          // A reader begins to build segments and is interrupted.
           for (let i = 0; i < steps; i++) collected.applyPending(() => true);
           for (const one of after) make(one);
           expect(Buffer.concat(collected.chunks().buffers).equals(Buffer.concat(read.chunks().buffers))).toBe(true);
           expect(collected.chunks().bytes).toBe(read.chunks().bytes);
           for (const name of known) {
-            const wanted = read.get(...partsOf(name));
-            expect(wanted !== undefined && collected.get(...partsOf(name))?.equals(wanted), name).toBe(true);
+            const wanted = read.get(...keyOf(name));
+            expect(wanted !== undefined && collected.get(...keyOf(name))?.equals(wanted), name).toBe(true);
           }
         },
       ),
@@ -172,8 +172,8 @@ describe('SegmentedText is a sorted map', () => {
   });
 });
 
-describe('SegmentedText before anybody reads', () => {
-  it('what was collected is made ready a segment a step, and none is larger than twice a segment', () => {
+describe('SegmentedText before the first read', () => {
+  it('a bulk load builds one segment per step, none larger than twice the segment size', () => {
     const text = new SegmentedText(1_000);
     const orders = Array.from({ length: 1_000 }, (_, i) => String((i * 7) % 1_000).padStart(3, '0'));
     for (const family of ['b', 'a']) for (const order of orders) text.add(family, order, `${family}${order}\n`);
@@ -188,13 +188,13 @@ describe('SegmentedText before anybody reads', () => {
     expect(Math.max(...buffers.map(({ length }) => length))).toBeLessThan(2_000);
   });
 
-  it('what is replaced before anybody reads does not pile up', () => {
+  it('text that is replaced before the first read does not accumulate', () => {
     const text = new SegmentedText();
     const large = Buffer.alloc(100_000, 'x');
     for (const order of ['a', 'b', 'c']) text.add('f', order, large);
     const isReady = (): boolean => text.applyPending(() => true) === 0;
     for (let i = 0; i < 30; i++) text.set('f', 'a', large);
-    expect(isReady(), 'there are segments, with at most one change that waits').toBe(true);
+    expect(isReady(), 'segments were built, with at most one pending change').toBe(true);
     expect(text.chunks().bytes).toBe(3 * large.length);
   });
 });
@@ -211,7 +211,7 @@ describe('Deadlines', () => {
 
   const keysOf = (some: readonly { key: string }[]): string[] => some.map(({ key }) => key).toSorted();
 
-  it('names each item once, as soon as its earliest deadline has come', () => {
+  it('returns each item once, as soon as its earliest deadline is reached', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const deadlines = new Deadlines<(typeof items)[number]>();

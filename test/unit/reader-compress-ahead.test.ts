@@ -5,11 +5,11 @@ import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
 import { eventually } from '../support/eventually.ts';
 import { put } from '../support/snapshots.ts';
 
-// When it works ahead, and when it leaves changes to the scrape. What comes out is spliced-gzip's.
+// When changes are processed ahead, and when they are left to the scrape. The result is tested in spliced-gzip.test.ts.
 
-const PARTS = 1_000;
-const WINDOW_MS = 210; // of so many parts
-const WHOLE = { part: { i: 0, n: 1 }, isGzip: true };
+const CHUNKS = 1_000;
+const WINDOW_MS = 210; // for this number of chunks
+const WHOLE = { partition: { i: 0, n: 1 }, isGzip: true };
 
 function start(): { snapshot: Snapshot; ahead: CompressAhead; change: (value: number) => Promise<void> } {
   const snapshot = new Snapshot();
@@ -22,23 +22,23 @@ function start(): { snapshot: Snapshot; ahead: CompressAhead; change: (value: nu
   return { snapshot, ahead, change };
 }
 
-it('leaves changes alone until somebody has come twice', async () => {
+it('leaves changes alone until a scraper has come twice', async () => {
   const { ahead, change } = start();
   await change(1);
-  ahead.scraped('a', WHOLE, PARTS);
-  ahead.scraped('b', WHOLE, PARTS);
+  ahead.scraped('a', WHOLE, CHUNKS);
+  ahead.scraped('b', WHOLE, CHUNKS);
   await change(2);
   await sleep(50);
   expect(ahead.spentMs).toBe(0);
 });
 
-it('compresses each change when scrapes follow each other closely, and no more than all of it would take', async () => {
+it('compresses each change when scrapes follow each other closely, within the budget', async () => {
   const { ahead, change } = start();
   const grows = async (): Promise<void> => {
     const before = ahead.spentMs;
     let value = 0;
     await eventually(async () => {
-      ahead.scraped('a', WHOLE, PARTS);
+      ahead.scraped('a', WHOLE, CHUNKS);
       await change(value++);
       return ahead.spentMs > before;
     });
@@ -53,12 +53,12 @@ it('compresses each change when scrapes follow each other closely, and no more t
   expect(ahead.spentMs, 'nothing is left to spend').toBe(spent);
 });
 
-it('begins shortly before a regular scraper is due, whether there are changes then or were before', async () => {
+it('begins shortly before a regular scraper is due, even if the changes are older', async () => {
   const { ahead, change } = start();
   const everyMs = 4 * WINDOW_MS;
-  ahead.scraped('a', WHOLE, PARTS);
+  ahead.scraped('a', WHOLE, CHUNKS);
   await sleep(everyMs);
-  ahead.scraped('a', WHOLE, PARTS);
+  ahead.scraped('a', WHOLE, CHUNKS);
   const scrapedMs = performance.now();
   await change(1);
   const spent = await eventually(() => ahead.spentMs > 0 && performance.now() - scrapedMs, { intervalMs: 1 });
@@ -67,7 +67,7 @@ it('begins shortly before a regular scraper is due, whether there are changes th
 
 it.each([
   ['whole, without compression', { n: 1, isGzip: false }],
-  ['in parts', { n: 2, isGzip: true }],
+  ['in partitions', { n: 2, isGzip: true }],
 ])('%s: joins what changed', async (_, { n, isGzip }) => {
   const { snapshot, ahead } = start();
   const fill = (value: number): void => {
@@ -78,8 +78,8 @@ it.each([
   };
   fill(1);
   let i = 0;
-  while ((await snapshot.partition(i, n, 0)).chunks().bytes === 0) i++; // the part that has the group
-  for (let times = 0; times < 2; times++) ahead.scraped('a', { part: { i, n }, isGzip }, PARTS);
+  while ((await snapshot.partition(i, n, 0)).chunks().bytes === 0) i++; // the partition that has the group
+  for (let times = 0; times < 2; times++) ahead.scraped('a', { partition: { i, n }, isGzip }, CHUNKS);
   fill(2);
   await ahead.changes();
   await eventually(() => ahead.spentMs > 0);

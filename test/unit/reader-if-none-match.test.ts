@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isKnown } from '../../services/reader/scrape/if-none-match.ts';
+import { matchesTag } from '../../services/reader/scrape/if-none-match.ts';
 
 test.for<[header: string | undefined, known: boolean]>([
   [undefined, false],
@@ -20,10 +20,10 @@ test.for<[header: string | undefined, known: boolean]>([
   ['"*"', false],
   ['"b,c", "a"', true],
 ])('%s: %s', ([header, known]) => {
-  expect(isKnown(header, '"a"')).toBe(known);
+  expect(matchesTag(header, '"a"')).toBe(known);
 });
 
 test('a comma in a tag is part of it', () => {
-  expect(isKnown('"x", W/"a,b"', '"a,b"')).toBe(true);
-  expect(isKnown('"a", "b"', '"a,b"')).toBe(false);
+  expect(matchesTag('"x", W/"a,b"', '"a,b"')).toBe(true);
+  expect(matchesTag('"a", "b"', '"a,b"')).toBe(false);
 });

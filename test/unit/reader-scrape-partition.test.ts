@@ -15,16 +15,16 @@ test.for([
   ['', undefined],
   ['1/3/5', undefined],
   [['0/2', '1/2'], undefined],
-])('%s', ([shard, part]) => {
-  expect(parsePartition(shard)).toEqual(part);
+])('%s', ([shard, partition]) => {
+  expect(parsePartition(shard)).toEqual(partition);
 });
 
-test('every group is in exactly one part', () => {
+test('every group is in exactly one partition', () => {
   for (let n = 1; n < 9; n++) {
-    const parts = Array.from({ length: n }, (_, i) => ({ i, n }));
+    const partitions = Array.from({ length: n }, (_, i) => ({ i, n }));
     for (let group = 0; group < 100; group++) {
       const { id } = makeGroup('push', [['job', String(group)]]);
-      expect(parts.filter((part) => isInPartition(id, part))).toHaveLength(1);
+      expect(partitions.filter((partition) => isInPartition(id, partition))).toHaveLength(1);
     }
   }
 });

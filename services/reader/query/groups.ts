@@ -8,9 +8,9 @@
  */
 import { asError, GatewayError } from '../../../shared/errors.ts';
 import { quote } from '../../../shared/model/quote.ts';
+import { parseHolding } from '../snapshot/parse-holding.ts';
 import type { Holding, SnapshotGroup } from '../snapshot/snapshot-group.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import { familyOf } from './family-of.ts';
 import { countsOf, holdingsOf } from './groups-summary.ts';
 import { filterGroups, hasFailed, partOf, type GroupFilter } from './list-groups.ts';
 import type { GroupIndex } from './list-groups-index.ts';
@@ -38,7 +38,7 @@ export function groupsJson(index: GroupIndex, query: URLSearchParams): string {
 /** One group with its samples, all of one moment. */
 export function groupJson(snapshot: Snapshot, group: SnapshotGroup): string {
   const families = holdingsOf(group).map((holding) => {
-    const family = familyOf(snapshot, holding.name, holding);
+    const family = parseHolding(snapshot, holding);
     // Here they are shown as what they are.
     const metrics = family.type === 'gauge_histogram' ? family.metrics.map(histogramJson) : metricsOf(family);
     return { ...aboutFamily(holding), metrics };

@@ -6,8 +6,8 @@
  */
 import type { Family, HistogramMetric, Labels } from '../../../shared/model/metric-family.ts';
 import { formatCount, formatFloat } from '../../../shared/exposition/text/format-float.ts';
+import { parseHolding } from '../snapshot/parse-holding.ts';
 import type { Snapshot, SnapshotGroup } from '../snapshot/snapshot.ts';
-import { familyOf } from './family-of.ts';
 import { nativeBuckets } from './native-buckets.ts';
 
 export function* metricsJson(snapshot: Snapshot): Generator<string> {
@@ -31,7 +31,7 @@ function groupJson(snapshot: Snapshot, group: SnapshotGroup): Record<string, unk
       time_stamp: new Date(arrivalMs === 0 ? lastPushMs : arrivalMs).toISOString(),
       type: type.toUpperCase(),
       ...(help === '' ? {} : { help }),
-      metrics: metricsOf(familyOf(snapshot, holding.name, holding)),
+      metrics: metricsOf(parseHolding(snapshot, holding)),
     };
     return [holding.name, json];
   });

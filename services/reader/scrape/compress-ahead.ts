@@ -1,87 +1,88 @@
 /**
- * Joins and compresses what changes ahead of the next scrape, so that it need not wait for it.
+ * Joins and compresses changed text ahead of the next scrape, so that the scrape need not wait for it.
  *
- * Scrapers come at regular times. What changes long before is left alone, for it may change again; from a little before a scrape is
- * due, changes are made ready as they come:
+ * Scrapers come at regular intervals. Changes long before the next scrape are left alone, because the same text may
+ * change again; from shortly before the scrape is due, changes are processed as they arrive:
  *
- *     scrape ─────────────── everyMs ───────────────▶ scrape is due
+ *     scrape ───────────── intervalMs ─────────────▶ scrape is due
  *                                     ├── windowMs ──┼── windowMs ──┤
  *
- * The window is long enough for everything to be made ready, and for what changes meanwhile, while pushes and other scrapes take their part
- * of the time. And between two scrapes no more is spent than a part of the time between them: at worst, when nobody comes, in vain.
+ * The window is long enough to process the whole text, and what changes meanwhile, while pushes and other scrapes take
+ * their share of the CPU. The time spent between two scrapes is limited to a share of the interval, since it is wasted
+ * if no scrape comes.
  */
 import type { ChangeConsumer } from '../../../shared/redis/changes/change-feed.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
+import { applyPending } from '../text/apply-pending.ts';
 import type { Partition } from './scrape-partition.ts';
 import { spliceGzip } from './spliced-gzip.ts';
-import { applyPending } from '../text/apply-pending.ts';
 
-/** What a part of the text takes. */
+/** Estimated time to join one chunk of the text, ms. */
 const JOIN_MS = 0.03;
+/** Estimated time to join and compress one chunk, ms. */
 const COMPRESS_MS = 0.07;
-const WINDOW_MIN_MS = 100;
-/** Of what all parts take. */
-const WINDOW_SHARE = 3;
-/** Of the time between two scrapes. */
-const SPEND_SHARE = 0.4;
-const SPEND_MIN_MS = 20;
-/** Of what all parts take. */
-const SPEND_MAX = 4;
-/** Who comes less often is no regular scraper. */
-const EVERY_MAX_MS = 5 * 60_000;
-const SCRAPERS_MAX = 16;
-/** So many times as long as it worked it rests. */
-const REST = 0.25;
+const MIN_WINDOW_MS = 100;
+/** Length of the window, as a multiple of the time to process the whole text. */
+const WINDOW_FACTOR = 3;
+/** Share of the scrape interval that may be spent. */
+const BUDGET_SHARE = 0.4;
+const MIN_BUDGET_MS = 20;
+/** Upper limit of the budget, as a multiple of the time to process the whole text. */
+const MAX_BUDGET_FACTOR = 4;
+/** Interval above which a client does not count as a regular scraper, ms. */
+const MAX_INTERVAL_MS = 5 * 60_000;
+const MAX_SCRAPERS = 16;
+/** Rest after each run, as a multiple of its duration. */
+const REST_FACTOR = 0.25;
 
-/** What is made ready for somebody. */
+/** What a scraper requests. */
 export interface ScrapeKind {
-  readonly part: Partition;
+  readonly partition: Partition;
   readonly isGzip: boolean;
 }
 
 interface Scraper extends ScrapeKind {
-  readonly atMs: number;
-  readonly everyMs: number;
+  readonly scrapedMs: number;
+  readonly intervalMs: number;
   readonly windowMs: number;
-  leftMs: number;
+  budgetMs: number;
   readonly timer: NodeJS.Timeout | undefined;
 }
 
 export class CompressAhead implements ChangeConsumer {
   readonly #snapshot: Snapshot;
-  /** Those who came last, in that order. */
+  /** The latest scrapers, in the order of their last scrape. */
   readonly #scrapers = new Map<string, Scraper>();
   #spentMs = 0;
-  /** When it has rested. */
-  #restedMs = 0;
+  #restUntilMs = 0;
   #isPlanned = false;
 
   constructor(snapshot: Snapshot) {
     this.#snapshot = snapshot;
   }
 
-  /** On all of it so far. */
+  /** Total time spent, ms. */
   get spentMs(): number {
     return this.#spentMs;
   }
 
-  /** `address` was sent what it asked for, a text in so many parts. */
-  scraped(address: string, { part, isGzip }: ScrapeKind, parts: number): void {
-    const who = `${address} ${part.i}/${part.n} ${isGzip}`;
-    const atMs = performance.now();
-    const before = this.#scrapers.get(who);
+  /** Records that `address` was sent what it requested, as a text of this many chunks. */
+  scraped(address: string, { partition, isGzip }: ScrapeKind, chunkCount: number): void {
+    const key = `${address} ${partition.i}/${partition.n} ${isGzip}`;
+    const scrapedMs = performance.now();
+    const before = this.#scrapers.get(key);
     clearTimeout(before?.timer);
-    const everyMs = atMs - (before?.atMs ?? -Infinity);
-    const allMs = parts * (isGzip ? COMPRESS_MS : JOIN_MS);
-    const leftMs = Math.min(SPEND_MAX * allMs, Math.max(SPEND_MIN_MS, everyMs * SPEND_SHARE));
-    const windowMs = Math.max(WINDOW_MIN_MS, WINDOW_SHARE * allMs);
-    // A timer may fire a little early, when it is not due yet.
-    const wait = (): NodeJS.Timeout => setTimeout(() => this.#plan(), everyMs - windowMs + 2).unref();
-    const timer = everyMs <= EVERY_MAX_MS && everyMs > windowMs ? wait() : undefined;
-    this.#scrapers.delete(who);
-    this.#scrapers.set(who, { part, isGzip, atMs, everyMs, windowMs, leftMs, timer });
+    const intervalMs = scrapedMs - (before?.scrapedMs ?? -Infinity);
+    const wholeMs = chunkCount * (isGzip ? COMPRESS_MS : JOIN_MS);
+    const budgetMs = Math.min(MAX_BUDGET_FACTOR * wholeMs, Math.max(MIN_BUDGET_MS, intervalMs * BUDGET_SHARE));
+    const windowMs = Math.max(MIN_WINDOW_MS, WINDOW_FACTOR * wholeMs);
+    const isRegular = intervalMs <= MAX_INTERVAL_MS && intervalMs > windowMs;
+    // 2 ms later than the window begins, because a timer may fire a little early.
+    const timer = isRegular ? setTimeout(() => this.#plan(), intervalMs - windowMs + 2).unref() : undefined;
+    this.#scrapers.delete(key);
+    this.#scrapers.set(key, { partition, isGzip, scrapedMs, intervalMs, windowMs, budgetMs, timer });
     const [first] = this.#scrapers.keys();
-    if (this.#scrapers.size > SCRAPERS_MAX && first !== undefined) this.#forget(first);
+    if (this.#scrapers.size > MAX_SCRAPERS && first !== undefined) this.#forget(first);
   }
 
   async changes(): Promise<void> {
@@ -94,40 +95,40 @@ export class CompressAhead implements ChangeConsumer {
   }
 
   destroy(): void {
-    for (const who of this.#scrapers.keys()) this.#forget(who);
+    for (const key of this.#scrapers.keys()) this.#forget(key);
   }
 
-  #forget(who: string): void {
-    clearTimeout(this.#scrapers.get(who)?.timer);
-    this.#scrapers.delete(who);
+  #forget(key: string): void {
+    clearTimeout(this.#scrapers.get(key)?.timer);
+    this.#scrapers.delete(key);
   }
 
   #plan(): void {
     if (this.#isPlanned || this.#due().length === 0) return;
     this.#isPlanned = true;
-    const restMs = this.#restedMs - performance.now();
-    // At once means: when pushes that wait to be seen have been answered.
-    if (restMs > 0) setTimeout(() => void this.#makeReady(), restMs).unref();
-    else setImmediate(() => void this.#makeReady());
+    const restMs = this.#restUntilMs - performance.now();
+    // Even without a rest, pushes that wait for this change are answered first.
+    if (restMs > 0) setTimeout(() => void this.#run(), restMs).unref();
+    else setImmediate(() => void this.#run());
   }
 
   #due(): Scraper[] {
     const nowMs = performance.now();
-    return [...this.#scrapers.values()].filter(({ atMs, everyMs, windowMs, leftMs }) => {
-      return leftMs > 0 && Math.abs(nowMs - atMs - everyMs) <= windowMs;
+    return [...this.#scrapers.values()].filter(({ scrapedMs, intervalMs, windowMs, budgetMs }) => {
+      return budgetMs > 0 && Math.abs(nowMs - scrapedMs - intervalMs) <= windowMs;
     });
   }
 
-  async #makeReady(): Promise<void> {
+  async #run(): Promise<void> {
     for (const scraper of this.#due()) {
       const startedMs = performance.now();
-      const text = await this.#snapshot.partition(scraper.part.i, scraper.part.n, Date.now());
+      const text = await this.#snapshot.partition(scraper.partition.i, scraper.partition.n, Date.now());
       await applyPending(text);
       if (scraper.isGzip) await spliceGzip(text.chunks()).catch(() => undefined);
       const tookMs = performance.now() - startedMs;
-      scraper.leftMs -= tookMs;
+      scraper.budgetMs -= tookMs;
       this.#spentMs += tookMs;
-      this.#restedMs = startedMs + (1 + REST) * tookMs;
+      this.#restUntilMs = startedMs + (1 + REST_FACTOR) * tookMs;
     }
     this.#isPlanned = false;
   }

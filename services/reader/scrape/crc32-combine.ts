@@ -1,29 +1,30 @@
 /**
- * The CRC-32 of two texts one behind the other, from the CRC of each: the first is shifted by the length of the second, which
- * is a multiplication by x^(8 * length) modulo the polynomial, over GF(2). The same way as zlib's crc32_combine.
+ * The CRC-32 of two concatenated texts, computed from the CRC of each: that of the first is shifted by the length of
+ * the second, which is a multiplication by x^(8 * length) modulo the polynomial, over GF(2). zlib's crc32_combine works
+ * the same way.
  * https://www.rfc-editor.org/rfc/rfc1952#section-8
  */
 const POLYNOMIAL = 0xedb88320;
-/** x^0; the highest bit stands for the lowest power. */
+/** x^0; the highest bit is the coefficient of the lowest power. */
 const ONE = 0x80000000;
 
-/** x^(2^n), for n = 0 … 31; from there on they repeat. */
+/** x^(2^n) for n = 0 … 31; for larger n they repeat. */
 const SQUARES: readonly number[] = squares();
 
-/** Shifts of short texts, once they have been computed; 0 is none of them. */
-const SHORT = new Uint32Array(16 * 1024);
+/** Cache of the shifts of short texts; 0, which no shift is, means not computed yet. */
+const shortShifts = new Uint32Array(16 * 1024);
 
-/** `shift` is `crc32Shift` of the length of the second. */
+/** `shift` is `crc32Shift` of the length of the second text. */
 export function crc32Join(first: number, second: number, shift: number): number {
   return (multiply(shift, first) ^ second) >>> 0;
 }
 
-/** x^(8 * bytes). */
+/** x^(8 * bytes) modulo the polynomial. */
 export function crc32Shift(bytes: number): number {
-  const known = SHORT[bytes] ?? 0;
+  const known = shortShifts[bytes] ?? 0;
   if (known !== 0) return known;
   const shift = power(bytes);
-  if (bytes < SHORT.length) SHORT[bytes] = shift;
+  if (bytes < shortShifts.length) shortShifts[bytes] = shift;
   return shift;
 }
 

@@ -1,14 +1,14 @@
 /**
- * If-None-Match, by RFC 9110, 13.1.2: "*", or a list of tags, which are compared weakly, as a proxy that compresses makes ours weak.
+ * The If-None-Match header. Tags are compared weakly, because a proxy that compresses the response makes our tag weak.
  *
  *     If-None-Match = "*" / #entity-tag
- *     entity-tag    = [ "W/" ] DQUOTE *etagc DQUOTE        etagc may be a comma, and is no quote
+ *     entity-tag    = [ "W/" ] DQUOTE *etagc DQUOTE        etagc may be a comma, but not a quote
  *
  * https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2
  */
 
-/** Whether the client has what `tag`, with its quotes, stands for. */
-export function isKnown(ifNoneMatch: string | undefined, tag: string): boolean {
+/** Whether the client already has the version with this tag. `tag` includes its quotes. */
+export function matchesTag(ifNoneMatch: string | undefined, tag: string): boolean {
   if (ifNoneMatch === undefined) return false;
   if (ifNoneMatch.trim() === '*') return true;
   const tags: readonly string[] = ifNoneMatch.match(/"[^"]*"/g) ?? [];

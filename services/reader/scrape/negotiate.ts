@@ -1,8 +1,11 @@
 /**
- * Which format and which compression a scrape gets, from its Accept and Accept-Encoding: as the official gateway chooses, to the letter.
+ * Chooses format and compression of a scrape from its Accept and Accept-Encoding headers, exactly as the official
+ * gateway does.
  *
- * Accept is read as `expfmt.Negotiate` reads it with goautoneg, Accept-Encoding as promhttp does with gddo's httputil. Both are less
- * forgiving than RFC 9110 (letters, quotes, blanks), and neither takes a quality of 0 for a refusal where nothing else is offered.
+ * Accept is parsed as by `expfmt.Negotiate` with goautoneg, Accept-Encoding as by promhttp with gddo's httputil. Both
+ * are stricter than RFC 9110 (case, quotes, white space), and neither treats a quality of 0 as a refusal when nothing
+ * else is offered.
+ *
  * https://github.com/prometheus/common/blob/v0.67.5/expfmt/encode.go
  * https://github.com/prometheus/client_golang/blob/v1.23.2/internal/github.com/golang/gddo/httputil/negotiate.go
  */
@@ -13,7 +16,7 @@ export type ScrapeEncoding = 'identity' | 'gzip' | 'zstd';
 
 export interface Negotiated {
   readonly format: ScrapeFormat;
-  /** What to do with names that are not legacy-valid. */
+  /** How names that are not legacy-valid are written. */
   readonly escaping: EscapingScheme;
 }
 
@@ -37,7 +40,10 @@ export function contentType({ format, escaping }: Negotiated): string {
   return `${CONTENT_TYPES[format]}; escaping=${escaping}`;
 }
 
-/** The first range that is ours, in the order of preference; text when none is. The escaping may have been named by one before it. */
+/**
+ * The format of the first range that is supported, in order of preference; text if none is. An earlier range may set
+ * the escaping.
+ */
 export function negotiateFormat(accept: string | undefined, openMetrics: boolean): Negotiated {
   let escaping: EscapingScheme = 'underscores';
   for (const range of parseAccept(accept ?? '')) {
@@ -72,13 +78,14 @@ interface MediaRange {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** In the order of preference. */
+/** The media ranges in order of preference. */
 function parseAccept(header: string): MediaRange[] {
   const ranges: MediaRange[] = [];
   for (const item of header.split(',')) {
     const range = parseRange(trim(item));
     if (range === undefined) continue;
-    // Go's sort of so few: each goes forward as long as it is preferred to the one before. That is no order, and so another sort would differ.
+    // The insertion sort that Go uses for short slices. `isPreferred` is not a proper ordering, so other sorts would
+    // differ.
     let at = ranges.length;
     for (let before = ranges[at - 1]; before !== undefined && isPreferred(range, before); before = ranges[at - 1]) at--;
     ranges.splice(at, 0, range);
@@ -107,12 +114,12 @@ function parseRange(item: string): MediaRange | undefined {
   return { type, subtype: subtype === '' ? '*' : subtype, quality, parameters };
 }
 
-/** Blanks, and nothing else. */
+/** Removes spaces at both ends, but no other white space. */
 function trim(text: string): string {
   return text.replaceAll(/^ +| +$/g, '');
 }
 
-/** The one with the highest quality; of equals the first of `available`, and no compression before any. */
+/** The encoding with the highest quality; among equals `identity`, then the first in `available`. */
 export function negotiateEncoding(
   acceptEncoding: string | undefined,
   available: readonly ScrapeEncoding[],
@@ -125,11 +132,11 @@ export function negotiateEncoding(
       if (quality > bestQuality && (value === '*' || value === encoding)) [best, bestQuality] = [encoding, quality];
     }
   }
-  // What nobody wants is sent as it is.
+  // Quality 0 refuses even the best encoding.
   return bestQuality === 0 ? 'identity' : best;
 }
 
-/** Reads up to the first thing that it does not understand. */
+/** Parses up to the first item that is malformed. */
 function parseEncodings(header: string): [value: string, quality: number][] {
   const accepted: [string, number][] = [];
   const item = /([!#$%&'*+\-.^_`|~\w/]+)[ \t]*(;[ \t]*(?:q=([01])(?:\.(\d*))?)?)?[ \t]*(,[ \t]*)?/y;

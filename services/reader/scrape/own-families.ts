@@ -1,6 +1,6 @@
 /**
- * The gateway's own metrics as families, for `--web.telemetry-in-metrics`: the official gateway shows them among the pushed
- * ones. Those whose name somebody has pushed are left out, for a family can be there only once.
+ * The gateway's own metrics as families, for `--web.telemetry-in-metrics`: the official gateway exposes them together
+ * with the pushed ones. Families whose name has been pushed are left out, because a family may appear only once.
  */
 import type { Registry } from 'prom-client';
 import type { Family } from '../../../shared/model/metric-family.ts';

@@ -1,6 +1,7 @@
 /**
- * The snapshot in a form that is not kept ready: protobuf (which can say native histograms), OpenMetrics, or text with its
- * names escaped. Family by family, from what the groups hold. Units are left out: the official gateway loses them on the way.
+ * Renders the snapshot in a form that is not kept ready: protobuf (which supports native histograms), OpenMetrics, or
+ * text with escaped names. Families are rendered one after another from what the groups hold. Units are left out,
+ * because the official gateway loses them.
  */
 import { escapeFamilyNames, type EscapingScheme } from '../../../shared/exposition/openmetrics/escape-names.ts';
 import type { Family } from '../../../shared/model/metric-family.ts';
@@ -12,23 +13,23 @@ import {
   renderOpenMetricsSamples,
 } from '../../../shared/exposition/openmetrics/render-openmetrics.ts';
 import { renderHeader, renderSamples } from '../../../shared/exposition/text/render-text.ts';
+import { parseHolding } from '../snapshot/parse-holding.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import { familyOf } from '../query/family-of.ts';
 import type { ScrapeFormat } from './negotiate.ts';
 import { isInPartition, type Partition } from './scrape-partition.ts';
 
-/** `own` are the gateway's own families, if they are to be shown; they come last. */
+/** `own` are the gateway's own families; they come last. */
 export function* renderScrape(
   snapshot: Snapshot,
   format: ScrapeFormat,
   escaping: EscapingScheme,
-  part: Partition,
+  partition: Partition,
   own: readonly Family[],
 ): Generator<Buffer> {
   const seen = new Set<string>();
-  for (const parts of [...shownFamilies(snapshot, part), ...own.map((family) => [family])]) {
-    const [first, ...others] = parts.map((family) => escapeFamilyNames(family, escaping));
-    // Two names can be the same when they are escaped, and a family can be there only once.
+  for (const held of [...exposedFamilies(snapshot, partition), ...own.map((family) => [family])]) {
+    const [first, ...others] = held.map((family) => escapeFamilyNames(family, escaping));
+    // Escaping can make two names equal, but a family may appear only once.
     if (first === undefined || seen.has(first.name)) continue;
     seen.add(first.name);
     yield renderFamily([first, ...others], format);
@@ -36,17 +37,18 @@ export function* renderScrape(
   if (format === 'openmetrics') yield Buffer.from(OPENMETRICS_EOF);
 }
 
-export function renderFamily(parts: readonly [Family, ...Family[]], format: ScrapeFormat): Buffer {
-  const [{ name, help, type }] = parts;
+/** Renders one family from what each group holds of it. */
+export function renderFamily(held: readonly [Family, ...Family[]], format: ScrapeFormat): Buffer {
+  const [{ name, help, type }] = held;
   switch (format) {
     case 'text':
-      return Buffer.from(renderHeader(name, help, type) + parts.map(renderSamples).join(''));
+      return Buffer.from(renderHeader(name, help, type) + held.map(renderSamples).join(''));
     case 'openmetrics':
-      return Buffer.from(renderOpenMetricsHeader(name, help, type) + parts.map(renderOpenMetricsSamples).join(''));
+      return Buffer.from(renderOpenMetricsHeader(name, help, type) + held.map(renderOpenMetricsSamples).join(''));
     case 'protobuf':
     case 'protobuf-text':
     case 'protobuf-compact-text': {
-      const message = Buffer.concat([encodeFamilyHeader(name, help, type), ...parts.map(encodeFamilyMetrics)]);
+      const message = Buffer.concat([encodeFamilyHeader(name, help, type), ...held.map(encodeFamilyMetrics)]);
       return format === 'protobuf'
         ? Buffer.concat([encodeLength(message.length), message])
         : Buffer.from(protobufText(message, format === 'protobuf-compact-text'));
@@ -57,12 +59,12 @@ export function renderFamily(parts: readonly [Family, ...Family[]], format: Scra
   }
 }
 
-/** What the groups hold of each family that is shown, in the order of the exposition. */
-function* shownFamilies(snapshot: Snapshot, part: Partition): Generator<Family[]> {
-  for (const { name, holdings } of snapshot.families()) {
+/** For each family, what the groups of the partition hold of it, in the order of the exposition. */
+function* exposedFamilies(snapshot: Snapshot, partition: Partition): Generator<Family[]> {
+  for (const { holdings } of snapshot.families()) {
     yield [...holdings()]
-      .filter(({ group, hidden }) => hidden === undefined && isInPartition(group.id, part))
+      .filter(({ group, hidden }) => hidden === undefined && isInPartition(group.id, partition))
       .toSorted((a, b) => (a.group.order < b.group.order ? -1 : 1))
-      .map((holding) => familyOf(snapshot, name, holding));
+      .map((holding) => parseHolding(snapshot, holding));
   }
 }

@@ -3,10 +3,12 @@ import type { FastifyReply } from 'fastify';
 import { asError } from '../../../shared/errors.ts';
 import { Slices } from '../../../shared/async/time-slices.ts';
 
-/** Written together, so that the kernel gets them in one call. */
-const TOGETHER_BYTES = 1024 * 1024;
+/** Size from which corked buffers are passed to the kernel, in one call. */
+const FLUSH_BYTES = 1024 * 1024;
+/** Time after which sending yields to the event loop, ms. */
+const SLICE_MS = 20;
 
-/** Sends the buffers as the body, no faster than the client reads. */
+/** Sends the buffers as the body, no faster than the client reads them. */
 export async function sendBuffers(reply: FastifyReply, buffers: readonly Buffer[]): Promise<FastifyReply> {
   const { raw } = reply;
   const headers = reply.getHeaders() as OutgoingHttpHeaders;
@@ -14,16 +16,16 @@ export async function sendBuffers(reply: FastifyReply, buffers: readonly Buffer[
   raw.writeHead(reply.statusCode, headers);
   try {
     let bytes = 0;
-    const slices = new Slices(20);
+    const slices = new Slices(SLICE_MS);
     cork(raw);
     for (const buffer of buffers) {
       raw.write(buffer);
       bytes += buffer.length;
-      if (bytes < TOGETHER_BYTES) continue;
+      if (bytes < FLUSH_BYTES) continue;
       bytes = 0;
       uncork(raw);
       if (raw.writableNeedDrain) await drained(raw);
-      // Somebody who reads as fast as this writes would keep all others waiting.
+      // A client that reads as fast as we write would block all other requests.
       if (slices.isOver) await slices.next();
       if (raw.destroyed) return reply;
       cork(raw);
@@ -31,13 +33,13 @@ export async function sendBuffers(reply: FastifyReply, buffers: readonly Buffer[
     uncork(raw);
     raw.end();
   } catch (thrown) {
-    // The client must not take what it has for the whole.
+    // The client must not mistake the truncated body for a complete one.
     raw.destroy(asError(thrown));
   }
   return reply;
 }
 
-/** An answer of HTTP/2 cannot be corked. */
+/** An HTTP/2 response cannot be corked. */
 type MaybeCorkable = Partial<Pick<ServerResponse, 'cork' | 'uncork'>>;
 
 function cork(raw: MaybeCorkable): void {
@@ -48,7 +50,7 @@ function uncork(raw: MaybeCorkable): void {
   raw.uncork?.();
 }
 
-/** Or closed. */
+/** Resolves when the response has drained or is closed. */
 async function drained(raw: ServerResponse): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = (): void => {

@@ -1,14 +1,16 @@
 /**
- * gzip of a text that is kept in parts of which few change: each part is deflated alone, once, and the results are spliced into
- * one gzip member (several members would be legal, too, but not every client reads beyond the first).
+ * gzip of a text in chunks, few of which change between versions: each chunk is deflated once, alone, and the results
+ * are spliced into one gzip member. (Several members would be legal too, but not every client reads beyond the first.)
  *
- *     header | part, deflated, ended on a byte boundary (sync flush) | … | an empty last block | CRC-32 and length of all
+ *     header | chunk, deflated, ended on a byte boundary (sync flush) | … | an empty last block | CRC-32 and length of all
  *
- * What was made of a part stands in a block with that of its neighbours, so that sending takes few writes; a change makes
- * its own block anew, from the others' bytes in the old one. Nothing is kept twice, and nothing once the next version is made.
+ * The deflated chunks are copied into blocks of neighbours, so that sending takes few writes. A change rebuilds only
+ * its own block, from the bytes of the other chunks in the old one. Nothing is stored twice, and a version is released
+ * when the next one is made.
  *
- * Where a block ends is said by the parts themselves, so that one more or less of them moves no other block. And which blocks are the
- * same is told from the serials of their parts: thousands of them, each somewhere else in memory, would take longer than what changed.
+ * The serials of the chunks determine where a block ends, so inserting or removing a chunk moves no other block. Blocks
+ * are compared by serials, too: comparing thousands of chunks scattered in memory would take longer than deflating what
+ * changed.
  *
  * https://www.rfc-editor.org/rfc/rfc1951 https://www.rfc-editor.org/rfc/rfc1952
  */
@@ -22,26 +24,29 @@ const deflateInThread = promisify(deflateRaw);
 
 const OPTIONS: ZlibOptions = { level: constants.Z_BEST_SPEED, finishFlush: constants.Z_SYNC_FLUSH };
 /**
- * Level 3 takes no longer than 1 in parts of some kilobytes, and longer in larger ones: test/bench/spliced-gzip.bench.ts.
- * Tables are no larger than such a part needs: making them takes as long as deflating.
+ * In chunks of some kilobytes level 3 is as fast as level 1; in larger ones it is slower
+ * (test/bench/spliced-gzip.bench.ts). The tables are no larger than such chunks need, because allocating them takes as
+ * long as deflating.
  */
-const SMALL: ZlibOptions = { ...OPTIONS, level: 3, windowBits: 13, memLevel: 6 };
+const SMALL_OPTIONS: ZlibOptions = { ...OPTIONS, level: 3, windowBits: 13, memLevel: 6 };
 const SMALL_BYTES = 32 * 1024;
-/** Handing a part to a thread takes about as long as deflating so much of it here. */
+/** Size above which a chunk is deflated in a thread: passing it there takes as long as deflating this much here. */
 const IN_THREAD_BYTES = 128 * 1024;
-/** Twice that on average: more are copied for each change, fewer take more writes. */
-const MIN_PARTS_IN_BLOCK = 8;
-const MAX_PARTS_IN_BLOCK = 4 * MIN_PARTS_IN_BLOCK;
-/** On average. */
+/**
+ * Blocks have twice as many chunks on average. Larger blocks cost more copying per change, smaller ones more writes.
+ */
+const MIN_CHUNKS_IN_BLOCK = 8;
+const MAX_CHUNKS_IN_BLOCK = 4 * MIN_CHUNKS_IN_BLOCK;
+/** Average number of blocks in a run. */
 const BLOCKS_IN_RUN = 16;
-/** A block that is still there is no further from its place than this, in blocks, but where much has changed. */
+/** Number of old blocks compared with a new one. Unless much has changed, an unchanged block is among them. */
 const LOOK_AHEAD = 8;
 
-/** Deflate; no name, no time; fastest; unknown system. */
+/** Method deflate; no file name, no time; fastest level; unknown operating system. */
 const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255]);
 const LAST_BLOCK = Buffer.from([3, 0]);
 
-/** What was made of a part: some bytes of a block. */
+/** A deflated chunk, stored in a block. */
 interface Deflated {
   readonly crc: number;
   readonly textBytes: number;
@@ -50,22 +55,22 @@ interface Deflated {
   readonly end: number;
 }
 
-/** Text and what its CRC is; `shift` is that of its length. */
-interface Summed {
+/** CRC-32 and size of a text; `shift` is `crc32Shift` of its size. */
+interface Checksum {
   readonly crc: number;
   readonly textBytes: number;
   readonly shift: number;
 }
 
-interface Block extends Summed {
+interface Block extends Checksum {
   readonly bytes: Buffer;
   readonly deflated: readonly Deflated[];
-  /** Of its first part. */
+  /** The serial of the first chunk. */
   readonly serial: number;
 }
 
-/** Blocks of which there is one sum, for adding up that of each takes long, too. */
-interface Run extends Summed {
+/** Successive blocks with their common checksum; combining the checksums of all blocks would take too long. */
+interface Run extends Checksum {
   readonly blocks: readonly Block[];
 }
 
@@ -77,27 +82,26 @@ export interface SplicedGzip {
 interface Splice extends SplicedGzip {
   readonly serials: readonly number[];
   readonly blocks: readonly Block[];
-  /** Behind which part each block ends. */
+  /** For each block: the index of the chunk after its last. */
   readonly ends: readonly number[];
   readonly runs: readonly Run[];
 }
 
 const NONE: Splice = { buffers: [], length: 0, serials: [], blocks: [], ends: [], runs: [] };
 
-/** The newest of each text, or that which is under way: those who ask meanwhile wait for what they would do again. */
-const newest = new WeakMap<object, Promise<Splice>>();
+/** The latest result for each text. It may be pending: concurrent scrapes of one version then share the work. */
+const latest = new WeakMap<object, Promise<Splice>>();
 
-/** The same answer again, as long as the parts are the same list. */
-export async function spliceGzip(parts: TextChunks): Promise<SplicedGzip> {
-  const before = newest.get(parts.source) ?? Promise.resolve(NONE);
-  // One that failed has told whoever asked for it.
-  const made = before.catch(() => NONE).then(async (one) => await splice(parts, one));
-  newest.set(parts.source, made);
+/** Returns the same result again for the same version of a text. */
+export async function spliceGzip(chunks: TextChunks): Promise<SplicedGzip> {
+  const before = latest.get(chunks.source) ?? Promise.resolve(NONE);
+  // A failure has already been reported to the caller that started it.
+  const made = before.catch(() => NONE).then(async (one) => await splice(chunks, one));
+  latest.set(chunks.source, made);
   return await made;
 }
 
-async function splice(parts: TextChunks, before: Splice): Promise<Splice> {
-  const { serials } = parts;
+async function splice({ buffers, serials }: TextChunks, before: Splice): Promise<Splice> {
   if (before.serials === serials) return before;
   const same: (Block | undefined)[] = [];
   const ends: number[] = [];
@@ -125,7 +129,7 @@ async function splice(parts: TextChunks, before: Splice): Promise<Splice> {
     const from = ends[i - 1] ?? 0;
     const deflated: Deflated[] = [];
     for (let at = from; at < (ends[i] as number); at++) {
-      deflated.push(known.get(serials[at] as number) ?? (await deflate(parts.buffers[at] as Buffer)));
+      deflated.push(known.get(serials[at] as number) ?? (await deflate(buffers[at] as Buffer)));
       if (slices.isOver) await slices.next();
     }
     blocks.push(blockOf(serials[from] as number, deflated));
@@ -134,15 +138,21 @@ async function splice(parts: TextChunks, before: Splice): Promise<Splice> {
   return { ...memberOf(blocks, runs), serials, blocks, ends, runs };
 }
 
-/** A part ends a block, or does not, wherever it stands, but for those that begin one. */
+/**
+ * Index after the last chunk of the block that begins at `from`. Apart from the limits, it depends on the chunks'
+ * serials only.
+ */
 function endOfBlock(serials: readonly number[], from: number): number {
-  const most = Math.min(from + MAX_PARTS_IN_BLOCK, serials.length);
-  let to = Math.min(from + MIN_PARTS_IN_BLOCK, most);
-  while (to < most && (serials[to - 1] as number) % MIN_PARTS_IN_BLOCK !== 0) to++;
+  const max = Math.min(from + MAX_CHUNKS_IN_BLOCK, serials.length);
+  let to = Math.min(from + MIN_CHUNKS_IN_BLOCK, max);
+  while (to < max && (serials[to - 1] as number) % MIN_CHUNKS_IN_BLOCK !== 0) to++;
   return to;
 }
 
-/** Which block from `next` on is of these parts; -1 if none of the few that can be expected to. */
+/**
+ * Index of the old block, from `next` on, that has exactly these chunks; -1 if it is not among the next LOOK_AHEAD
+ * ones.
+ */
 function findSame(
   { serials: held, ends }: Splice,
   next: number,
@@ -160,7 +170,7 @@ function findSame(
   return -1;
 }
 
-/** What was made of the parts of the other blocks, by their serials: most of them did not change. */
+/** The deflated chunks of the blocks that are not kept, by serial: most chunks of a changed block are unchanged. */
 function deflatedIn({ serials, blocks, ends }: Splice, isKept: Uint8Array): Map<number, Deflated> {
   const found = new Map<number, Deflated>();
   for (let at = isKept.indexOf(0); at !== -1; at = isKept.indexOf(0, at + 1)) {
@@ -171,12 +181,12 @@ function deflatedIn({ serials, blocks, ends }: Splice, isKept: Uint8Array): Map<
   return found;
 }
 
-function blockOf(serial: number, parts: readonly Deflated[]): Block {
-  const bytes = Buffer.allocUnsafeSlow(parts.reduce((sum, { start, end }) => sum + end - start, 0));
+function blockOf(serial: number, chunks: readonly Deflated[]): Block {
+  const bytes = Buffer.allocUnsafeSlow(chunks.reduce((sum, { start, end }) => sum + end - start, 0));
   let crc = 0;
   let textBytes = 0;
   let offset = 0;
-  const deflated = parts.map((one): Deflated => {
+  const deflated = chunks.map((one): Deflated => {
     crc = crc32Join(crc, one.crc, crc32Shift(one.textBytes));
     textBytes += one.textBytes;
     const start = offset;
@@ -186,7 +196,7 @@ function blockOf(serial: number, parts: readonly Deflated[]): Block {
   return { bytes, deflated, serial, crc, textBytes, shift: crc32Shift(textBytes) };
 }
 
-/** Like blocks of parts, runs of blocks end where these say. */
+/** Groups blocks into runs, reusing the old runs that have not changed. */
 function runsOf(blocks: readonly Block[], before: readonly Run[]): Run[] {
   const known = new Map(before.map((run) => [run.blocks[0], run]));
   const runs: Run[] = [];
@@ -201,20 +211,23 @@ function runsOf(blocks: readonly Block[], before: readonly Run[]): Run[] {
   return runs;
 }
 
-/** By what stands above the bits that say where blocks begin: those are the same for blocks whose parts were made one after the other. */
+/**
+ * Decided by the bits above those that end a block, which are the same in all blocks of chunks created one after
+ * another.
+ */
 function endsRun({ serial }: Block): boolean {
-  return Math.floor(serial / MIN_PARTS_IN_BLOCK) % BLOCKS_IN_RUN === 0;
+  return Math.floor(serial / MIN_CHUNKS_IN_BLOCK) % BLOCKS_IN_RUN === 0;
 }
 
 function runOf(blocks: readonly Block[]): Run {
-  const { crc, textBytes } = sumOf(blocks);
+  const { crc, textBytes } = combine(blocks);
   return { blocks, crc, textBytes, shift: crc32Shift(textBytes) };
 }
 
-function sumOf(all: readonly Summed[]): Pick<Summed, 'crc' | 'textBytes'> {
+function combine(checksums: readonly Checksum[]): Pick<Checksum, 'crc' | 'textBytes'> {
   let crc = 0;
   let textBytes = 0;
-  for (const one of all) {
+  for (const one of checksums) {
     crc = crc32Join(crc, one.crc, one.shift);
     textBytes += one.textBytes;
   }
@@ -222,7 +235,7 @@ function sumOf(all: readonly Summed[]): Pick<Summed, 'crc' | 'textBytes'> {
 }
 
 function memberOf(blocks: readonly Block[], runs: readonly Run[]): SplicedGzip {
-  const { crc, textBytes } = sumOf(runs);
+  const { crc, textBytes } = combine(runs);
   const trailer = Buffer.alloc(LAST_BLOCK.length + 8);
   LAST_BLOCK.copy(trailer);
   trailer.writeUInt32LE(crc, LAST_BLOCK.length);
@@ -231,14 +244,14 @@ function memberOf(blocks: readonly Block[], runs: readonly Run[]): SplicedGzip {
   return { buffers, length: buffers.reduce((sum, { length }) => sum + length, 0) };
 }
 
-async function deflate(part: Buffer): Promise<Deflated> {
+async function deflate(chunk: Buffer): Promise<Deflated> {
   const bytes =
-    part.length > IN_THREAD_BYTES ? await deflateInThread(part, OPTIONS) : deflateRawSync(part, fitting(part));
-  return { crc: crc32(part), textBytes: part.length, bytes, start: 0, end: bytes.length };
+    chunk.length > IN_THREAD_BYTES ? await deflateInThread(chunk, OPTIONS) : deflateRawSync(chunk, optionsFor(chunk));
+  return { crc: crc32(chunk), textBytes: chunk.length, bytes, start: 0, end: bytes.length };
 }
 
-/** Most answers fit into one chunk, and none is much larger than the answer. */
-function fitting(part: Buffer): ZlibOptions {
-  const chunkSize = Math.max(1_024, part.length >> 2);
-  return part.length > SMALL_BYTES ? { ...OPTIONS, chunkSize } : { ...SMALL, chunkSize };
+/** `chunkSize` is the size of zlib's output buffers: most results fit into one, and little of it is left unused. */
+function optionsFor(chunk: Buffer): ZlibOptions {
+  const chunkSize = Math.max(1_024, chunk.length >> 2);
+  return chunk.length > SMALL_BYTES ? { ...OPTIONS, chunkSize } : { ...SMALL_OPTIONS, chunkSize };
 }

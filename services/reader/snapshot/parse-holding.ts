@@ -1,13 +1,13 @@
-/** A family of a group as data again, for what is not served as text. */
 import type { Family } from '../../../shared/model/metric-family.ts';
 import { parseText } from '../../../shared/exposition/text/parse-text.ts';
 import { decodeProtobuf } from '../../../shared/exposition/protobuf/codec.ts';
 import { renderHeader } from '../../../shared/exposition/text/render-text.ts';
-import type { Holding } from '../snapshot/snapshot-group.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { Holding } from './snapshot-group.ts';
+import type { Snapshot } from './snapshot.ts';
 
-export function familyOf(snapshot: Snapshot, name: string, holding: Holding): Family {
-  const { type, help, exact } = holding;
+/** Parses what a group holds of a family, for formats other than the text that the snapshot keeps. */
+export function parseHolding(snapshot: Snapshot, holding: Holding): Family {
+  const { name, type, help, exact } = holding;
   const families =
     exact.length > 0
       ? decodeProtobuf(exact, { utf8Names: true })
