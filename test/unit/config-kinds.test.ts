@@ -3,7 +3,7 @@ import { formatAddress, parseEndpoints, parseListen } from '../../shared/config/
 import { formatBytes, readBytes } from '../../shared/config/values/bytes.ts';
 import type { Kind } from '../../shared/config/settings/kinds.ts';
 import { externalUrl, flag, integer, routePrefix, urlPath } from '../../shared/config/settings/kinds.ts';
-import { nearest } from '../../shared/config/read/did-you-mean.ts';
+import { didYouMean } from '../../shared/config/read/did-you-mean.ts';
 import { quote } from '../../shared/config/values/quote.ts';
 
 const tcp = (host: string, port: number) => ({ kind: 'tcp' as const, host, port });
@@ -181,7 +181,8 @@ test.each([
   ['--prot', '--port'],
   ['--zzzzzzzzzzzzzzz', undefined],
 ])('%s: did you mean %s?', (typed, meant) => {
-  expect(nearest(typed, ['--port', '--redis.endpoint', '--redis.password'])).toBe(meant);
+  const known = ['--port', '--redis.endpoint', '--redis.password'];
+  expect(didYouMean(typed, known, 'see --help')).toBe(meant === undefined ? 'see --help' : `did you mean ${meant}?`);
 });
 
 test.each([

@@ -140,7 +140,7 @@ basic_auth_users:
     [
       'tls_server_config: {cipher_suites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]}',
       'cannot use tls_server_config.cipher_suites (f, line 1): expected one of TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, ' +
-        'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as well, which HTTP/2 demands, or http2: false',
+        'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as well, which HTTP/2 requires, or http2: false',
     ],
     [
       'tls_server_config: {curve_preferences: [CurveP257]}',

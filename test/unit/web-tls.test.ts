@@ -1,18 +1,18 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import { cipherSuites, curves, opensslCiphers, opensslCurves } from '../../shared/http/web-config/tls-names.ts';
+import { CIPHER_SUITES, CURVES, opensslCiphers, opensslCurves } from '../../shared/http/web-config/tls-names.ts';
 import { clientFault, subjectAltNames } from '../../shared/http/web-config/tls-settings.ts';
 import { takeSystemdSockets } from '../../shared/config/read/systemd-sockets.ts';
 import { makeCertificate, type CertificateOptions } from '../support/certificates.ts';
 
 describe('names of Go', () => {
-  test.each([...cipherSuites])('%s is %s', (name, own) => {
+  test.each([...CIPHER_SUITES])('%s is %s', (name, own) => {
     createSecureContext({ ciphers: own });
     expect(opensslCiphers([name], 'TLS12')).toContain(own);
   });
 
-  test.each([...curves])('%s is %s', (_name, own) => {
+  test.each([...CURVES])('%s is %s', (_name, own) => {
     createSecureContext({ ecdhCurve: own });
   });
 

@@ -1,7 +1,7 @@
 /** Settings that are right by themselves may still contradict each other. */
 import { formatBytes } from '../values/bytes.ts';
 import type { Config } from '../config.ts';
-import { fault, type GivenSettings } from './raw-settings.ts';
+import { fault, type RawSettings } from './raw-settings.ts';
 import { quote } from '../values/quote.ts';
 
 export interface Findings {
@@ -9,24 +9,24 @@ export interface Findings {
   readonly warnings: readonly string[];
 }
 
-export function checkTogether(config: Config, given: GivenSettings): Findings {
+export function checkTogether(config: Config, given: RawSettings): Findings {
   const checks = [tlsFaults, redisTlsFaults, pathFaults, topologyFaults, embeddedFaults, pushFaults, durabilityFaults];
   return { faults: checks.flatMap((check) => [...check(config, given)]), warnings: warningsOf(config, given) };
 }
 
 /** In the words of the user if the setting was given, else by its flag and the value in force. */
-function blame(given: GivenSettings, name: string, inForce: string, why: string): string {
+function blame(given: RawSettings, name: string, inForce: string, why: string): string {
   const entry = given.get(name);
   return entry === undefined ? `cannot use --${name} ${quote(inForce)}: ${why}` : fault(entry, why);
 }
 
-function* tlsFaults({ tls }: Config, given: GivenSettings): Iterable<string> {
+function* tlsFaults({ tls }: Config, given: RawSettings): Iterable<string> {
   if (!tls.enabled) return;
   if (tls.keyFile === '') yield blame(given, 'tls.enabled', 'true', 'expected --tls.key (tls_key_path) as well');
   if (tls.certFile === '') yield blame(given, 'tls.enabled', 'true', 'expected --tls.cert (tls_cert_path) as well');
 }
 
-function* redisTlsFaults({ redis }: Config, given: GivenSettings): Iterable<string> {
+function* redisTlsFaults({ redis }: Config, given: RawSettings): Iterable<string> {
   const { certFile, keyFile } = redis.tls;
   if (certFile !== '' && keyFile === '') {
     yield blame(given, 'redis.tls-cert', certFile, 'expected --redis.tls-key as well');
@@ -39,7 +39,7 @@ function* redisTlsFaults({ redis }: Config, given: GivenSettings): Iterable<stri
 /** Routes we serve whatever the settings; a configured path must not hide them. */
 const ownRoutes = /^\/(?:$|(?:status|static|-|api|metrics\/job(?:@base64)?)(?:\/|$))/;
 
-function* pathFaults({ paths }: Config, given: GivenSettings): Iterable<string> {
+function* pathFaults({ paths }: Config, given: RawSettings): Iterable<string> {
   // Defaults first: of two that are equal, the one that the user wrote is at fault.
   const entries = Object.entries(paths).map(([word, path]) => ({ name: `${word}.path`, path }));
   const ordered = [...entries.filter(({ name }) => !given.has(name)), ...entries.filter(({ name }) => given.has(name))];
@@ -52,7 +52,7 @@ function* pathFaults({ paths }: Config, given: GivenSettings): Iterable<string> 
   }
 }
 
-function* topologyFaults({ redis }: Config, given: GivenSettings): Iterable<string> {
+function* topologyFaults({ redis }: Config, given: RawSettings): Iterable<string> {
   const { mode, endpoints, masterName, embedded } = redis;
   if (embedded) return;
   const endpointText = given.get('redis.endpoint')?.text ?? ':6379';
@@ -77,7 +77,7 @@ function* topologyFaults({ redis }: Config, given: GivenSettings): Iterable<stri
   }
 }
 
-function* embeddedFaults({ redis, role }: Config, given: GivenSettings): Iterable<string> {
+function* embeddedFaults({ redis, role }: Config, given: RawSettings): Iterable<string> {
   if (!redis.embedded) return;
   for (const name of ['redis.endpoint', 'redis.master-name']) {
     if (given.has(name))
@@ -91,13 +91,13 @@ function* embeddedFaults({ redis, role }: Config, given: GivenSettings): Iterabl
     yield `cannot use role ${quote(role)}: expected all with --redis.embedded, whose server is private`;
 }
 
-function* pushFaults({ push }: Config, given: GivenSettings): Iterable<string> {
+function* pushFaults({ push }: Config, given: RawSettings): Iterable<string> {
   if (push.maxInflightBytes >= push.maxBodyBytes) return;
   const why = `expected at least --push.max-body-bytes, which is ${formatBytes(push.maxBodyBytes)}`;
   yield blame(given, 'push.max-inflight-bytes', formatBytes(push.maxInflightBytes), why);
 }
 
-function* durabilityFaults({ push, redis }: Config, given: GivenSettings): Iterable<string> {
+function* durabilityFaults({ push, redis }: Config, given: RawSettings): Iterable<string> {
   if (push.durability === 'replica' && redis.waitReplicas === 0) {
     yield blame(given, 'push.durability', 'replica', 'expected --redis.wait-replicas of 1 or more as well');
   }
@@ -107,7 +107,7 @@ function* durabilityFaults({ push, redis }: Config, given: GivenSettings): Itera
   }
 }
 
-function warningsOf({ tls, redis }: Config, given: GivenSettings): readonly string[] {
+function warningsOf({ tls, redis }: Config, given: RawSettings): readonly string[] {
   const ineffective = (why: string, ...names: readonly string[]) =>
     names.flatMap((name) => {
       const label = given.get(name)?.label;

@@ -1,7 +1,12 @@
-/** The known name that was most likely meant, for "did you mean"; undefined when none comes near. */
-export function nearest(typed: string, known: Iterable<string>): string | undefined {
+/** "did you mean X?" with the known name closest to what was typed, or `otherwise` if none is close. */
+export function didYouMean(typed: string, known: Iterable<string>, otherwise: string): string {
+  const name = closestName(typed, known);
+  return name === undefined ? otherwise : `did you mean ${name}?`;
+}
+
+/** Undefined if more than half of the characters differ from every known name. */
+function closestName(typed: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
-  // More than half of it changed is not a slip of the keyboard.
   let bestDistance = Math.max(2, Math.ceil(typed.length / 2)) + 1;
   for (const name of known) {
     const distance = editDistance(typed.toLowerCase(), name.toLowerCase());

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { GatewayError, systemReason } from '../../errors.ts';
 import type { Config } from '../config.ts';
-import { fault, type Given, type GivenSettings, type ReadFile } from './raw-settings.ts';
+import { fault, type RawSetting, type RawSettings, type ReadFile } from './raw-settings.ts';
 import { helpText } from '../help.ts';
 import { type Environment, readEnv } from './read-env.ts';
-import { readYaml } from './read-file.ts';
+import { readConfigFile } from './read-file.ts';
 import { readFlags } from './read-flags.ts';
 import type { Host } from '../settings/setting.ts';
 import { validate } from './validate.ts';
@@ -34,7 +34,7 @@ export function loadConfig(input: Partial<LoadInput> = {}): Loaded {
 
   const variables = readEnv(env);
   const file = loadFile(flags.given.get('config.file') ?? variables.given.get('config.file'), readFile);
-  const given: GivenSettings = new Map([...file.given, ...variables.given, ...flags.given]);
+  const given: RawSettings = new Map([...file.given, ...variables.given, ...flags.given]);
   const result = validate(
     { role: flags.role, given, ttlRules: file.ttlRules },
     input.host ?? { cores: availableParallelism() },
@@ -45,8 +45,8 @@ export function loadConfig(input: Partial<LoadInput> = {}): Loaded {
   return { kind: 'config', config: result.config, warnings: result.warnings };
 }
 
-function loadFile(named: Given | undefined, readFile: (path: string) => string): ReadFile {
-  const nothing = { given: new Map<string, Given>(), ttlRules: [] };
+function loadFile(named: RawSetting | undefined, readFile: (path: string) => string): ReadFile {
+  const nothing = { given: new Map<string, RawSetting>(), ttlRules: [] };
   if (named === undefined || named.text === '') return { ...nothing, faults: [] };
   let content: string;
   try {
@@ -54,7 +54,7 @@ function loadFile(named: Given | undefined, readFile: (path: string) => string):
   } catch (error) {
     return { ...nothing, faults: [fault(named, `expected a file that can be read, got ${systemReason(error)}`)] };
   }
-  return readYaml(content, named.text);
+  return readConfigFile(content, named.text);
 }
 
 /** For tests and tools: the configuration these flags alone make. Throws GatewayError `config_invalid`. */

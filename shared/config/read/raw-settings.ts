@@ -3,7 +3,7 @@ import type { TtlRule } from '../config.ts';
 import { quote } from '../values/quote.ts';
 import type { Setting } from '../settings/setting.ts';
 
-export interface Given {
+export interface RawSetting {
   readonly setting: Setting;
   readonly text: string;
   /** As the user wrote it: `--redis.timeout`, `PUSHGATEWAY_REDIS_TIMEOUT`, `redis.timeout`. */
@@ -13,20 +13,16 @@ export interface Given {
 }
 
 /** By setting name; for each setting only what was given last. */
-export type GivenSettings = ReadonlyMap<string, Given>;
+export type RawSettings = ReadonlyMap<string, RawSetting>;
 
 export interface ReadFile {
-  readonly given: GivenSettings;
+  readonly given: RawSettings;
   readonly ttlRules: readonly TtlRule[];
   readonly faults: readonly string[];
 }
 
 /** "cannot use --redis.timeout "x": why". */
-export function fault(given: Given, why: string): string {
+export function fault(given: RawSetting, why: string): string {
   const value = given.setting.secret ? '<secret>' : quote(given.text);
   return `cannot use ${given.label} ${value}${given.place}: ${why}`;
-}
-
-export function suggestion(found: string | undefined, otherwise: string): string {
-  return found === undefined ? otherwise : `did you mean ${found}?`;
 }

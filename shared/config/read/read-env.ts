@@ -1,6 +1,6 @@
 /** Reads PUSHGATEWAY_* variables. An empty one counts as not set: Compose and Helm pass `${X:-}` that way. */
-import { fault, type Given, type GivenSettings, suggestion } from './raw-settings.ts';
-import { nearest } from './did-you-mean.ts';
+import { fault, type RawSetting, type RawSettings } from './raw-settings.ts';
+import { didYouMean } from './did-you-mean.ts';
 import { quoteName } from '../values/quote.ts';
 import { envName, envPrefix } from '../settings/setting.ts';
 import { settingByFlag } from '../settings/settings.ts';
@@ -9,18 +9,18 @@ const settingByEnv = new Map([...settingByFlag].map(([name, row]) => [envName(na
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export function readEnv(env: Environment): { given: GivenSettings; faults: readonly string[] } {
-  const given = new Map<string, Given>();
+export function readEnv(env: Environment): { given: RawSettings; faults: readonly string[] } {
+  const given = new Map<string, RawSetting>();
   const faults: string[] = [];
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith(envPrefix) || text === undefined || text === '' || fromKubernetes(name, text)) continue;
     const setting = settingByEnv.get(name);
     if (setting === undefined) {
-      const near = nearest(name, settingByEnv.keys());
-      faults.push(`cannot use unknown variable ${quoteName(name)}: ${suggestion(near, 'see pushgateway --help')}`);
+      const hint = didYouMean(name, settingByEnv.keys(), 'see pushgateway --help');
+      faults.push(`cannot use unknown variable ${quoteName(name)}: ${hint}`);
       continue;
     }
-    const entry: Given = { setting, text, label: name, place: '' };
+    const entry: RawSetting = { setting, text, label: name, place: '' };
     const other = given.get(setting.name);
     if (other !== undefined && other.text !== text) faults.push(fault(entry, `${other.label} says otherwise`));
     given.set(setting.name, entry);

@@ -1,14 +1,14 @@
 /** Reads the command line the way kingpin does, which both predecessors use. */
 import { parseArgs } from 'node:util';
 import { type Role, roles } from '../config.ts';
-import { fault, type Given, type GivenSettings, suggestion } from './raw-settings.ts';
-import { nearest } from './did-you-mean.ts';
+import { fault, type RawSetting, type RawSettings } from './raw-settings.ts';
+import { didYouMean } from './did-you-mean.ts';
 import { quote, quoteName } from '../values/quote.ts';
 import type { Setting } from '../settings/setting.ts';
 import { settingByFlag, settings } from '../settings/settings.ts';
 
 export interface ReadFlags {
-  readonly given: GivenSettings;
+  readonly given: RawSettings;
   readonly role: Role;
   /** The first of them on the command line; wins over every fault. */
   readonly asked: 'help' | 'version' | undefined;
@@ -46,7 +46,7 @@ type OptionToken = Extract<Token, { kind: 'option' }>;
 
 export function readFlags(argv: readonly string[]): ReadFlags {
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
-  const given = new Map<string, Given>();
+  const given = new Map<string, RawSetting>();
   const faults: string[] = [];
   const words: Word[] = [];
   let asked: ReadFlags['asked'];
@@ -84,9 +84,9 @@ function negated(token: OptionToken): Setting | undefined {
   return row?.kind.isSwitch ? row : undefined;
 }
 
-function readOption(setting: Setting, token: OptionToken, before: Given | undefined): Given | string {
+function readOption(setting: Setting, token: OptionToken, before: RawSetting | undefined): RawSetting | string {
   const label = token.rawName;
-  const entry = (text: string): Given => ({ setting, text, label, place: '' });
+  const entry = (text: string): RawSetting => ({ setting, text, label, place: '' });
   if (setting.kind.isSwitch) {
     const isNegated = settingByFlag.get(token.name) === undefined;
     if (!isNegated) return entry(token.value ?? 'true');
@@ -100,9 +100,10 @@ function readOption(setting: Setting, token: OptionToken, before: Given | undefi
 }
 
 function unknownFlag(token: OptionToken): string {
-  const known = [...settings.map((row) => `--${row.name}`), '--help', '--version'];
-  const near = token.rawName.startsWith('--') ? nearest(token.rawName, known) : undefined;
-  return `cannot use unknown flag ${quoteName(token.rawName)}: ${suggestion(near, 'see pushgateway --help')}`;
+  // A single letter is close to every other.
+  const isLong = token.rawName.startsWith('--');
+  const known = isLong ? [...settings.map((row) => `--${row.name}`), '--help', '--version'] : [];
+  return `cannot use unknown flag ${quoteName(token.rawName)}: ${didYouMean(token.rawName, known, 'see pushgateway --help')}`;
 }
 
 function readRole(words: readonly Word[], faults: string[]): Role {

@@ -3,14 +3,14 @@ import { GatewayError } from '../../errors.ts';
 import { parseEndpoints } from '../values/address.ts';
 import type { Config, Role, TtlRule } from '../config.ts';
 import { checkTogether } from './check.ts';
-import { fault, type Given, type GivenSettings } from './raw-settings.ts';
+import { fault, type RawSetting, type RawSettings } from './raw-settings.ts';
 import type { Host } from '../settings/setting.ts';
 import { settings } from '../settings/settings.ts';
 import { deepFreeze, setAt } from './object-paths.ts';
 
 export interface Read {
   readonly role: Role;
-  readonly given: GivenSettings;
+  readonly given: RawSettings;
   readonly ttlRules: readonly TtlRule[];
 }
 
@@ -57,7 +57,7 @@ function parseAll(read: Read, host: Host, faults: string[]): Draft {
   return draft as unknown as Draft;
 }
 
-function parseGiven(given: Given, faults: string[]): unknown {
+function parseGiven(given: RawSetting, faults: string[]): unknown {
   try {
     return given.setting.kind.parse(given.text);
   } catch (error) {
@@ -68,7 +68,7 @@ function parseGiven(given: Given, faults: string[]): unknown {
 }
 
 /** `redis://user:password@host/3` says what other settings say too. */
-function fillFromEndpoints({ redis }: Draft, given: GivenSettings, faults: string[]): void {
+function fillFromEndpoints({ redis }: Draft, given: RawSettings, faults: string[]): void {
   const endpoint = given.get('redis.endpoint');
   if (endpoint === undefined) return;
   const url = orUndefined(() => parseEndpoints(endpoint.text));
@@ -87,7 +87,7 @@ function fillFromEndpoints({ redis }: Draft, given: GivenSettings, faults: strin
   redis.tls.enabled ||= url.tls;
 }
 
-function fillPassword({ redis }: Draft, given: GivenSettings, readFile: (path: string) => string, faults: string[]) {
+function fillPassword({ redis }: Draft, given: RawSettings, readFile: (path: string) => string, faults: string[]) {
   const file = given.get('redis.password-file');
   if (file === undefined || redis.passwordFile === '') return;
   if (redis.password !== '') {
@@ -110,7 +110,7 @@ function fillTopology({ redis }: Draft): void {
 }
 
 /** To ask for replicas is to ask for that level. */
-function fillDurability({ push, redis }: Draft, given: GivenSettings): void {
+function fillDurability({ push, redis }: Draft, given: RawSettings): void {
   if (redis.waitReplicas > 0 && !given.has('push.durability')) push.durability = 'replica';
 }
 

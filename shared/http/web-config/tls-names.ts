@@ -1,23 +1,17 @@
-/** What Go's crypto/tls, and with it the web configuration file, calls things, and what OpenSSL calls them. */
+/** The names of Go's crypto/tls, which the web configuration file uses, and the names that OpenSSL has for the same things. */
 import type { SecureVersion } from 'node:tls';
 
-export type TlsVersion = 'TLS10' | 'TLS11' | 'TLS12' | 'TLS13';
+export const TLS_VERSION_NAMES = ['TLS10', 'TLS11', 'TLS12', 'TLS13'] as const;
+export type TlsVersion = (typeof TLS_VERSION_NAMES)[number];
 
-export const tlsVersions: ReadonlyMap<string, TlsVersion> = new Map([
-  ['TLS10', 'TLS10'],
-  ['TLS11', 'TLS11'],
-  ['TLS12', 'TLS12'],
-  ['TLS13', 'TLS13'],
-]);
-
-export const secureVersions: Readonly<Record<TlsVersion, SecureVersion>> = {
+export const SECURE_VERSIONS: Readonly<Record<TlsVersion, SecureVersion>> = {
   TLS10: 'TLSv1',
   TLS11: 'TLSv1.1',
   TLS12: 'TLSv1.2',
   TLS13: 'TLSv1.3',
 };
 
-/** https://pkg.go.dev/crypto/tls#ClientAuthType; RequireClientCert is what the toolkit once called RequireAnyClientCert. */
+/** https://pkg.go.dev/crypto/tls#ClientAuthType; RequireClientCert is the toolkit's old name of RequireAnyClientCert. */
 export type ClientAuthType =
   | 'NoClientCert'
   | 'RequestClientCert'
@@ -25,7 +19,7 @@ export type ClientAuthType =
   | 'VerifyClientCertIfGiven'
   | 'RequireAndVerifyClientCert';
 
-export const clientAuthTypes: ReadonlyMap<string, ClientAuthType> = new Map([
+export const CLIENT_AUTH_TYPES: ReadonlyMap<string, ClientAuthType> = new Map([
   ['NoClientCert', 'NoClientCert'],
   ['RequestClientCert', 'RequestClientCert'],
   ['RequireAnyClientCert', 'RequireAnyClientCert'],
@@ -34,10 +28,14 @@ export const clientAuthTypes: ReadonlyMap<string, ClientAuthType> = new Map([
   ['RequireAndVerifyClientCert', 'RequireAndVerifyClientCert'],
 ]);
 
-const tls13CipherSuites = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'] as const;
+const TLS13_CIPHER_SUITES = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+] as const;
 
-/** With forward secrecy: what Go offers unless told otherwise, in its order (cipher_suites.go). */
-const defaultCipherSuites: ReadonlyMap<string, string> = new Map([
+/** Suites with forward secrecy, in the order of Go's default list (cipher_suites.go). */
+const DEFAULT_CIPHER_SUITES: ReadonlyMap<string, string> = new Map([
   ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', 'ECDHE-ECDSA-AES128-GCM-SHA256'],
   ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
   ['TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384', 'ECDHE-ECDSA-AES256-GCM-SHA384'],
@@ -50,23 +48,23 @@ const defaultCipherSuites: ReadonlyMap<string, string> = new Map([
   ['TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA', 'ECDHE-RSA-AES256-SHA'],
 ]);
 
-/** All that may be named. Without forward secrecy: named in files that were written for Go before 1.22. */
-export const cipherSuites: ReadonlyMap<string, string> = new Map([
-  ...tls13CipherSuites.map((name) => [name, name] as const),
-  ...defaultCipherSuites,
+/** All suites that may be named. Files written for Go before 1.22 name those without forward secrecy. */
+export const CIPHER_SUITES: ReadonlyMap<string, string> = new Map([
+  ...TLS13_CIPHER_SUITES.map((name) => [name, name] as const),
+  ...DEFAULT_CIPHER_SUITES,
   ['TLS_RSA_WITH_AES_128_GCM_SHA256', 'AES128-GCM-SHA256'],
   ['TLS_RSA_WITH_AES_256_GCM_SHA384', 'AES256-GCM-SHA384'],
   ['TLS_RSA_WITH_AES_128_CBC_SHA', 'AES128-SHA'],
   ['TLS_RSA_WITH_AES_256_CBC_SHA', 'AES256-SHA'],
 ]);
 
-/** RFC 9113, 9.2.2: one of these has to be there. */
+/** HTTP/2 requires one of these (RFC 9113, 9.2.2). */
 export const HTTP2_CIPHER_SUITES: readonly string[] = [
   'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256',
   'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
 ];
 
-export const curves: ReadonlyMap<string, string> = new Map([
+export const CURVES: ReadonlyMap<string, string> = new Map([
   ['CurveP256', 'P-256'],
   ['CurveP384', 'P-384'],
   ['CurveP521', 'P-521'],
@@ -74,20 +72,20 @@ export const curves: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The list as Node takes it. As in Go the choice is about TLS 1.2 and below, 1.3 has its own three; a list of nothing but
- * those leaves nothing for TLS 1.2, in Go and here.
+ * The list in Node's notation. As in Go, the choice concerns TLS 1.2 and below; TLS 1.3 always has its own three suites, and a
+ * list of these alone leaves none for TLS 1.2.
  */
 export function opensslCiphers(names: readonly string[], minVersion: TlsVersion): string {
-  const chosen = names.length === 0 ? [...defaultCipherSuites.keys()] : names;
+  const chosen = names.length === 0 ? [...DEFAULT_CIPHER_SUITES.keys()] : names;
   const below13 = chosen.flatMap((name) => {
-    const own = cipherSuites.get(name);
+    const own = CIPHER_SUITES.get(name);
     return own === undefined || own === name ? [] : [own];
   });
-  // OpenSSL 3 does TLS 1.0 and 1.1, with their SHA-1, at its lowest level only.
+  // OpenSSL 3 allows TLS 1.0 and 1.1, which need SHA-1, only at its lowest security level.
   const level = below13.length > 0 && (minVersion === 'TLS10' || minVersion === 'TLS11') ? ['@SECLEVEL=0'] : [];
-  return [...tls13CipherSuites, ...below13, ...level].join(':');
+  return [...TLS13_CIPHER_SUITES, ...below13, ...level].join(':');
 }
 
 export function opensslCurves(names: readonly string[]): string {
-  return names.length === 0 ? 'auto' : names.map((name) => curves.get(name) ?? name).join(':');
+  return names.length === 0 ? 'auto' : names.map((name) => CURVES.get(name) ?? name).join(':');
 }

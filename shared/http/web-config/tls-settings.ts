@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import { isIPv6, SocketAddress } from 'node:net';
 import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
 import { asError, systemReason } from '../../errors.ts';
-import { opensslCiphers, opensslCurves, secureVersions, type ClientAuthType } from './tls-names.ts';
+import { opensslCiphers, opensslCurves, SECURE_VERSIONS, type ClientAuthType } from './tls-names.ts';
 import type { TlsFile } from './web-config-file.ts';
-import type { Blame } from './yaml-reader.ts';
+import type { Blame } from '../../config/read/yaml-reader.ts';
 
 export interface TlsSettings {
   readonly context: SecureContextOptions;
@@ -62,8 +62,8 @@ export function loadTls(file: TlsFile, blame: Blame, faults: string[]): TlsSetti
     key: key?.pem,
     // Without one, the well-known authorities are trusted: as in Go.
     ...(ca === undefined ? {} : { ca: ca.pem }),
-    minVersion: secureVersions[file.minVersion],
-    maxVersion: secureVersions[file.maxVersion],
+    minVersion: SECURE_VERSIONS[file.minVersion],
+    maxVersion: SECURE_VERSIONS[file.maxVersion],
     ciphers: opensslCiphers(file.cipherSuites, file.minVersion),
     ecdhCurve: opensslCurves(file.curves),
     honorCipherOrder: file.preferServerCiphers,

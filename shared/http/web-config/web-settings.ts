@@ -17,14 +17,14 @@ import { sleep } from '../../async/sleep.ts';
 import type { Logger } from '../../logger.ts';
 import { loadTls, tlsFiles, type TlsSettings } from './tls-settings.ts';
 import {
-  noWebConfig,
-  plainTls,
+  NO_WEB_CONFIG,
+  PLAIN_TLS,
   readWebConfig,
   type ReadWebConfig,
   type TlsFile,
   type WebConfigFile,
 } from './web-config-file.ts';
-import type { Blame } from './yaml-reader.ts';
+import type { Blame } from '../../config/read/yaml-reader.ts';
 
 const LOOK_MS = 500;
 
@@ -128,14 +128,14 @@ export class WebSettingsSource {
   }
 
   #readFile(path: string, faults: string[]): Pick<ReadWebConfig, 'file' | 'blame'> {
-    if (path === '') return { file: noWebConfig, blame: blameFlags };
+    if (path === '') return { file: NO_WEB_CONFIG, blame: blameFlags };
     let content: string;
     try {
       content = readFileSync(path, 'utf8');
     } catch (thrown) {
       const why = `expected a file that can be read, got ${systemReason(thrown)}`;
       faults.push(`cannot use --web.config.file ${quote(path)}: ${why}`);
-      return { file: noWebConfig, blame: blameFlags };
+      return { file: NO_WEB_CONFIG, blame: blameFlags };
     }
     const read = readWebConfig(content, path);
     faults.push(...read.faults);
@@ -144,7 +144,7 @@ export class WebSettingsSource {
 
   #tlsOfFlags(): TlsFile {
     const { certFile, keyFile } = this.#config.tls;
-    return { ...plainTls, certFile: resolve(certFile), keyFile: resolve(keyFile) };
+    return { ...PLAIN_TLS, certFile: resolve(certFile), keyFile: resolve(keyFile) };
   }
 }
 
