@@ -14,11 +14,11 @@ import { readBody, type InflightBytes } from '../../shared/http/body/read-body.t
 import type { BacklogMonitor } from '../../shared/redis/log/backlog-monitor.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
 import type { PushLog } from '../../shared/redis/log/push-log.ts';
-import type { CataloguedFamily, CataloguedPush } from './catalogue/catalogue.ts';
+import type { CataloguedFamily, CataloguedPush } from './catalogue/catalogued-push.ts';
 import { deadlineOf, type GroupVerb, type Push, type Verb } from '../../shared/records/push.ts';
 import { ACCEPTED, APPLIED, type PushAnswer } from './push-response.ts';
 import { bodyFormat } from './prepare/body-format.ts';
-import type { Consistency } from './catalogue/consistency.ts';
+import type { ConsistencyCheck } from './consistency-check.ts';
 import type { Outcomes } from './push-waiters.ts';
 import { preferredWaitMs, requestedTtlMs } from './request-options.ts';
 import type { PreparePool } from './prepare/prepare-pool.ts';
@@ -30,7 +30,7 @@ export interface AcceptContext {
   readonly keyspace: Keyspace;
   readonly prepare: PreparePool;
   readonly log: PushLog;
-  readonly consistency: Consistency;
+  readonly consistency: ConsistencyCheck;
   readonly outcomes: Outcomes;
   readonly backlog: BacklogMonitor;
   readonly inflight: InflightBytes;

@@ -25,7 +25,7 @@ import type { Keyspace } from '../../shared/redis/keys.ts';
 import { PushLog } from '../../shared/redis/log/push-log.ts';
 import { acceptGroupPush, acceptSeries, acceptWipe, nextId, type AcceptContext } from './accept-push.ts';
 import { answerForError, type PushAnswer } from './push-response.ts';
-import { Consistency } from './catalogue/consistency.ts';
+import { ConsistencyCheck } from './consistency-check.ts';
 import { serveDeadLetters } from './dead-letters-routes.ts';
 import { Outcomes } from './push-waiters.ts';
 import { PreparePool } from './prepare/prepare-pool.ts';
@@ -51,7 +51,7 @@ export class IngestService implements Service {
   readonly #connections: Connections;
   readonly #log: PushLog;
   readonly #deadLetters: DeadLetters;
-  readonly #consistency: Consistency;
+  readonly #consistency: ConsistencyCheck;
   readonly #prepare: PreparePool;
   readonly #accept: AcceptContext;
   readonly #telemetry: IngestTelemetry;
@@ -66,7 +66,7 @@ export class IngestService implements Service {
     this.#log = new PushLog(connections, keyspace, (shard) => feed.newestSeen(shard));
     this.#deadLetters = new DeadLetters(keyspace);
     const { timeoutMs } = config.push;
-    this.#consistency = new Consistency({ feed, follower, store, keyspace, timeoutMs });
+    this.#consistency = new ConsistencyCheck({ feed, follower, store, keyspace, timeoutMs });
     const outcomes = new Outcomes();
     feed.add(outcomes);
     const inflight = new InflightBytes(config.push.maxInflightBytes);

@@ -38,6 +38,16 @@ export function mergeLabels(own: Labels, grouping: Labels): Labels {
   return own.length === 0 ? withInstance(grouping) : new Merger(grouping).with(own);
 }
 
+/**
+ * `instance=""` and no instance make two groups whose push times would be the same series. The grouping labels of the other group; undefined
+ * for a group with an instance.
+ */
+export function twinLabels(grouping: Labels): Labels | undefined {
+  const instance = grouping.find(([name]) => name === 'instance');
+  if (instance === undefined) return withInstance(grouping);
+  return instance[1] === '' ? grouping.filter((pair) => pair !== instance) : undefined;
+}
+
 /** The labels of a series that has none of its own: those of its group, sorted already, and an instance. */
 function withInstance(grouping: Labels): Labels {
   const at = grouping.findIndex(([name]) => name >= 'instance');

@@ -25,11 +25,6 @@ export function decodeLabels(encoded: string): Labels {
   return labels.slice();
 }
 
-/** Whether these are the names, in this order. */
-export function areNamesOf(labels: Labels, names: readonly string[]): boolean {
-  return labels.length === names.length && labels.every(([name], i) => name === names[i]);
-}
-
 /** Sorts by name; of labels with the same name the last stays. */
 export function sortedUnique(labels: Iterable<LabelPair>): Labels {
   return [...new Map(labels)].toSorted(([a], [b]) => (a < b ? -1 : 1));

@@ -1,27 +1,44 @@
 /**
- * Which of many items is due next: a binary heap, in which one counts once. An item whose deadline moved later is looked at
- * again when its old one comes, which is cheaper than finding it in the heap at every push.
+ * Deadlines are ms since the epoch; 0 = never.
+ *
+ * `Deadlines` finds out which of many items is due: a binary heap in which an item counts once. If the deadline of an item moves to a later
+ * time, its old entry stays, and the item comes up early. That is cheaper than to search the heap at every push.
  */
 export interface Timed {
-  /** Its place in the heap, ms; `UNSCHEDULED` when it has none. Nobody else's to write. */
+  /** Time of the item's entry in the heap, ms; `UNSCHEDULED` without one. Only `Deadlines` writes it. */
   scheduledMs: number;
 }
 
 export const UNSCHEDULED = Infinity;
 
+export function isPast(deadlineMs: number, nowMs: number): boolean {
+  return deadlineMs !== 0 && deadlineMs <= nowMs;
+}
+
+/** The earlier of two deadlines. */
+export function sooner(a: number, b: number): number {
+  if (a === 0) return b;
+  return b === 0 ? a : Math.min(a, b);
+}
+
+/** The later of two deadlines. */
+export function later(a: number, b: number): number {
+  return a === 0 || b === 0 ? 0 : Math.max(a, b);
+}
+
 export class Deadlines<T extends Timed> {
-  /** The heap, in two lists: an object for each entry would take more memory than both. */
+  /** The heap, as two arrays: an object for each entry would take more memory than both. */
   readonly #items: T[] = [];
   readonly #times: number[] = [];
 
-  /** Makes sure the item is due no later than `atMs`. */
-  schedule(item: T, atMs: number): void {
-    if (item.scheduledMs <= atMs) return;
-    item.scheduledMs = atMs;
-    this.#push(item, atMs);
+  /** Ensures that the item is due no later than at `deadlineMs`. */
+  schedule(item: T, deadlineMs: number): void {
+    if (deadlineMs === 0 || item.scheduledMs <= deadlineMs) return;
+    item.scheduledMs = deadlineMs;
+    this.#push(item, deadlineMs);
   }
 
-  /** Items that were due at `nowMs` or before; they are not scheduled any more. */
+  /** Takes out the items whose time has come. */
   due(nowMs: number): T[] {
     const items: T[] = [];
     for (;;) {
@@ -29,16 +46,11 @@ export class Deadlines<T extends Timed> {
       const atMs = this.#times[0];
       if (item === undefined || atMs === undefined || atMs > nowMs) return items;
       this.#pop();
-      // Entries that an earlier deadline replaced are only dropped.
+      // An entry that was replaced by one with an earlier deadline is only dropped.
       if (item.scheduledMs !== atMs) continue;
       item.scheduledMs = UNSCHEDULED;
       items.push(item);
     }
-  }
-
-  /** Undefined when nothing is scheduled. May be early for an item that moved. */
-  get nextMs(): number | undefined {
-    return this.#times[0];
   }
 
   #push(item: T, atMs: number): void {

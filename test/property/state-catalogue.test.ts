@@ -2,7 +2,9 @@ import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { MetricType } from '../../shared/model/metric-family.ts';
 import { groupOrder, makeGroup, type Group } from '../../shared/model/group.ts';
-import { Catalogue, type CataloguedPush } from '../../services/ingest/catalogue/catalogue.ts';
+import { Catalogue } from '../../services/ingest/catalogue/catalogue.ts';
+import type { CataloguedPush } from '../../services/ingest/catalogue/catalogued-push.ts';
+import { checkConsistency } from '../../services/ingest/catalogue/consistency-rules.ts';
 import type { FamilyRecord } from '../../shared/records/family-record.ts';
 import type { GroupRecord } from '../../shared/records/group-record.ts';
 import { stampOf } from '../support/stamp.ts';
@@ -115,7 +117,7 @@ class Run {
         // Not the last that was appended, for a later one may count on it: that is the feed's to tell.
         const last = this.#log.findLastIndex(({ isOwn }) => isOwn);
         const [lost] = last === -1 ? [] : this.#log.splice(last, 1);
-        if (lost !== undefined) for (const id of this.catalogue.settled(lost.push.id)) this.#setWhole(id);
+        if (lost !== undefined) for (const id of this.catalogue.unsettled.settle(lost.push.id)) this.#setWhole(id);
         break;
       }
       case 'pass':
@@ -186,7 +188,7 @@ class Run {
     };
     if (isPast(untilMs, this.#nowMs)) this.#stored.delete(groupId);
     else this.#stored.set(groupId, record);
-    this.catalogue.settled(id);
+    this.catalogue.unsettled.settle(id);
     const isTold = isPart && verb === 'POST' && held !== undefined && !isPast(untilMs, this.#nowMs);
     if (!isTold || !this.catalogue.update(groupId, { ...record, families: written }, this.#nowMs))
       this.#setWhole(groupId);
@@ -208,7 +210,7 @@ class Run {
             const push = { id: '', verb, kind, labels, groupId, deadlineMs: 0, families };
             const what = `${verb} ${name} as ${type} to ${JSON.stringify(labels)}`;
             try {
-              const suspects = catalogue.check(push, this.#nowMs);
+              const suspects = checkConsistency(catalogue, push, this.#nowMs);
               if (suspects.length > 0) refused.push(`${what}: ${suspects.map((one) => one.groupId).join(' ')}`);
             } catch {
               refused.push(what);

@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { preparePush } from '../../services/ingest/prepare/prepare-push.ts';
 import type { Labels } from '../../shared/model/metric-family.ts';
 import { makeGroup } from '../../shared/model/group.ts';
-import { Catalogue, type CataloguedPush } from '../../services/ingest/catalogue/catalogue.ts';
+import { Catalogue } from '../../services/ingest/catalogue/catalogue.ts';
+import type { CataloguedPush } from '../../services/ingest/catalogue/catalogued-push.ts';
+import { checkConsistency } from '../../services/ingest/catalogue/consistency-rules.ts';
 
 const NOW = 1_000_000;
 let count = 0;
@@ -33,7 +35,7 @@ function fromThread(one: CataloguedPush): CataloguedPush {
 /** Admits what passes; the reason why not, or 'ok', or the suspects by family. */
 function admit(catalogue: Catalogue, one: CataloguedPush, nowMs = NOW): string {
   try {
-    const suspects = catalogue.check(one, nowMs);
+    const suspects = checkConsistency(catalogue, one, nowMs);
     catalogue.expect([one]);
     return suspects.length === 0 ? 'ok' : `suspects ${suspects.map(({ family }) => family).join(' ')}`;
   } catch (error) {
@@ -110,7 +112,7 @@ describe('check', () => {
     for (const one of before) expect(admit(catalogue, one)).toMatch(/^(?:ok|suspects)/);
     const suspects = (one: CataloguedPush): unknown => {
       try {
-        return catalogue.check(one, NOW);
+        return checkConsistency(catalogue, one, NOW);
       } catch (thrown) {
         return thrown;
       }
@@ -129,7 +131,7 @@ describe('what this node appended', () => {
     catalogue.expect([one]);
     catalogue.set(one.groupId, undefined, NOW);
     expect(admit(catalogue, push('job=b', counter('m')))).toContain('holds it as gauge');
-    expect(catalogue.settled(one.id)).toEqual([one.groupId]);
+    expect(catalogue.unsettled.settle(one.id)).toEqual([one.groupId]);
     catalogue.set(one.groupId, undefined, NOW);
     expect(admit(catalogue, push('job=b', counter('m')))).toBe('ok');
   });
@@ -138,7 +140,7 @@ describe('what this node appended', () => {
     const catalogue = new Catalogue();
     const one = push('job=a', gauge('m'));
     catalogue.expect([one]);
-    catalogue.forget(() => true);
+    catalogue.unsettled.forget(() => true);
     catalogue.set(one.groupId, undefined, NOW);
     expect(catalogue.size).toBe(0);
   });
@@ -148,11 +150,11 @@ describe('what this node appended', () => {
     const [one, two] = [push('job=a', gauge('m')), push('job=a', gauge('n'))];
     catalogue.expect([one, two]);
     let done = false;
-    const waiting = catalogue.whenSettled(one.groupId).then(() => (done = true));
-    catalogue.settled(one.id);
+    const waiting = catalogue.unsettled.whenSettled(one.groupId).then(() => (done = true));
+    catalogue.unsettled.settle(one.id);
     await Promise.resolve();
     expect(done).toBe(false);
-    catalogue.settled(two.id);
+    catalogue.unsettled.settle(two.id);
     await waiting;
     expect(done).toBe(true);
   });

@@ -1,83 +1,44 @@
 /**
- * Which group holds which family as what type: enough to check a push against everything stored, at a cost that depends on the
- * push alone.
+ * Which group holds which family as what type: enough to check a push against everything stored, at a cost that depends on the push alone.
  *
- * Families are found by the shapes of groups (shapes.ts), so a group costs little more than its entry in one. Of a group with many families
- * only what changes is looked at.
+ * Families are found by the schemas of groups (group-schemas.ts), so a group costs little more than its entry in one. Of a large group only
+ * the families that change are looked up.
  *
- * Fed twice. The change feed brings groups as they are in Redis. And what this node has appended counts at once, so that
- * requests through one node are checked in their order; until such a push is settled, the feed does not overrule it.
+ * The catalogue is fed from two sides. The change feed brings groups as they are in Redis. What this node has appended counts at once, so
+ * that pushes through one node are checked in their order; the feed does not overrule it before it is settled (unsettled-pushes.ts).
  */
-import { mergeLabels } from '../../../shared/model/group-labels.ts';
-import { labelSetsOf } from '../../../shared/exposition/check/label-sets.ts';
+import { groupOrder, labelsIn, type GroupKind } from '../../../shared/model/group.ts';
 import type { Labels, MetricType } from '../../../shared/model/metric-family.ts';
-import { GatewayError } from '../../../shared/errors.ts';
-import { formatSelector } from '../../../shared/model/format-selector.ts';
-import { groupOrder, labelsIn, makeGroup, type GroupKind } from '../../../shared/model/group.ts';
-import type { GroupVerb, NamedFamily } from '../../../shared/records/push.ts';
-import { Deadlines, UNSCHEDULED, type Timed } from '../../../shared/records/deadlines.ts';
+import { Deadlines, isPast, later, sooner, UNSCHEDULED, type Timed } from '../../../shared/records/deadlines.ts';
 import type { GroupRecord } from '../../../shared/records/group-record.ts';
-import { addTo, namesKey, Shapes, type Holders, type Shape } from '../../../shared/records/group-schemas.ts';
+import { recordsIn, type CataloguedPush, type CataloguedRecord } from './catalogued-push.ts';
+import { GroupSchemas, type FamilyHolders, type GroupSchema } from './group-schemas.ts';
+import { UnsettledPushes } from './unsettled-pushes.ts';
 
 interface Entry extends Timed {
   readonly id: string;
   readonly kind: GroupKind;
   /** Kind and labels as they are stored: a fraction of the memory of the labels, which are seldom needed. */
   readonly order: string;
-  shape: Shape;
-  /** One for all families, or one each; ms, 0 = never. */
+  schema: GroupSchema;
+  /** One for all families, or one each. */
   deadlines: number | Map<string, number>;
   untilMs: number;
 }
 
-/** What the catalogue knows of a family in a group. */
-interface CataloguedRecord {
-  readonly type: MetricType;
-  readonly samples: number;
-  readonly deadlineMs: number;
-}
-
-/** A push as the catalogue sees it: what it does to one group. */
-export interface CataloguedPush {
-  readonly id: string;
-  readonly verb: GroupVerb;
-  readonly kind: GroupKind;
-  readonly labels: Labels;
-  readonly groupId: string;
-  readonly families: ReadonlyMap<string, CataloguedFamily>;
-  readonly deadlineMs: number;
-}
-
-export interface CataloguedFamily extends NamedFamily {
-  /** Of all its series; read from the content where they are not given. */
-  readonly labelSets?: readonly Labels[];
-}
-
-/** Another group that may hold a series the push brings too; only its content can tell. */
-export interface Suspect {
-  readonly groupId: string;
-  readonly groupLabels: Labels;
-  readonly family: string;
-  /** Full label sets of the push's series that would be the other group's, too. */
-  readonly series: readonly Labels[];
-}
+type Records = readonly (readonly [name: string, CataloguedRecord])[] | ReadonlyMap<string, CataloguedRecord>;
 
 /** A group with more families is large. */
 const MANY_FAMILIES = 100;
-/** Expired families of a large group are looked for no sooner than after so many ms for each family, and at most after so many. */
-const LOOK_MS = 0.01;
-const LOOK_MAX_MS = 500;
+/** Least time between two searches for expired families in a large group, ms for each of its families. */
+const EXPIRE_INTERVAL_MS_PER_FAMILY = 0.01;
+const MAX_EXPIRE_INTERVAL_MS = 500;
 
 export class Catalogue {
+  readonly unsettled = new UnsettledPushes();
   readonly #groups = new Map<string, Entry>();
-  readonly #shapes = new Shapes();
+  readonly #schemas = new GroupSchemas();
   readonly #deadlines = new Deadlines<Entry>();
-  /** Pushes of this node that are not settled yet, by group. */
-  readonly #unsettled = new Map<string, Set<string>>();
-  /** What the feed brought of groups with unsettled pushes: families, or all of the group, which is not kept. */
-  readonly #missed = new Map<string, Map<string, CataloguedRecord> | 'all'>();
-  readonly #groupsOf = new Map<string, string[]>();
-  readonly #waiting = new Map<string, (() => void)[]>();
 
   get size(): number {
     return this.#groups.size;
@@ -87,426 +48,195 @@ export class Catalogue {
     return this.#groups.keys();
   }
 
+  /** Undefined if there is no such group. */
+  labelsOf(id: string): Labels | undefined {
+    const entry = this.#groups.get(id);
+    return entry && labelsIn(entry.order);
+  }
+
+  holds(id: string, family: string): boolean {
+    return this.#groups.get(id)?.schema.families.has(family) ?? false;
+  }
+
+  holders(family: string): readonly FamilyHolders[] {
+    return this.#schemas.holders(family);
+  }
+
   /** A group as it is in Redis; undefined = it does not exist. */
   set(id: string, record: GroupRecord | undefined, nowMs: number): void {
-    if (this.#unsettled.has(id)) {
-      this.#missed.set(id, 'all');
-      return;
-    }
-    this.#missed.delete(id);
-    if (record === undefined || isPast(record.untilMs, nowMs)) {
-      this.#remove(id);
-      return;
-    }
-    const held = this.#groups.get(id);
-    if (held !== undefined && this.#isRenewed(held, record, nowMs)) {
-      this.#renew(held, record.untilMs);
-      return;
-    }
-    const families = new Map<string, MetricType>();
-    const deadlines = new Map<string, number>();
-    for (const [name, family] of record.families) {
-      if (family.samples === 0 || isPast(family.deadlineMs, nowMs)) continue;
-      families.set(name, family.type);
-      deadlines.set(name, family.deadlineMs);
-    }
-    this.#put(id, record, families, deadlines, record.untilMs);
+    if (this.unsettled.withhold(id)) return;
+    this.unsettled.release(id);
+    if (record === undefined || isPast(record.untilMs, nowMs)) this.#remove(id);
+    else this.#put(id, record, record.families, record.untilMs, nowMs);
   }
 
   /**
-   * A group as it is in Redis, with some of its families; the others are as they were. Returns whether that was enough to go by; if not, the
-   * group has to be set.
+   * A group as it is in Redis, with some of its families; the others are as they were. False if that does not suffice: the group has
+   * to be set.
    */
   update(id: string, { families, untilMs }: GroupRecord, nowMs: number): boolean {
-    const missed = this.#missed.get(id);
-    if (this.#unsettled.has(id)) {
-      if (missed === 'all') return true;
-      const kept = missed ?? new Map<string, CataloguedRecord>();
-      for (const [name, { type, samples, deadlineMs }] of families) kept.set(name, { type, samples, deadlineMs });
-      this.#missed.set(id, kept);
-      return true;
-    }
-    this.#missed.delete(id);
+    if (this.unsettled.withhold(id, families)) return true;
+    const withheld = this.unsettled.release(id);
     const held = this.#groups.get(id);
-    if (held === undefined || missed === 'all') return false;
-    if (isPast(untilMs, nowMs)) {
-      this.#remove(id);
-      return true;
-    }
-    for (const [name, record] of missed ?? []) this.#change(held, name, record, nowMs);
-    for (const [name, record] of families) this.#change(held, name, record, nowMs);
-    this.#keepUntil(held, untilMs);
+    if (held === undefined || withheld === 'all') return false;
+    if (isPast(untilMs, nowMs)) this.#remove(id);
+    else this.#change(held, [...(withheld ?? []), ...families], untilMs, nowMs);
     return true;
   }
 
-  /** What this node is about to append. Counts from now on; `settled` or `abandoned` must follow. */
+  /** This node is about to append the pushes. They count from now on. */
   expect(pushes: readonly CataloguedPush[]): void {
     for (const push of pushes) {
-      const { groupId: id, verb, kind, labels, deadlineMs } = push;
-      addTo(this.#unsettled, id, push.id);
-      const groups = this.#groupsOf.get(push.id);
-      if (groups === undefined) this.#groupsOf.set(push.id, [id]);
-      else groups.push(id);
-
-      if (verb === 'DELETE') {
-        this.#remove(id);
-        continue;
+      const { id, groupId, verb, deadlineMs } = push;
+      this.unsettled.add(id, groupId);
+      const held = this.#groups.get(groupId);
+      if (verb === 'DELETE') this.#remove(groupId);
+      else if (verb === 'PUT' || held === undefined) this.#put(groupId, push, recordsIn(push), deadlineMs, 0);
+      else {
+        // It may be sooner, if this replaces what lives longest. The feed will bring it.
+        const untilMs = later(held.untilMs, deadlineMs);
+        if (isLarge(held)) this.#change(held, recordsIn(push), untilMs, 0);
+        else this.#put(groupId, push, [...recordsOf(held), ...recordsIn(push)], untilMs, 0);
       }
-      const before = this.#groups.get(id);
-      if (verb === 'PUT' && before !== undefined && hasFamilies(before.shape, push.families)) {
-        this.#renew(before, deadlineMs);
-        continue;
-      }
-      if (verb === 'POST' && before !== undefined && isLarge(before.shape)) {
-        for (const { name, content } of push.families.values()) {
-          this.#change(before, name, { type: content.type, samples: content.samples, deadlineMs }, 0);
-        }
-        // It may be sooner, if this replaces what lives longest. The feed will tell.
-        this.#keepUntil(before, later(before.untilMs, deadlineMs));
-        continue;
-      }
-      const held = verb === 'POST' ? before : undefined;
-      const families = new Map(held?.shape.families);
-      const deadlines = new Map(
-        held === undefined ? [] : [...families.keys()].map((name) => [name, deadlineIn(held, name)]),
-      );
-      for (const { name, content } of push.families.values()) {
-        const { type, samples } = content;
-        if (samples === 0) {
-          families.delete(name);
-          continue;
-        }
-        families.set(name, type);
-        deadlines.set(name, deadlineMs);
-      }
-      const untilMs =
-        held === undefined || families.size > 0 ? latest(families.keys(), deadlines, deadlineMs) : held.untilMs;
-      this.#put(id, { kind, labels }, families, deadlines, untilMs);
     }
   }
 
-  /** The change feed named the push; the state of its groups follows. Returns its groups, none if it is not this node's. */
-  settled(pushId: string): readonly string[] {
-    const groups = this.#groupsOf.get(pushId) ?? [];
-    this.#groupsOf.delete(pushId);
-    for (const id of groups) {
-      const unsettled = this.#unsettled.get(id);
-      unsettled?.delete(pushId);
-      if (unsettled?.size !== 0) continue;
-      this.#unsettled.delete(id);
-      for (const done of this.#waiting.get(id) ?? []) done();
-      this.#waiting.delete(id);
-    }
-    return groups;
-  }
-
-  /** All groups are about to be deleted: forgets them. */
+  /** All groups are about to be deleted. */
   clear(): void {
     for (const id of this.#groups.keys()) this.#remove(id);
   }
 
-  /** Stops expecting what was not settled for these groups: it may be lost. */
-  forget(concerns: (groupId: string) => boolean): void {
-    for (const [id, pushes] of this.#unsettled) if (concerns(id)) for (const pushId of pushes) this.settled(pushId);
-  }
-
-  /** Resolves when no push of this node to the group is unsettled any more. */
-  async whenSettled(groupId: string): Promise<void> {
-    if (!this.#unsettled.has(groupId)) return;
-    await new Promise<void>((resolve) => {
-      const waiting = this.#waiting.get(groupId);
-      if (waiting === undefined) this.#waiting.set(groupId, [resolve]);
-      else waiting.push(resolve);
-    });
-  }
-
-  /**
-   * Throws `push_inconsistent` when the push contradicts what other groups hold, naming one of them. Returns the groups that
-   * may hold one of its series; none in most fleets.
-   */
-  check(push: CataloguedPush, nowMs: number): Suspect[] {
-    this.expire(nowMs);
-    if (push.kind === 'push') this.#checkTwin(push);
-    const suspects: Suspect[] = [];
-    for (const family of push.families.values()) {
-      const { name, content } = family;
-      if (content.samples === 0) continue;
-      this.#checkType(push, name, content.type);
-      this.#checkSuffixes(push, name, content.type);
-      suspects.push(...this.#suspects(push, family));
-    }
-    return suspects;
-  }
-
-  /** `instance=""` and no instance are two groups, yet their push times would be the same series: the other one, if it exists. */
-  twinOf(labels: Labels): Labels | undefined {
-    const instance = labels.find(([name]) => name === 'instance');
-    if (instance !== undefined && instance[1] !== '') return undefined;
-    const twin = instance === undefined ? mergeLabels([], labels) : labels.filter(([name]) => name !== 'instance');
-    return this.#labelsOf(makeGroup('push', twin).id);
-  }
-
-  /** Forgets what has expired. */
   expire(nowMs: number): void {
     for (const entry of this.#deadlines.due(nowMs)) {
-      const { id } = entry;
+      const { id, kind, order, untilMs } = entry;
       if (this.#groups.get(id) !== entry) continue;
-      if (isPast(entry.untilMs, nowMs)) {
-        this.#remove(id);
-        continue;
-      }
-      if (isLarge(entry.shape)) {
-        this.#expireFamilies(entry, nowMs);
-        continue;
-      }
-      const families = new Map(entry.shape.families);
-      const deadlines = new Map<string, number>();
-      for (const name of families.keys()) {
-        const deadlineMs = deadlineIn(entry, name);
-        if (isPast(deadlineMs, nowMs)) families.delete(name);
-        else deadlines.set(name, deadlineMs);
-      }
-      this.#put(id, { ...entry, labels: labelsIn(entry.order) }, families, deadlines, entry.untilMs);
+      if (isPast(untilMs, nowMs)) this.#remove(id);
+      else if (isLarge(entry)) this.#expireFamilies(entry, nowMs);
+      else this.#put(id, { kind, labels: labelsIn(order), order }, recordsOf(entry), untilMs, nowMs);
     }
   }
 
-  #checkTwin({ labels }: CataloguedPush): void {
-    const twin = this.twinOf(labels);
-    if (twin === undefined) return;
-    refuse(
-      `group ${formatSelector(labels)} would have the same push_time_seconds series as group ${formatSelector(twin)}`,
-    );
-  }
-
-  #checkType(push: CataloguedPush, name: string, type: MetricType): void {
-    const holder = this.#holder(name, push, (held) => held !== type);
-    if (holder !== undefined) {
-      refuse(
-        `metric family ${JSON.stringify(name)} is pushed as ${type}, but group ${formatSelector(holder.labels)} holds it as ${holder.type}`,
-      );
-    }
-  }
-
-  /** `x_sum` beside a summary or histogram `x` would be the same series twice. */
-  #checkSuffixes(push: CataloguedPush, name: string, type: MetricType): void {
-    for (const [suffix, compound] of SUFFIXES) {
-      if (compound.has(type)) {
-        const holder = this.#holder(name + suffix, push, () => true);
-        if (holder !== undefined) refuse(clash(name + suffix, name, type, holder.labels));
-      }
-      if (!name.endsWith(suffix)) continue;
-      const base = name.slice(0, -suffix.length);
-      const holder = this.#holder(base, push, (held) => compound.has(held));
-      if (holder !== undefined) refuse(clash(name, base, holder.type, holder.labels));
-    }
-  }
-
-  /** A group that holds the family after the push, as a type that `matches`. */
-  #holder(
-    name: string,
-    push: CataloguedPush,
-    matches: (type: MetricType) => boolean,
-  ): { labels: Labels; type: MetricType } | undefined {
-    // Its own families are replaced: all of them by a PUT, those of the same name by a POST.
-    const ownCounts = push.verb === 'POST' && !push.families.has(name);
-    for (const { type, shapes } of this.#shapes.holding(name)) {
-      if (!matches(type)) continue;
-      for (const { groups } of shapes) {
-        for (const id of groups) {
-          if (id === push.groupId && !ownCounts) continue;
-          return { labels: this.#labelsOf(id) ?? [], type };
-        }
-      }
-    }
-    return undefined;
-  }
-
-  /**
-   * Two groups can hold the same series only if their grouping label names differ. For other names in use, which group that
-   * would be follows from the series itself.
-   */
-  #suspects(push: CataloguedPush, { name, content, labelSets }: CataloguedFamily): Suspect[] {
-    const ownNames = namesKey(push.kind, push.labels);
-    const others = new Map<string, Holders>();
-    for (const one of this.#shapes.holding(name)) if (one.namesKey !== ownNames) others.set(one.namesKey, one);
-    if (others.size === 0) return [];
-    const found = new Map<string, { labels: Labels; series: Labels[] }>();
-    for (const labels of labelSets ?? labelSetsOf(name, content.type, content.text)) {
-      const values = new Map(labels);
-      for (const { kind, labelNames } of others.values()) {
-        const grouping: [string, string][] = [];
-        if (kind === 'ingest') grouping.push(...values);
-        else for (const label of labelNames) grouping.push([label, values.get(label) ?? '']);
-        if (kind === 'push' && !labelNames.every((label) => values.has(label))) continue;
-        const { id } = makeGroup(kind, grouping);
-        const entry = this.#groups.get(id);
-        if (entry === undefined || id === push.groupId || !entry.shape.families.has(name)) continue;
-        const suspect = found.get(id);
-        if (suspect === undefined) found.set(id, { labels: labelsIn(entry.order), series: [labels] });
-        else suspect.series.push(labels);
-      }
-    }
-    return [...found].map(([groupId, suspect]) => ({
-      groupId,
-      groupLabels: suspect.labels,
-      family: name,
-      series: suspect.series,
-    }));
-  }
-
-  /** What most pushes come to: the same families as before, with one new deadline for all. */
-  #renew(entry: Entry, deadlineMs: number): void {
-    entry.deadlines = deadlineMs;
-    entry.untilMs = deadlineMs;
-    if (deadlineMs !== 0) this.#deadlines.schedule(entry, deadlineMs);
-  }
-
-  #isRenewed({ shape }: Entry, { families, untilMs }: GroupRecord, nowMs: number): boolean {
-    if (families.size !== shape.families.size || isPast(untilMs, nowMs)) return false;
-    for (const [name, { type, samples, deadlineMs }] of families) {
-      if (samples === 0 || deadlineMs !== untilMs || shape.families.get(name) !== type) return false;
-    }
-    return true;
-  }
-
+  /** Of a family that `records` has twice, the last counts. */
   #put(
     id: string,
-    { kind, labels, order }: Pick<GroupRecord, 'kind' | 'labels'> & Partial<Pick<GroupRecord, 'order'>>,
-    families: ReadonlyMap<string, MetricType>,
-    deadlines: Map<string, number>,
+    { kind, labels, order }: Pick<GroupRecord, 'kind' | 'labels'> & { readonly order?: string },
+    records: Records,
     untilMs: number,
+    nowMs: number,
   ): void {
     const held = this.#groups.get(id);
-    const shape = this.#shapes.join(id, held?.shape, kind, labels, families);
-    let dueMs = untilMs === 0 ? Infinity : untilMs;
-    let first: number | undefined;
-    let areSame = true;
-    for (const ms of deadlines.values()) {
-      if (ms !== 0 && ms < dueMs) dueMs = ms;
-      first ??= ms;
-      areSame &&= ms === first;
+    if (held !== undefined && isRenewal(held.schema, records, untilMs)) {
+      held.deadlines = held.untilMs = untilMs;
+      this.#deadlines.schedule(held, untilMs);
+      return;
     }
-    const compact = areSame ? (first ?? 0) : deadlines;
+    const families = new Map<string, MetricType>();
+    const deadlines = new Map<string, number>();
+    for (const [name, { type, samples, deadlineMs }] of records) {
+      if (samples === 0 || isPast(deadlineMs, nowMs)) {
+        families.delete(name);
+        deadlines.delete(name);
+        continue;
+      }
+      families.set(name, type);
+      deadlines.set(name, deadlineMs);
+    }
+    const schema = this.#schemas.join(id, held?.schema, kind, labels, families);
     const entry = held ?? {
       id,
       kind,
       order: order ?? groupOrder(kind, labels),
-      shape,
-      deadlines: compact,
+      schema,
+      deadlines: 0,
       untilMs,
       scheduledMs: UNSCHEDULED,
     };
     if (held === undefined) this.#groups.set(id, entry);
-    entry.shape = shape;
-    entry.deadlines = compact;
+    entry.schema = schema;
     entry.untilMs = untilMs;
-    if (dueMs !== Infinity) this.#deadlines.schedule(entry, dueMs);
+    let dueMs = untilMs;
+    const first = deadlines.values().next().value ?? 0;
+    entry.deadlines = first;
+    for (const ms of deadlines.values()) {
+      dueMs = sooner(dueMs, ms);
+      if (ms !== first) entry.deadlines = deadlines;
+    }
+    this.#deadlines.schedule(entry, dueMs);
   }
 
-  /** One family of a group is this now. */
-  #change(entry: Entry, name: string, { type, samples, deadlineMs }: CataloguedRecord, nowMs: number): void {
-    if (samples === 0 || isPast(deadlineMs, nowMs)) {
-      this.#drop(entry, name);
-      return;
+  /** Some families of a group are these now. */
+  #change(entry: Entry, records: Records, untilMs: number, nowMs: number): void {
+    let dueMs = untilMs;
+    for (const [name, { type, samples, deadlineMs }] of records) {
+      if (samples === 0 || isPast(deadlineMs, nowMs)) {
+        this.#drop(entry, name);
+        continue;
+      }
+      if (entry.schema.families.get(name) !== type)
+        entry.schema = this.#schemas.change(entry.id, entry.schema, name, type);
+      if (entry.deadlines !== deadlineMs) separateDeadlines(entry).set(name, deadlineMs);
+      dueMs = sooner(dueMs, deadlineMs);
     }
-    if (entry.shape.families.get(name) !== type) entry.shape = this.#shapes.change(entry.id, entry.shape, name, type);
-    if (entry.deadlines !== deadlineMs) deadlinesOf(entry).set(name, deadlineMs);
-    if (deadlineMs !== 0) this.#deadlines.schedule(entry, deadlineMs);
+    entry.untilMs = untilMs;
+    this.#deadlines.schedule(entry, dueMs);
   }
 
   #drop(entry: Entry, name: string): void {
-    if (!entry.shape.families.has(name)) return;
-    entry.shape = this.#shapes.change(entry.id, entry.shape, name, undefined);
+    if (!entry.schema.families.has(name)) return;
+    entry.schema = this.#schemas.change(entry.id, entry.schema, name, undefined);
     if (typeof entry.deadlines !== 'number') entry.deadlines.delete(name);
   }
 
-  #keepUntil(entry: Entry, untilMs: number): void {
-    entry.untilMs = untilMs;
-    if (untilMs !== 0) this.#deadlines.schedule(entry, untilMs);
-  }
-
   #expireFamilies(entry: Entry, nowMs: number): void {
-    let dueMs = Infinity;
-    const { families } = entry.shape;
-    const lookAgainMs = nowMs + Math.min(LOOK_MAX_MS, families.size * LOOK_MS);
+    const { families } = entry.schema;
+    let dueMs = 0;
     for (const name of families.keys()) {
-      const deadlineMs = deadlineIn(entry, name);
+      const deadlineMs = deadlineOf(entry, name);
       if (isPast(deadlineMs, nowMs)) this.#drop(entry, name);
-      else if (deadlineMs !== 0 && deadlineMs < dueMs) dueMs = deadlineMs;
+      else dueMs = sooner(dueMs, deadlineMs);
     }
-    dueMs = Math.max(dueMs, lookAgainMs);
-    if (entry.untilMs !== 0) dueMs = Math.min(dueMs, entry.untilMs);
-    if (dueMs !== Infinity) this.#deadlines.schedule(entry, dueMs);
-  }
-
-  #labelsOf(id: string): Labels | undefined {
-    const entry = this.#groups.get(id);
-    return entry && labelsIn(entry.order);
+    const intervalMs = Math.min(MAX_EXPIRE_INTERVAL_MS, families.size * EXPIRE_INTERVAL_MS_PER_FAMILY);
+    if (dueMs !== 0) dueMs = Math.max(dueMs, nowMs + intervalMs);
+    this.#deadlines.schedule(entry, sooner(dueMs, entry.untilMs));
   }
 
   #remove(id: string): void {
     const held = this.#groups.get(id);
     if (held === undefined) return;
     this.#groups.delete(id);
-    this.#shapes.leave(id, held.shape);
+    this.#schemas.leave(id, held.schema);
   }
 }
 
-function hasFamilies(shape: Shape, families: CataloguedPush['families']): boolean {
-  if (families.size !== shape.families.size) return false;
-  for (const { name, content } of families.values()) {
-    if (content.samples === 0 || shape.families.get(name) !== content.type) return false;
+function isLarge({ schema }: Entry): boolean {
+  return schema.families.size > MANY_FAMILIES;
+}
+
+/** What most pushes come to: the families are those of the schema, and all of them live as long as the group. */
+function isRenewal({ families }: GroupSchema, records: Records, untilMs: number): boolean {
+  let left = families.size;
+  for (const [name, { type, samples, deadlineMs }] of records) {
+    if (samples === 0 || deadlineMs !== untilMs || families.get(name) !== type) return false;
+    left--;
   }
-  return true;
+  return left === 0;
 }
 
-const COMPOUND: ReadonlySet<MetricType> = new Set(['summary', 'histogram', 'gauge_histogram']);
-const WITH_BUCKETS: ReadonlySet<MetricType> = new Set(['histogram', 'gauge_histogram']);
-const SUFFIXES: readonly (readonly [string, ReadonlySet<MetricType>])[] = [
-  ['_sum', COMPOUND],
-  ['_count', COMPOUND],
-  ['_bucket', WITH_BUCKETS],
-];
-
-function clash(name: string, base: string, type: MetricType, holder: Labels): string {
-  return `metric family ${JSON.stringify(name)} collides with ${type} ${JSON.stringify(base)} because of group ${formatSelector(holder)}`;
+function recordsOf(entry: Entry): [name: string, CataloguedRecord][] {
+  return Array.from(entry.schema.families, ([name, type]) => [
+    name,
+    { type, samples: 1, deadlineMs: deadlineOf(entry, name) },
+  ]);
 }
 
-function refuse(reason: string): never {
-  throw new GatewayError('push_inconsistent', reason);
+function deadlineOf({ deadlines }: Entry, family: string): number {
+  return typeof deadlines === 'number' ? deadlines : (deadlines.get(family) ?? 0);
 }
 
-function isLarge({ families }: Shape): boolean {
-  return families.size > MANY_FAMILIES;
-}
-
-/** Of each family, from now on. */
-function deadlinesOf(entry: Entry): Map<string, number> {
-  const { deadlines, shape } = entry;
+/** From now on each family has a deadline of its own. */
+function separateDeadlines(entry: Entry): Map<string, number> {
+  const { deadlines, schema } = entry;
   if (typeof deadlines !== 'number') return deadlines;
-  entry.deadlines = new Map(Array.from(shape.families.keys(), (name) => [name, deadlines]));
+  entry.deadlines = new Map(Array.from(schema.families.keys(), (name) => [name, deadlines]));
   return entry.deadlines;
-}
-
-/** Of two deadlines. */
-function later(a: number, b: number): number {
-  return a === 0 || b === 0 ? 0 : Math.max(a, b);
-}
-
-function deadlineIn(entry: Entry, family: string): number {
-  return typeof entry.deadlines === 'number' ? entry.deadlines : (entry.deadlines.get(family) ?? 0);
-}
-
-function latest(names: Iterable<string>, deadlines: ReadonlyMap<string, number>, empty: number): number {
-  let last: number | undefined;
-  for (const name of names) {
-    const deadline = deadlines.get(name) ?? 0;
-    if (deadline === 0) return 0;
-    last = Math.max(last ?? 0, deadline);
-  }
-  return last ?? empty;
-}
-
-function isPast(deadlineMs: number, nowMs: number): boolean {
-  return deadlineMs !== 0 && deadlineMs <= nowMs;
 }

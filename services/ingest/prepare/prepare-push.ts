@@ -12,7 +12,7 @@ import { encodeFamily } from '../../../shared/exposition/protobuf/codec.ts';
 import { renderSamples } from '../../../shared/exposition/text/render-text.ts';
 import { splitByLabelSet } from './split-series.ts';
 import { makeGroup, type Group } from '../../../shared/model/group.ts';
-import type { CataloguedFamily } from '../catalogue/catalogue.ts';
+import type { CataloguedFamily } from '../catalogue/catalogued-push.ts';
 
 export interface PrepareOptions {
   readonly format: BodyFormat;

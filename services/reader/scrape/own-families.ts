@@ -3,16 +3,12 @@
  * with the pushed ones. Families whose name has been pushed are left out, because a family may appear only once.
  */
 import type { Registry } from 'prom-client';
+import { collidingNames } from '../../../shared/consistency/suffix-collisions.ts';
 import type { Family } from '../../../shared/model/metric-family.ts';
 import { parseText } from '../../../shared/exposition/text/parse-text.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 
-const SUFFIXES = ['', '_sum', '_count', '_bucket'] as const;
-
 export async function ownFamilies(registry: Registry, snapshot: Snapshot): Promise<Family[]> {
   const families = parseText(`${(await registry.metrics()).trimEnd()}\n`);
-  return [...families.values()].filter(({ name }) => {
-    const base = name.replace(/_(?:sum|count|bucket)$/, '');
-    return !snapshot.hasFamily(base) && !SUFFIXES.some((suffix) => snapshot.hasFamily(name + suffix));
-  });
+  return [...families.values()].filter(({ name }) => !collidingNames(name).some((one) => snapshot.hasFamily(one)));
 }

@@ -1,18 +1,17 @@
 /**
  * One family of the snapshot: which groups hold it, as what, and which of them contradict each other.
  */
+import { possibleOwner, type GroupingNames } from '../../../shared/consistency/series-owners.ts';
+import { suffixesOf } from '../../../shared/consistency/suffix-collisions.ts';
 import { labelSetsOf } from '../../../shared/exposition/check/label-sets.ts';
-import type { Labels, MetricType } from '../../../shared/model/metric-family.ts';
+import type { MetricType } from '../../../shared/model/metric-family.ts';
 import { groupOrder } from '../../../shared/model/group.ts';
 import { NOTHING, type FamilyRecord } from '../../../shared/records/family-record.ts';
-import type { FamilyHead, Holding, KeptOut, LabelNames, Written } from './snapshot-group.ts';
+import type { FamilyHead, Holding, KeptOut, Written } from './snapshot-group.ts';
 
 const NOBODY: ReadonlySet<Holding> = new Set();
 
 type TextOf = (holding: Holding) => Buffer;
-
-const COMPOUND: readonly MetricType[] = ['summary', 'histogram', 'gauge_histogram'];
-const WITH_BUCKETS: readonly MetricType[] = ['histogram', 'gauge_histogram'];
 
 export class FamilyEntry {
   readonly name: string;
@@ -22,7 +21,7 @@ export class FamilyEntry {
   readonly #holders = new Map<string, Holding>();
   readonly #types = new Map<MetricType, number>();
   /** How many holders have these. */
-  readonly #labelNames = new Map<string, { readonly of: LabelNames; count: number }>();
+  readonly #names = new Map<string, { readonly of: GroupingNames; count: number }>();
 
   readonly #duplicates = new Set<Holding>();
   /** The type that is shown. */
@@ -54,12 +53,11 @@ export class FamilyEntry {
     return this.#holders.size;
   }
 
-  get isCompound(): boolean {
-    return COMPOUND.some((type) => this.#types.has(type));
-  }
-
-  get hasBuckets(): boolean {
-    return WITH_BUCKETS.some((type) => this.#types.has(type));
+  /** The suffixes that its types take. */
+  get suffixes(): ReturnType<typeof suffixesOf> {
+    let most = suffixesOf('untyped');
+    for (const type of this.#types.keys()) if (suffixesOf(type).length > most.length) most = suffixesOf(type);
+    return most;
   }
 
   get(order: string): Holding | undefined {
@@ -85,7 +83,7 @@ export class FamilyEntry {
    */
   renew(holding: Holding, head: FamilyHead, written: Written): boolean {
     if (holding.reason !== undefined || holding.type !== head.type) return false;
-    if (this.#types.size > 1 || this.#labelNames.size > 1) return false;
+    if (this.#types.size > 1 || this.#names.size > 1) return false;
     if (holding === this.#oldest) this.#oldest = undefined;
     holding.head = head;
     holding.written = written;
@@ -133,10 +131,10 @@ export class FamilyEntry {
     if (by === -1) this.#duplicates.delete(holding);
     if (by === -1 && holding === this.#oldest) this.#oldest = undefined;
 
-    const of = holding.group.labelNames;
-    const set = this.#labelNames.get(of.key);
-    if (set === undefined) this.#labelNames.set(of.key, { of, count: 1 });
-    else if (set.count + by === 0) this.#labelNames.delete(of.key);
+    const of = holding.group.names;
+    const set = this.#names.get(of.key);
+    if (set === undefined) this.#names.set(of.key, { of, count: 1 });
+    else if (set.count + by === 0) this.#names.delete(of.key);
     else set.count += by;
   }
 
@@ -154,17 +152,14 @@ export class FamilyEntry {
    * the group follows from the series.
    */
   #rivals(holding: Holding, textOf: TextOf): ReadonlySet<Holding> {
-    if (this.#labelNames.size < 2) return NOBODY;
+    if (this.#names.size < 2) return NOBODY;
     const rivals = new Set<Holding>();
     const text = textOf(holding).toString();
-    const own = holding.group.labelNames.key;
-    for (const labels of labelSetsOf(this.name, holding.type, text)) {
-      const values = new Map(labels);
-      for (const [key, { of: other }] of this.#labelNames) {
-        if (key === own || !other.names.every((name) => values.has(name))) continue;
-        const grouping: Labels =
-          other.kind === 'ingest' ? labels : other.names.map((name) => [name, values.get(name) ?? '']);
-        const rival = this.#holders.get(groupOrder(other.kind, grouping));
+    const own = holding.group.names.key;
+    for (const series of labelSetsOf(this.name, holding.type, text)) {
+      for (const [key, { of: names }] of this.#names) {
+        const labels = key === own ? undefined : possibleOwner(names, series);
+        const rival = labels && this.#holders.get(groupOrder(names.kind, labels));
         if (rival === undefined || rival === holding || rivals.has(rival)) continue;
         if (sharesSeries(text, textOf(rival).toString())) rivals.add(rival);
       }

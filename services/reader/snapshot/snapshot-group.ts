@@ -3,11 +3,11 @@
  * common they share, and what is seldom asked for is made when it is.
  */
 import type { Labels, MetricType } from '../../../shared/model/metric-family.ts';
-import { labelsIn, type GroupKind } from '../../../shared/model/group.ts';
+import type { GroupingNames } from '../../../shared/consistency/series-owners.ts';
+import { labelsIn } from '../../../shared/model/group.ts';
 import { UNSCHEDULED, type Timed } from '../../../shared/records/deadlines.ts';
 import type { FamilyRecord } from '../../../shared/records/family-record.ts';
 import type { GroupRecord } from '../../../shared/records/group-record.ts';
-import { namesKey } from '../../../shared/records/group-schemas.ts';
 import type { Stamp } from '../../../shared/records/stamp.ts';
 
 /** Why a family of a group is kept out of the exposition (see snapshot.ts). */
@@ -73,17 +73,17 @@ export class SnapshotGroup implements Timed {
   readonly id: string;
   /** Orders its chunks within a family. */
   readonly order: string;
-  readonly labelNames: LabelNames;
+  readonly names: GroupingNames;
   /** The labels of its push times, rendered; undefined until they are needed again. */
   timeLabels: string | undefined = undefined;
   readonly holdings = new Map<string, Holding>();
   record: Pick<GroupRecord, 'kind' | 'top' | 'pushedMs' | 'failedMs' | 'untilMs'>;
   scheduledMs = UNSCHEDULED;
 
-  constructor(id: string, order: string, labelNames: LabelNames, record: SnapshotGroup['record']) {
+  constructor(id: string, order: string, names: GroupingNames, record: SnapshotGroup['record']) {
     this.id = id;
     this.order = order;
-    this.labelNames = labelNames;
+    this.names = names;
     this.record = record;
   }
 
@@ -91,17 +91,4 @@ export class SnapshotGroup implements Timed {
   get labels(): Labels {
     return labelsIn(this.order);
   }
-}
-
-/** Names of grouping labels; groups with the same ones cannot hold the same series. */
-export interface LabelNames {
-  readonly key: string;
-  readonly kind: GroupKind;
-  readonly names: readonly string[];
-}
-
-/** Of an ingest group every series has names of its own; they count as one set. */
-export function labelNamesOf(kind: GroupKind, labels: Labels): LabelNames {
-  const names = kind === 'ingest' ? [] : labels.map(([name]) => name);
-  return { key: namesKey(kind, labels), kind, names };
 }

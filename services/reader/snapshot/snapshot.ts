@@ -15,9 +15,10 @@
  * Push times, which every pushed group has, are kept more cheaply than families as long as nothing can contradict them (push-time-text.ts).
  */
 import type { Labels } from '../../../shared/model/metric-family.ts';
+import { groupingNames, hasNames, type GroupingNames } from '../../../shared/consistency/series-owners.ts';
+import { splitSuffix, suffixesOf } from '../../../shared/consistency/suffix-collisions.ts';
 import type { GroupKind } from '../../../shared/model/group.ts';
-import { areNamesOf } from '../../../shared/model/labels.ts';
-import { Deadlines } from '../../../shared/records/deadlines.ts';
+import { Deadlines, isPast, sooner } from '../../../shared/records/deadlines.ts';
 import { PartitionedText, type HoldingText } from '../text/partitioned-text.ts';
 import { ExpositionText, type HeaderOf } from '../text/exposition-text.ts';
 import { NOTHING, type FamilyRecord } from '../../../shared/records/family-record.ts';
@@ -26,7 +27,7 @@ import type { GroupRecord } from '../../../shared/records/group-record.ts';
 import { PlainPushTimes, textOfTime } from './push-time-text.ts';
 import { isPushTime, PUSH_TIMES, pushTimeCalled, pushTimeRecord, type PushTime } from './push-times.ts';
 import { FamilyEntry } from './snapshot-family.ts';
-import { Holding, labelNamesOf, SnapshotGroup, type KeptOut, type LabelNames, type Written } from './snapshot-group.ts';
+import { Holding, SnapshotGroup, type KeptOut, type Written } from './snapshot-group.ts';
 
 export { SnapshotGroup } from './snapshot-group.ts';
 
@@ -62,7 +63,7 @@ export class Snapshot {
   readonly #plainTimes = new PlainPushTimes((...shown) => this.#show(...shown));
   /** Push times that are kept as families. */
   #contested: readonly PushTime[] = [];
-  #latestNames = labelNamesOf('ingest', []);
+  #latestNames = groupingNames('ingest', []);
   #series = 0;
   #bytes = 0;
   #membership = 0;
@@ -115,13 +116,12 @@ export class Snapshot {
         this.#remove(group);
         continue;
       }
-      let dueMs = untilMs === 0 ? Infinity : untilMs;
+      let dueMs = untilMs;
       for (const [name, holding] of group.holdings) {
-        const { deadlineMs } = holding;
-        if (isPast(deadlineMs, nowMs)) this.#release(name, holding);
-        else if (deadlineMs !== 0) dueMs = Math.min(dueMs, deadlineMs);
+        if (isPast(holding.deadlineMs, nowMs)) this.#release(name, holding);
+        else dueMs = sooner(dueMs, holding.deadlineMs);
       }
-      if (dueMs !== Infinity) this.#deadlines.schedule(group, dueMs);
+      this.#deadlines.schedule(group, dueMs);
     }
   }
 
@@ -213,10 +213,10 @@ export class Snapshot {
   #take(group: SnapshotGroup, before: SnapshotGroup['record'] | undefined, record: GroupRecord, nowMs: number): void {
     if (before !== undefined) group.record = keptOf(record);
     const isPushed = record.kind === 'push';
-    let dueMs = record.untilMs === 0 ? Infinity : record.untilMs;
+    let dueMs = record.untilMs;
     for (const [name, family] of record.families) {
       if (isPast(family.deadlineMs, nowMs) || (isPushed && isPushTime(name))) continue;
-      if (family.deadlineMs !== 0) dueMs = Math.min(dueMs, family.deadlineMs);
+      dueMs = sooner(dueMs, family.deadlineMs);
       // The stamp names the push that wrote it, so the same stamp is the same content.
       if (group.holdings.get(name)?.stamp !== family.stamp) this.#hold(group, name, family);
     }
@@ -224,7 +224,7 @@ export class Snapshot {
       this.#plainTimes.set(group, before, record.labels);
       for (const time of this.#contested) this.#holdPushTime(group, time, before);
     }
-    if (dueMs !== Infinity) this.#deadlines.schedule(group, dueMs);
+    this.#deadlines.schedule(group, dueMs);
   }
 
   #add(id: string, record: GroupRecord): SnapshotGroup {
@@ -241,10 +241,8 @@ export class Snapshot {
   }
 
   /** One object for the groups that come one after another with the same names. */
-  #sharedNames(kind: GroupKind, labels: Labels): LabelNames {
-    const latest = this.#latestNames;
-    if (latest.kind === kind && (kind === 'ingest' || areNamesOf(labels, latest.names))) return latest;
-    this.#latestNames = labelNamesOf(kind, labels);
+  #sharedNames(kind: GroupKind, labels: Labels): GroupingNames {
+    if (!hasNames(kind, labels, this.#latestNames)) this.#latestNames = groupingNames(kind, labels);
     return this.#latestNames;
   }
 
@@ -306,13 +304,13 @@ export class Snapshot {
     if (before !== undefined) this.#forget(before);
     group.holdings.set(holding.name, holding);
     if (known === undefined) this.#families.set(name, entry);
-    const { isCompound, hasBuckets } = entry;
+    const { suffixes } = entry;
     entry.set(holding);
     this.#series += samples;
     this.#bytes += holding.bytes;
     this.#show(holding.name, group, text, before === undefined);
     this.#settle(name, entry, holding, before);
-    if (entry.isCompound !== isCompound || entry.hasBuckets !== hasBuckets) this.#settleSuffixes(name);
+    if (entry.suffixes !== suffixes) this.#settleSuffixes(name);
   }
 
   #release(name: string, holding: Holding): void {
@@ -320,11 +318,11 @@ export class Snapshot {
     if (holding.samples === 0) return;
     this.#forget(holding);
     const entry = this.#family(name);
-    const { isCompound, hasBuckets } = entry;
+    const { suffixes } = entry;
     entry.delete(holding);
     this.#hide(name, holding.group);
     this.#settle(name, entry, undefined, holding);
-    if (entry.isCompound !== isCompound || entry.hasBuckets !== hasBuckets) this.#settleSuffixes(name);
+    if (entry.suffixes !== suffixes) this.#settleSuffixes(name);
   }
 
   #forget(holding: Holding): void {
@@ -392,15 +390,12 @@ export class Snapshot {
   }
 
   #clashes(name: string): boolean {
-    return SUFFIXES.some(({ suffix, withBuckets }) => {
-      if (!name.endsWith(suffix)) return false;
-      const base = this.#families.get(name.slice(0, -suffix.length));
-      return base !== undefined && (withBuckets ? base.hasBuckets : base.isCompound);
-    });
+    const split = splitSuffix(name);
+    return split !== undefined && (this.#families.get(split.base)?.suffixes.includes(split.suffix) ?? false);
   }
 
   #settleSuffixes(name: string): void {
-    for (const { suffix } of SUFFIXES) {
+    for (const suffix of suffixesOf('histogram')) {
       const entry = this.#families.get(name + suffix);
       if (entry === undefined) continue;
       for (const holding of entry.holdings()) this.#decide(name + suffix, entry, holding);
@@ -408,12 +403,6 @@ export class Snapshot {
     }
   }
 }
-
-const SUFFIXES = [
-  { suffix: '_sum', withBuckets: false },
-  { suffix: '_count', withBuckets: false },
-  { suffix: '_bucket', withBuckets: true },
-] as const;
 
 /** Not the families: the snapshot has them in its own way. */
 function keptOf({ kind, top, pushedMs, failedMs, untilMs }: GroupRecord): SnapshotGroup['record'] {
@@ -423,8 +412,4 @@ function keptOf({ kind, top, pushedMs, failedMs, untilMs }: GroupRecord): Snapsh
 function writtenBy({ stamp, arrivalMs, deadlineMs }: FamilyRecord, newest: SnapshotGroup['record']): Written {
   const isNewest = stamp === newest.top && arrivalMs === newest.pushedMs && deadlineMs === newest.untilMs;
   return isNewest ? newest : { top: stamp, pushedMs: arrivalMs, untilMs: deadlineMs };
-}
-
-function isPast(deadlineMs: number, nowMs: number): boolean {
-  return deadlineMs !== 0 && deadlineMs <= nowMs;
 }

@@ -3,6 +3,7 @@
  * (`checkWriteRequest` of its storage/diskmetricstore.go; `checkMetricConsistency` and `checkSuffixCollisions` of client_golang's registry).
  * The cost is that of the push. Clashes with other groups are the catalogue's to find.
  */
+import { splitSuffix, suffixesOf } from '../../consistency/suffix-collisions.ts';
 import { GatewayError } from '../../errors.ts';
 import { encodeLabels } from '../../model/labels.ts';
 import { nativeFault } from './check-native.ts';
@@ -27,41 +28,22 @@ export function checkPush(families: Families): void {
   }
 }
 
-/**
- * Why this family cannot be shown beside those `others`, or undefined: a summary or histogram `x` is shown as `x_sum`, `x_count` (and
- * `x_bucket`), which no other family may be called.
- */
+/** Why this family cannot be exposed beside the `others`, whose types are given by name; undefined if it can. */
 export function suffixClash(
   name: string,
   type: MetricType,
-  others: { get: (name: string) => MetricType | undefined },
+  others: Pick<Map<string, MetricType>, 'get'>,
 ): string | undefined {
-  for (const suffix of ['_count', '_sum', '_bucket']) {
-    if (!name.endsWith(suffix) || name.length === suffix.length) continue;
-    const base = name.slice(0, -suffix.length);
-    const baseType = others.get(base);
-    if (isHistogram(baseType) || (baseType === 'summary' && suffix !== '_bucket')) {
-      return `collected metric named ${quote(name)} collides with previously collected ${kindOf(baseType)} named ${quote(base)}`;
-    }
+  const { base = '', suffix } = splitSuffix(name) ?? {};
+  const baseType = others.get(base);
+  if (suffix !== undefined && baseType !== undefined && suffixesOf(baseType).includes(suffix)) {
+    const kind = baseType === 'summary' ? 'summary' : 'histogram';
+    return `collected metric named ${quote(name)} collides with previously collected ${kind} named ${quote(base)}`;
   }
-  if (type === 'summary' || isHistogram(type)) {
-    for (const suffix of ['_count', '_sum']) {
-      if (others.get(name + suffix) === undefined) continue;
-      return `collected histogram or summary named ${quote(name)} collides with previously collected metric named ${quote(name + suffix)}`;
-    }
-  }
-  if (isHistogram(type) && others.get(`${name}_bucket`) !== undefined) {
-    return `collected histogram named ${quote(name)} collides with previously collected metric named ${quote(`${name}_bucket`)}`;
-  }
-  return undefined;
-}
-
-function isHistogram(type: MetricType | undefined): boolean {
-  return type === 'histogram' || type === 'gauge_histogram';
-}
-
-function kindOf(type: MetricType | undefined): string {
-  return type === 'summary' ? 'summary' : 'histogram';
+  const taken = suffixesOf(type).find((one) => others.get(name + one) !== undefined);
+  if (taken === undefined) return undefined;
+  const kind = taken === '_bucket' ? 'histogram' : 'histogram or summary';
+  return `collected ${kind} named ${quote(name)} collides with previously collected metric named ${quote(name + taken)}`;
 }
 
 function checkSeries(family: Family): void {
@@ -83,7 +65,7 @@ function checkSeries(family: Family): void {
 
 function boundLabelOf(type: MetricType): string | undefined {
   if (type === 'summary') return 'quantile';
-  return isHistogram(type) ? 'le' : undefined;
+  return type === 'histogram' || type === 'gauge_histogram' ? 'le' : undefined;
 }
 
 function checkNames(family: Family, metric: Metric, boundLabel: string | undefined): void {

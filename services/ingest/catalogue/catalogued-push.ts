@@ -1,0 +1,30 @@
+/** Pushes and families as the catalogue takes them. */
+import type { GroupKind } from '../../../shared/model/group.ts';
+import type { Labels } from '../../../shared/model/metric-family.ts';
+import type { FamilyRecord } from '../../../shared/records/family-record.ts';
+import type { GroupVerb, NamedFamily } from '../../../shared/records/push.ts';
+
+/** What a push does to one group. */
+export interface CataloguedPush {
+  /** Of the push; the same for each of its groups. */
+  readonly id: string;
+  readonly verb: GroupVerb;
+  readonly kind: GroupKind;
+  readonly labels: Labels;
+  readonly groupId: string;
+  readonly families: ReadonlyMap<string, CataloguedFamily>;
+  readonly deadlineMs: number;
+}
+
+export interface CataloguedFamily extends NamedFamily {
+  /** Of all its series; read from the content where they are missing. */
+  readonly labelSets?: readonly Labels[];
+}
+
+/** What the catalogue needs to know of a family in a group. */
+export type CataloguedRecord = Pick<FamilyRecord, 'type' | 'samples' | 'deadlineMs'>;
+
+/** The families of the push as they will be in its group. */
+export function recordsIn({ families, deadlineMs }: CataloguedPush): [name: string, CataloguedRecord][] {
+  return Array.from(families.values(), ({ name, content: { type, samples } }) => [name, { type, samples, deadlineMs }]);
+}
