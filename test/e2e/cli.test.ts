@@ -132,7 +132,7 @@ const lives = (pid: number) => processesMarked(fileMark).some((one) => one.pid =
 
 describe('with an embedded Redis', () => {
   test('what was pushed survives a restart, and no process is left behind', async () => {
-    const gateway = await startGateway();
+    const gateway = await startGateway({ port: await freePort() });
     await gateway.push('/metrics/job/j', 'm 1\n', applied);
     const [redis = 0] = redisOf(gateway);
     expect(await gateway.stop()).toEqual({ code: 0, signal: null });
@@ -144,7 +144,7 @@ describe('with an embedded Redis', () => {
   });
 
   test('one that a killed gateway left behind is retired, and nothing it has taken is lost', async () => {
-    const gateway = await startGateway();
+    const gateway = await startGateway({ port: await freePort() });
     await gateway.push('/metrics/job/j', 'm 1\n', applied);
     const [orphan = 0] = redisOf(gateway);
     await gateway.push('/metrics/job/j', 'm 2\n');

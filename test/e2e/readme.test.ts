@@ -24,7 +24,7 @@ const documents = [
 let gateway: Gateway;
 
 beforeAll(async () => {
-  gateway = await startGateway({ args: ['--web.enable-lifecycle', '--web.enable-admin-api'] });
+  gateway = await startGateway({ port: await freePort(), args: ['--web.enable-lifecycle', '--web.enable-admin-api'] });
 });
 
 /** The commands with curl of the fenced blocks; one that goes on after a backslash, or has a here-document, is whole. */

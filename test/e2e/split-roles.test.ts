@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway } from '../support/gateway.ts';
+import { startGateway, type Gateway, type Role } from '../support/gateway.ts';
 import { sampleSum, sampleValue } from '../support/metrics-text.ts';
+import { freePort } from '../support/ports.ts';
 import { projectFolder } from '../support/project.ts';
 import { auditPushes, countOutcomes } from '../support/push-audit.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -20,8 +21,8 @@ interface Fleet {
 
 async function startFleet(): Promise<Fleet> {
   const redis = await startRedis();
-  const start = async (role: 'ingest' | 'worker' | 'reader') =>
-    Promise.all([startGateway({ redis, role }), startGateway({ redis, role })]);
+  const startOne = async (role: Role) => startGateway({ redis, role, port: await freePort() });
+  const start = async (role: Role) => Promise.all([startOne(role), startOne(role)]);
   const [ingest, workers, readers] = await Promise.all([start('ingest'), start('worker'), start('reader')]);
   return { redis, ingest, workers, readers };
 }

@@ -3,6 +3,7 @@ import { eventually } from '../support/eventually.ts';
 import { startGateway } from '../support/gateway.ts';
 import { sampleValue, samples } from '../support/metrics-text.ts';
 import { processTree } from '../support/mark.ts';
+import { freePort } from '../support/ports.ts';
 import { kill } from '../support/process.ts';
 import { keepAlive, type Answer } from '../support/request.ts';
 
@@ -12,7 +13,7 @@ const ROUNDS = 10;
 const PUSHES = 20;
 
 test(`${ROUNDS} times: every acknowledged push is there after the restart`, async () => {
-  const gateway = await startGateway({ args: ['--redis.expiration=0'] });
+  const gateway = await startGateway({ port: await freePort(), args: ['--redis.expiration=0'] });
   const acknowledged = new Map<string, number>();
   for (let round = 0; round < ROUNDS; round++) {
     const tree = processTree(gateway.pid);

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway } from '../support/gateway.ts';
+import { startGateway, type Gateway, type GatewayOptions } from '../support/gateway.ts';
 import { sampleSum, sampleValue } from '../support/metrics-text.ts';
+import { freePort } from '../support/ports.ts';
 import { auditPushes, countOutcomes } from '../support/push-audit.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { keepAlive } from '../support/request.ts';
@@ -9,9 +10,6 @@ import { keepAlive } from '../support/request.ts';
 // A worker dies or freezes in the middle of its work: it holds up nothing, and each push takes effect once.
 
 const GROUPS = 25;
-/** A few at a time, so that there is a middle. */
-const slowly = ['--worker.batch-size=2'];
-
 interface Fleet {
   readonly redis: RedisServer;
   readonly ingest: Gateway;
@@ -25,6 +23,11 @@ async function startFleet(): Promise<Fleet> {
   const ingest = await startGateway({ redis, role: 'ingest' });
   const reader = await startGateway({ redis, role: 'reader' });
   return { redis, ingest, reader, appended: 0 };
+}
+
+/** One that merges a few pushes at a time, so that there is a middle. */
+async function startWorker({ redis }: Fleet, options: GatewayOptions = {}): Promise<Gateway> {
+  return startGateway({ redis, role: 'worker', args: ['--worker.batch-size=2'], ...options });
 }
 
 /** Pushes each group's next `count` values in order, all groups at once; big enough to keep a worker busy for a moment. */
@@ -72,7 +75,7 @@ async function untilInTheMiddle(fleet: Fleet): Promise<void> {
 test('killed in the middle of a large backlog: another one goes on, every push is applied once', async () => {
   const fleet = await startFleet();
   await pushValues(fleet, 1, 100);
-  const first = await startGateway({ redis: fleet.redis, role: 'worker', args: slowly, waitUntilReady: false });
+  const first = await startWorker(fleet, { waitUntilReady: false });
   await untilInTheMiddle(fleet);
   await first.kill();
   const left = await logged(fleet);
@@ -90,8 +93,8 @@ test('killed in the middle of a large backlog: another one goes on, every push i
 test('killed again and again while pushes come in: every push is applied once', async () => {
   const fleet = await startFleet();
   const [one, two] = [
-    await startGateway({ redis: fleet.redis, role: 'worker', args: slowly }),
-    await startGateway({ redis: fleet.redis, role: 'worker', args: slowly }),
+    await startWorker(fleet, { port: await freePort() }),
+    await startWorker(fleet, { port: await freePort() }),
   ];
   const pushing = pushValues(fleet, 1, 24);
   for (let round = 0; round < 4; round++) {
@@ -108,12 +111,12 @@ test('killed again and again while pushes come in: every push is applied once', 
 test('frozen: the other one goes on at once, and it does no harm when it wakes', async () => {
   const fleet = await startFleet();
   await pushValues(fleet, 1, 100);
-  const frozen = await startGateway({ redis: fleet.redis, role: 'worker', args: slowly, waitUntilReady: false });
+  const frozen = await startWorker(fleet, { waitUntilReady: false });
   await untilInTheMiddle(fleet);
   frozen.process.signal('SIGSTOP');
   expect(await logged(fleet)).toBeGreaterThan(0);
 
-  await startGateway({ redis: fleet.redis, role: 'worker', args: slowly });
+  await startWorker(fleet);
   await pushValues(fleet, 101, 1);
   await expectSettled(fleet, 101);
   const pushing = pushValues(fleet, 102, 10);
@@ -127,7 +130,7 @@ test('frozen: the other one goes on at once, and it does no harm when it wakes',
 test('stopped in an orderly way: it ends with what it is at, and leaves the rest in the log', async () => {
   const fleet = await startFleet();
   await pushValues(fleet, 1, 100);
-  const worker = await startGateway({ redis: fleet.redis, role: 'worker', args: slowly, waitUntilReady: false });
+  const worker = await startWorker(fleet, { port: await freePort(), waitUntilReady: false });
   await untilInTheMiddle(fleet);
   expect(await worker.stop()).toEqual({ code: 0, signal: null });
   const { logged: left, outcomes } = await auditPushes(fleet.redis);

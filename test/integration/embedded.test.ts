@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway } from '../support/gateway.ts';
 import { sampleValue } from '../support/metrics-text.ts';
+import { freePort } from '../support/ports.ts';
 import { redisCli } from '../support/redis-cli.ts';
 
 // The embedded Redis keeps what was acknowledged, however the machine ends. `kill -9` again and again: test/faults/kill-tree.test.ts.
@@ -28,7 +29,7 @@ test('its file is synced before each answer, also while it is rewritten', async 
 });
 
 test('a power cut in the middle of a write: what was acknowledged before is there', async () => {
-  const gateway = await startGateway();
+  const gateway = await startGateway({ port: await freePort() });
   for (let i = 0; i < 20; i++) {
     expect((await gateway.push(`/metrics/job/cut/n/${i}`, `cut ${i}\n`)).status).toBe(202);
   }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
 import { sampleSum, sampleValue, select } from '../support/metrics-text.ts';
+import { freePort } from '../support/ports.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { applied } from '../support/request.ts';
 
@@ -83,7 +84,7 @@ test('what was acknowledged before is merged all the same', async () => {
 
 test('a gateway that starts then still serves what is stored, drains the log, and takes pushes once there is room', async () => {
   const redis = await startRedis();
-  const gateway = await startGateway({ redis });
+  const gateway = await startGateway({ redis, port: await freePort() });
   await gateway.push('/metrics/job/kept', 'kept 1\n', applied);
   await gateway.stop();
   const ingest = await startGateway({ redis, role: 'ingest' });

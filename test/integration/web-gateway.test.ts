@@ -198,7 +198,7 @@ describe('listeners', () => {
   test('a unix socket is taken again after a crash', async () => {
     const folder = temporaryFolder();
     const address = `--web.listen-address=unix:${folder}/s`;
-    const gateway = await startGateway({ args: [address], waitUntilReady: false });
+    const gateway = await startGateway({ port: await freePort(), args: [address], waitUntilReady: false });
     await gateway.process.waitForLine(/msg="ready"/);
     await gateway.killTree();
     expect(existsSync(join(folder, 's'))).toBe(true);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { freePort } from './ports.ts';
+import { eventually } from './eventually.ts';
 import { TestProcess, type Exit } from './process.ts';
 import { projectFolder } from './project.ts';
 import { request, type Answer, type RequestOptions } from './request.ts';
@@ -17,7 +17,7 @@ export interface GatewayOptions {
   env?: Record<string, string | undefined>;
   /** Flags for Node itself, as those of its profiler. */
   nodeArgs?: readonly string[];
-  /** Default: a free one. */
+  /** Default: any, chosen by the kernel. One that is restarted needs a port that stays its own meanwhile: freePort(). */
   port?: number;
   /** Where an embedded Redis keeps its data; default a temporary folder, the same over restart(). */
   dataFolder?: string;
@@ -27,41 +27,56 @@ export interface GatewayOptions {
 
 /** The built command as a real process. */
 export class Gateway {
-  readonly port: number;
-  readonly url: string;
   readonly dataFolder: string;
   readonly #options: GatewayOptions;
+  #port: number | undefined;
   #process: TestProcess | undefined;
 
-  private constructor(port: number, dataFolder: string, options: GatewayOptions) {
-    this.port = port;
-    this.url = `http://127.0.0.1:${port}`;
+  private constructor(dataFolder: string, options: GatewayOptions) {
     this.dataFolder = dataFolder;
     this.#options = options;
   }
 
+  /** Resolves when it is ready, with `waitUntilReady: false` when it listens or has ended. */
   static async start(options: GatewayOptions = {}): Promise<Gateway> {
-    const port = options.port ?? (await freePort());
-    const gateway = new Gateway(port, options.dataFolder ?? temporaryFolder(), options);
-    await gateway.restart();
+    const gateway = new Gateway(options.dataFolder ?? temporaryFolder(), options);
+    await gateway.#start(options.port ?? 0);
     return gateway;
   }
 
   /** Starts it again with the same flags, port and data, ending it first where it still runs. */
   async restart(): Promise<void> {
-    const { role = 'all', redis, args = [], env, nodeArgs = [], waitUntilReady = true } = this.#options;
+    const { port } = this.#options;
+    if (port === undefined) throw new Error('a gateway on any port cannot be restarted: start it with a freePort()');
     await this.#process?.stop();
+    await this.#start(port);
+  }
+
+  async #start(port: number): Promise<void> {
+    const { role = 'all', redis, args = [], env, nodeArgs = [], waitUntilReady = true } = this.#options;
     const store = redis === undefined ? ['--redis.embedded'] : [`--redis.endpoint=${redis.endpoint}`];
-    const flags = [`--port=${this.port}`, `--data.dir=${this.dataFolder}`, ...store, ...args];
-    this.#process = await TestProcess.start(
+    const flags = [`--port=${port}`, `--data.dir=${this.dataFolder}`, ...store, ...args];
+    const started = await TestProcess.start(
       process.execPath,
       [...nodeArgs, join(projectFolder, 'dist/services/gateway/main.js'), role, ...flags],
       { cwd: this.dataFolder, env: env ?? {} },
     );
+    this.#process = started;
+    this.#port = await portFrom(started);
     if (waitUntilReady) await this.waitUntilReady();
   }
 
-  async waitUntilReady(timeoutMs = 20_000): Promise<void> {
+  /** Where it listens, as it has logged it: the first address, 0 for a unix socket. */
+  get port(): number {
+    if (this.#port === undefined) throw new Error(`this gateway does not listen:\n${this.process.log()}`);
+    return this.#port;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async waitUntilReady(timeoutMs = 30_000): Promise<void> {
     await this.process.waitForHttp(`${this.url}/-/ready`, timeoutMs);
   }
 
@@ -126,4 +141,16 @@ export class Gateway {
 
 export async function startGateway(options?: GatewayOptions): Promise<Gateway> {
   return Gateway.start(options);
+}
+
+/** From the process's own log, so that nobody else on the port is taken for it. Undefined: it ended before it listened. */
+async function portFrom(gateway: TestProcess): Promise<number | undefined> {
+  return eventually(
+    () => {
+      const [, url] = /msg="listening" url=(\S+)/.exec(gateway.log()) ?? [];
+      if (url === undefined) return gateway.exit === undefined ? false : undefined;
+      return url.startsWith('unix:') ? 0 : Number(new URL(url).port);
+    },
+    { timeoutMs: 60_000, intervalMs: 10, what: 'a gateway that listens' },
+  );
 }

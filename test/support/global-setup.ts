@@ -8,7 +8,7 @@ import { processesMarked, RUN_VARIABLE, runMark } from './mark.ts';
 
 /** Before the projects that start the gateway: it is built, and the run gets its mark. */
 export default async function setup(): Promise<() => void> {
-  process.env[RUN_VARIABLE] ??= randomBytes(2).toString('hex'); // the first project's holds for all
+  process.env[RUN_VARIABLE] ??= randomBytes(4).toString('hex'); // the first project's holds for all
   await build();
   return teardown;
 }

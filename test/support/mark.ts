@@ -8,7 +8,8 @@ import { platform } from 'node:process';
  * TEST_MARK, inherited by its children) and in the name of the temporary folder it works in. A child that outlives its
  * parent, or hides its environment as redis-server does, is still found.
  *
- * pgw-<run>-<file>: the run is one `vitest`, the file one test file.
+ * pgw-<run>-<file>: the run is one `vitest`, the file one test file. Both are random and long enough that two runs on one
+ * machine have none in common: each run ends what carries its own mark.
  */
 export const RUN_VARIABLE = 'TEST_RUN';
 
@@ -17,7 +18,7 @@ export function runMark(): string {
 }
 
 /** Modules are loaded anew for each test file, so this is the file's own. */
-export const fileMark = `${runMark()}-${randomBytes(3).toString('hex')}`;
+export const fileMark = `${runMark()}-${randomBytes(4).toString('hex')}`;
 
 export interface MarkedProcess {
   readonly pid: number;

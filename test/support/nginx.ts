@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './ports.ts';
 import { TestProcess } from './process.ts';
@@ -20,11 +20,17 @@ export async function startNginx(
   const server = await TestProcess.start(nginx, ['-p', folder, '-e', 'stderr', '-c', file, '-g', 'daemon off;'], {
     cwd: folder,
   });
-  const url = `http://127.0.0.1:${port}`;
-  await server.waitUntil('nginx', 10_000, async () => {
-    await fetch(url, { headers: { connection: 'close' } }).then(async (response) => response.arrayBuffer());
-  });
-  return { url, process: server };
+  await waitForNginx(server, join(folder, 'nginx.pid'));
+  return { url: `http://127.0.0.1:${port}`, process: server };
+}
+
+/** It listens when it has written its process ID. Waiting for an answer could take another server for it. */
+export async function waitForNginx(server: TestProcess, pidFile: string): Promise<void> {
+  await server.waitUntil(
+    'nginx',
+    10_000,
+    () => existsSync(pidFile) && readFileSync(pidFile, 'utf8') === `${server.pid}\n`,
+  );
 }
 
 /** Returns the path of the adapted file. */

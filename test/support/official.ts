@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from './ports.ts';
 import { TestProcess, type Exit } from './process.ts';
 import { projectFolder } from './project.ts';
 import { request, type Answer, type RequestOptions } from './request.ts';
@@ -21,10 +20,13 @@ export class OfficialGateway {
   }
 
   static async start(command: string, args: readonly string[], prefix: string): Promise<OfficialGateway> {
-    const port = await freePort();
-    const url = `http://127.0.0.1:${port}`;
-    const flags = [`--web.listen-address=127.0.0.1:${port}`, '--persistence.file=', ...args];
-    const server = await TestProcess.start(command, flags);
+    const server = await TestProcess.start(command, [
+      '--web.listen-address=127.0.0.1:0',
+      '--persistence.file=',
+      ...args,
+    ]);
+    const [, address] = await server.waitForLine(/msg="Listening on" address=(\S+)/);
+    const url = `http://${address}`;
     await server.waitForHttp(`${url}${prefix}/-/ready`);
     return new OfficialGateway(url, server);
   }

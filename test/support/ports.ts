@@ -1,24 +1,29 @@
+/**
+ * TCP ports on loopback that belong to this test file until it ends. No other test file gets them, in this run or in any
+ * other run on the machine, be it in another clone.
+ *
+ * The ports are divided into blocks. A process owns a block while it listens on the block's first port: the kernel allows
+ * only one, and takes the block back when the process dies. All ports, and those of a Redis Cluster's bus (port + 10000),
+ * are below the range from which operating systems choose ports for outgoing connections and for port 0.
+ */
 import { randomInt } from 'node:crypto';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 
-// Below what Linux hands out to outgoing connections (32768 and up), and so that a Redis Cluster's bus (port + 10000) is too.
+export const BUS_OFFSET = 10_000;
+
 const FIRST = 12_000;
 const END = 22_000;
-const handedOut = new Set<number>();
+const BLOCK = 50;
 
-/** Test workers run side by side, and each has ports of its own: nobody listens yet on one that was just handed out. */
-const WORKERS = 8;
-const worker = Number(process.env['VITEST_POOL_ID'] ?? 0) % WORKERS;
+const locks: Server[] = [];
+let left: number[] = [];
 
-/** A TCP port nobody listens on, on loopback; never the same twice. Random, as those of the files before may still be closing. */
+/** A port nobody listens on, and nobody else here will; never the same twice in one file. */
 export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 200; tries++) {
-    const port = randomInt(FIRST / WORKERS, END / WORKERS) * WORKERS + worker;
-    if (handedOut.has(port) || !(await isFree(port)) || !(await isFree(port + 10_000))) continue;
-    handedOut.add(port);
-    return port;
+  for (;;) {
+    const port = left.pop() ?? (await takeBlock());
+    if ((await isFree(port)) && (await isFree(port + BUS_OFFSET))) return port;
   }
-  throw new Error(`cannot find a free port from ${FIRST} to ${END}`);
 }
 
 export async function freePorts(count: number): Promise<number[]> {
@@ -27,10 +32,40 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** At the end of a file. */
+export async function releasePorts(): Promise<void> {
+  left = [];
+  await Promise.all(locks.splice(0).map(async (lock) => new Promise((done) => lock.close(done))));
+}
+
+/** Returns the first of its ports; the others are left for later. */
+async function takeBlock(): Promise<number> {
+  const count = (END - FIRST) / BLOCK;
+  const offset = randomInt(count);
+  for (let i = 0; i < count; i++) {
+    const start = FIRST + ((offset + i) % count) * BLOCK;
+    const lock = await listenOn(start);
+    if (lock === undefined) continue;
+    lock.unref();
+    locks.push(lock);
+    // Two callers may have taken a block each.
+    left.push(...Array.from({ length: BLOCK - 2 }, (_, port) => start + BLOCK - 1 - port));
+    return start + 1;
+  }
+  throw new Error(`cannot find free ports: all ${count} blocks from ${FIRST} to ${END} are in use`);
+}
+
 async function isFree(port: number): Promise<boolean> {
+  const server = await listenOn(port);
+  if (server === undefined) return false;
+  await new Promise((done) => server.close(done));
+  return true;
+}
+
+async function listenOn(port: number): Promise<Server | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+    server.once('error', () => resolve(undefined));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => resolve(server));
   });
 }

@@ -15,7 +15,7 @@ export interface StartOptions {
   /** Added to the environment; `undefined` takes a variable away. PUSHGATEWAY_* is never inherited. */
   env?: Record<string, string | undefined>;
   cwd?: string;
-  /** How long stop() waits after SIGTERM; default 10 s. */
+  /** How long stop() waits after SIGTERM; default 20 s. */
   stopTimeoutMs?: number;
 }
 
@@ -58,7 +58,7 @@ export class TestProcess {
       child.once('spawn', resolve);
       child.once('error', reject);
     });
-    const started = new TestProcess(name, child.pid ?? 0, logFile, exited, options.stopTimeoutMs ?? 10_000);
+    const started = new TestProcess(name, child.pid ?? 0, logFile, exited, options.stopTimeoutMs ?? 20_000);
     const release = hold(`${name} (pid ${started.pid})`, async () => {
       await started.stop();
     });
@@ -101,8 +101,7 @@ export class TestProcess {
   }
 
   async waitForExit(timeoutMs = 10_000): Promise<Exit> {
-    await eventually(() => this.#exit !== undefined, { timeoutMs, what: `the end of ${this.name} (pid ${this.pid})` });
-    return this.#exited;
+    return eventually(async () => this.#exited, { timeoutMs, what: `the end of ${this.name} (pid ${this.pid})` });
   }
 
   /** It has not ended, and no SIGSTOP of ours holds it. */

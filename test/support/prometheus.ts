@@ -2,7 +2,6 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { eventually } from './eventually.ts';
-import { freePort } from './ports.ts';
 import { TestProcess } from './process.ts';
 import { request } from './request.ts';
 import { run, runOrThrow } from './run.ts';
@@ -57,15 +56,15 @@ export async function startPrometheus(
   const native = nativeHistograms ? await nativeHistogramSettings() : { flags: [], global: {} };
   const global = { scrape_interval: '1s', scrape_timeout: '1s', ...native.global };
   writeFileSync(file, stringify({ global, scrape_configs: scrapeConfigs }));
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
   const flags = [
     `--config.file=${file}`,
     `--storage.tsdb.path=${join(folder, 'data')}`,
-    `--web.listen-address=127.0.0.1:${port}`,
+    '--web.listen-address=127.0.0.1:0',
     ...native.flags,
   ];
   const server = await TestProcess.start(requireTool('prometheus'), flags, { cwd: folder });
+  const [, address] = await server.waitForLine(/msg="Listening on" address=(\S+)/, 30_000);
+  const url = `http://${address}`;
   await server.waitForHttp(`${url}/-/ready`, 30_000);
 
   async function api<T>(path: string): Promise<T> {

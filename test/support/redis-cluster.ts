@@ -1,11 +1,8 @@
 import { eventually } from './eventually.ts';
-import { freePort } from './ports.ts';
+import { BUS_OFFSET, freePort } from './ports.ts';
 import type { RedisAccess } from './redis-access.ts';
 import { RedisServer } from './redis.ts';
 import { redisCli } from './redis-cli.ts';
-
-/** A node's bus is that far above its port. */
-const BUS_OFFSET = 10_000;
 
 /** Three masters, three replicas; a master is called down after 2 s. */
 export interface ClusterTopology {

@@ -4,7 +4,7 @@ import { eventually } from './eventually.ts';
 import { freePort } from './ports.ts';
 import { TestProcess } from './process.ts';
 import { listenSettings, type RedisAccess } from './redis-access.ts';
-import { RedisServer } from './redis.ts';
+import { RedisServer, waitForServer } from './redis.ts';
 import { redisCli } from './redis-cli.ts';
 import { temporaryFolder } from './temporary.ts';
 import { requireTool } from './tools.ts';
@@ -117,11 +117,9 @@ async function startOne(masterPort: number, access: RedisAccess, ownPassword: st
   writeFileSync(file, `${lines.join('\n')}\n`);
   const { tls } = access;
   const own: RedisAccess = { ...(ownPassword && { password: ownPassword }), ...(tls && { tls }) };
-  return {
-    port,
-    access: own,
-    process: await TestProcess.start(requireTool('redis-server'), [file, '--sentinel'], { cwd: folder }),
-  };
+  const started = await TestProcess.start(requireTool('redis-server'), [file, '--sentinel'], { cwd: folder });
+  await waitForServer(started, `127.0.0.1:${port}`, async (...command) => redisCli(port, command, own));
+  return { port, access: own, process: started };
 }
 
 /** The answer of the first one that runs. */

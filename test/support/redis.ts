@@ -86,11 +86,7 @@ export class RedisServer {
       [...listen, '--dir', this.folder, ...durable, ...this.#args],
       { cwd: this.folder, env: this.#env },
     );
-    await this.#process.waitUntil(
-      `redis-server on ${this.endpoint}`,
-      10_000,
-      async () => (await this.cli('PING')) === 'PONG',
-    );
+    await waitForServer(this.#process, this.endpoint, async (...command) => this.cli(...command));
   }
 
   /** Runs one command; rejects on an error reply. */
@@ -125,6 +121,19 @@ export class RedisServer {
     if (this.#process === undefined) throw new Error('this redis-server was never started');
     return this.#process;
   }
+}
+
+/** Until it serves; another process that answers on its address is not taken for it. */
+export async function waitForServer(
+  server: TestProcess,
+  address: string,
+  cli: (...command: string[]) => Promise<string>,
+): Promise<void> {
+  await server.waitUntil(`redis-server on ${address}`, 10_000, async () => {
+    const [, pid] = /^process_id:(\d+)/m.exec(await cli('INFO', 'server')) ?? [];
+    if (pid !== String(server.pid)) throw new Error(`process ${pid} answers, not ${server.pid}`);
+    return (await cli('PING')) === 'PONG';
+  });
 }
 
 export async function startRedis(options?: RedisOptions): Promise<RedisServer> {

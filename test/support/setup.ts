@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { eventually } from './eventually.ts';
 import { kill } from './process.ts';
 import { fileMark, processesMarked } from './mark.ts';
+import { releasePorts } from './ports.ts';
 import { endResources, heldCount } from './resources.ts';
 
 /**
@@ -29,6 +30,7 @@ afterAll(async () => {
     await endResources(0);
   } finally {
     await failOnProcesses();
+    await releasePorts();
     await failOnHandles();
   }
 }, 120_000);

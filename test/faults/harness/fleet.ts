@@ -1,4 +1,5 @@
 import { startGateway, type Gateway, type Role } from '../../support/gateway.ts';
+import { freePort } from '../../support/ports.ts';
 import type { Backend } from './backend.ts';
 import { startLink, type Link } from './link.ts';
 
@@ -52,7 +53,7 @@ export async function startFleet(backend: Backend, shape: Shape, options: FleetO
     const link = options.links === true ? await startLink(backend) : undefined;
     const redis = { endpoint: link?.endpoint ?? backend.endpoint };
     const args = ['--redis.expiration=0', ...backend.gatewayArgs, ...(options.args ?? []), ...more];
-    const gateway = await startGateway({ redis, role, args, waitUntilReady: false });
+    const gateway = await startGateway({ redis, role, args, port: await freePort(), waitUntilReady: false });
     return { name: `${role}-${(i % 2) + 1}`, role, link, gateway };
   });
   const fleet = new Fleet(await Promise.all(members));

@@ -2,9 +2,8 @@
  * Cuts one server off from the others of its kind: they reach it, and it reaches them, through proxies. A gateway's way to it
  * is another one (link.ts).
  */
-import { freePort } from '../../support/ports.ts';
 import { startBackend, type Backend } from './backend.ts';
-import { Proxy } from './link.ts';
+import { startProxy, type Proxy } from './link.ts';
 
 export interface Isolation {
   readonly backend: Backend;
@@ -50,10 +49,4 @@ export async function startClusterIsolation(): Promise<Isolation> {
     },
     mend: () => nodes.forEach(({ client, bus }) => [client, bus].forEach((proxy) => proxy.mend())),
   };
-}
-
-async function startProxy(upstream: number): Promise<Proxy> {
-  const proxy = new Proxy(upstream, await freePort());
-  await proxy.start();
-  return proxy;
 }

@@ -6,8 +6,7 @@
  *       │
  *       └──break()──▶ connections are closed; new ones work
  */
-import { createServer, connect, type Server, type Socket } from 'node:net';
-import { freePort } from '../../support/ports.ts';
+import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { hold } from '../../support/resources.ts';
 import type { Backend } from './backend.ts';
 
@@ -53,11 +52,11 @@ export class Link {
 export async function startLink(backend: Backend): Promise<Link> {
   const seeds = backend.endpoint.split(',').map((address) => Number(address.split(':')[1]));
   const upstreams = [...new Set([...seeds, ...backend.nodes.map(({ port }) => port)])];
-  const proxies = await Promise.all(upstreams.map(async (upstream) => new Proxy(upstream, await freePort())));
+  const proxies = await Promise.all(upstreams.map(startProxy));
   const rename = makeRename(
     new Map(proxies.map(({ upstream, port }) => [backend.knownPorts.get(upstream) ?? upstream, port])),
   );
-  for (const proxy of proxies) await proxy.start(rename);
+  for (const proxy of proxies) proxy.rename = rename;
   const endpoint = seeds
     .map((seed) => `127.0.0.1:${proxies.find(({ upstream }) => upstream === seed)?.port}`)
     .join(',');
@@ -78,26 +77,28 @@ interface Pair {
 /** Nobody's connections, everybody's, or those from one address. */
 type Reach = 'none' | 'all' | { readonly source: string };
 
-/** One port in front of another, without renaming unless told so. */
+/** One port, chosen by the kernel, in front of another. */
 export class Proxy {
   readonly upstream: number;
-  readonly port: number;
+  /** What its clients read of replies. */
+  rename: (text: string) => string = asIs;
   muted: string | undefined;
   readonly #pairs = new Set<Pair>();
   readonly #server: Server;
-  #rename: (text: string) => string = asIs;
   #cut: Reach = 'none';
   #lose: { command: string; left: number; done: () => void } | undefined;
 
-  constructor(upstream: number, port: number) {
+  constructor(upstream: number) {
     this.upstream = upstream;
-    this.port = port;
     this.#server = createServer({ noDelay: true }, (client) => this.#join(client));
   }
 
-  async start(rename: (text: string) => string = asIs): Promise<void> {
-    this.#rename = rename;
-    await new Promise<void>((done) => this.#server.listen(this.port, '127.0.0.1', done));
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async start(): Promise<void> {
+    await new Promise<void>((done) => this.#server.listen(0, '127.0.0.1', done));
     hold(`proxy of port ${this.upstream}`, async () => {
       this.break();
       await new Promise((done) => this.#server.close(done));
@@ -143,14 +144,14 @@ export class Proxy {
     });
     server.on('data', (chunk: Buffer) => {
       if (pair.marked && this.#lose !== undefined) return this.#losesReply(pair);
-      if (this.#rename === asIs) return client.write(chunk);
+      if (this.rename === asIs) return client.write(chunk);
       // A reply ends with a line feed; what comes behind the last one may be half of a port.
       const text = rest + chunk.toString('latin1');
       const end = text.lastIndexOf('\n') + 1;
       rest = text.slice(end);
       const whole = text.slice(0, end);
       if (this.muted !== undefined && whole.includes(this.muted)) return undefined;
-      client.write(Buffer.from(this.#rename(whole), 'latin1'));
+      client.write(Buffer.from(this.rename(whole), 'latin1'));
       return undefined;
     });
     const end = (): void => {
@@ -187,6 +188,12 @@ export class Proxy {
     this.#lose = undefined;
     lose.done();
   }
+}
+
+export async function startProxy(upstream: number): Promise<Proxy> {
+  const proxy = new Proxy(upstream);
+  await proxy.start();
+  return proxy;
 }
 
 /** Ports as Redis writes them: `:17001` (an integer, MOVED), a bulk of its own, or behind an address. All have five digits. */
