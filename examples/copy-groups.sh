@@ -3,8 +3,8 @@
 #
 #   examples/copy-groups.sh http://old:9091 http://user:password@new:9091
 #
-# Needs python3. A group that is at the target already is replaced. Push times become those of the copy; native histograms are left out, as the
-# API does not say them whole.
+# Needs python3. A group that exists at the target is replaced. Push times become those of the copy. Native histograms and
+# gauge histograms are left out, because the API does not contain all of them.
 set -eu
 
 if [ $# -ne 2 ]; then
@@ -104,7 +104,7 @@ for group in groups:
     labels = group['labels']
     try:
         if 'metrics' in labels and 'time_stamp' in labels:
-            raise ValueError('a family called "labels" hides which group it is')
+            raise ValueError('cannot copy group: a family called "labels" hides its labels')
         text = ''.join(line + '\n' for line in body(group))
         ask(target, '/metrics' + path(labels), data=text.encode(), method='PUT')
     except urllib.error.HTTPError as error:
@@ -114,7 +114,7 @@ for group in groups:
         failed += 1
         print('%s: %s' % (labels, error), file=sys.stderr)
 if left_out > 0:
-    print('%d histograms left out, which the API does not say whole' % left_out, file=sys.stderr)
+    print('%d histograms left out: the API does not contain all of them' % left_out, file=sys.stderr)
 print('%d groups copied, %d refused' % (len(groups) - failed, failed))
 sys.exit(1 if failed else 0)
 PYTHON

@@ -97,7 +97,7 @@ async function load(url: string, script: string, connections: number): Promise<M
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 
-test.for(['one server', 'Sentinel', 'a Cluster'])('%s', async (topology) => {
+test.for(['one server', 'Sentinel', 'Cluster'])('%s', async (topology) => {
   const script = writeScript();
   const all = await Promise.all(
     (await cases(topology)).map(async (one) => ({

@@ -15,7 +15,7 @@ import { temporaryFolder } from '../support/temporary.ts';
 const documents = [
   'README.md',
   'k6/README.md',
-  ...readdirSync(join(projectFolder, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(projectFolder, 'docs'), { recursive: true, encoding: 'utf8' }).map((name) => `docs/${name}`),
 ]
   .filter((path) => path.endsWith('.md'))
   .map((path) => ({ path, commands: curlCommands(readFileSync(join(projectFolder, path), 'utf8')) }))
@@ -107,6 +107,6 @@ describe('examples/push.sh', () => {
 
   test('lets the job be when the gateway is away', async () => {
     const { code, output } = await nightly('exit 0', `http://127.0.0.1:${await freePort()}`);
-    expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('push.sh: could not report to') });
+    expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('push.sh: could not push to') });
   });
 });

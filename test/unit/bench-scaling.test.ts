@@ -141,10 +141,10 @@ describe('what decides', () => {
     const gateway = { ingests: 2, workers: 2, readers: 2, masters: 1, shards: 1 };
     const tight = tightest({ groups: 100, pushesPerSecond: 5_000 }, gateway, costs, assumed);
     // 5,000 × (100 / 2 + 40) µs of an ingest process, 5,000 × (40 + 4 × 10) µs of Redis: 450 and 400 ms of 500.
-    expect(tight).toEqual({ what: 'time of an ingest process', share: 0.9 });
+    expect(tight).toEqual({ what: 'CPU time of an ingest process', share: 0.9 });
     const dear = { ...costs, redisPushUs: 80 };
     expect(tightest({ groups: 100, pushesPerSecond: 4_000 }, gateway, dear, assumed)).toEqual({
-      what: 'time of a Redis master',
+      what: 'CPU time of a Redis master',
       share: 0.96,
     });
     expect(tightest({ groups: 900_000, pushesPerSecond: 1 }, gateway, costs, assumed).what).toBe('memory of a reader');

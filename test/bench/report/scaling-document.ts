@@ -78,12 +78,12 @@ function tables(figures: readonly Figure[]): string {
   const limits = limitsOf(costs, ASSUMED);
   return [
     '### Costs',
-    table(['Cost', 'Figure', 'Rows of `make bench BENCH=scale` that it is reckoned from'], rows),
+    table(['Cost', 'Figure', 'Computed from these rows of `make bench BENCH=scale`'], rows),
     '### CPU time per push as processes are added, µs',
     slopes(of),
     '### Limits of one gateway',
-    'Those that nothing lifts, whatever is added to it:',
-    table(['Limit', 'Most'], limits.map(limitRow)),
+    'Limits that adding processes does not lift:',
+    table(['Limit', 'At most'], limits.map(limitRow)),
     oneMaster(costs),
     sizes(costs),
     '### What it takes',
@@ -102,11 +102,11 @@ function costsOf(of: Of): [Costs, string[][]] {
   const [one, four] = ['one of each', '4 readers'].map((name) => of(`${name}: bytes in`) + of(`${name}: bytes out`));
   const redisFollowBytes = perReader(four ?? 0, one ?? 0);
   const costs: Costs = {
-    takeUs: of('as many as it takes: ingest') - of('as many as it takes: ingest that follows'),
+    takeUs: of('saturated: ingest') - of('saturated: ingest that only follows'),
     ingestFollowUs: of('catching up: ingest'),
-    mergeUs: of('as many as it takes: worker'),
+    mergeUs: of('saturated: worker'),
     readerFollowUs: of('catching up: reader'),
-    redisPushUs: of('as many as it takes: Redis') - 3 * redisFollowUs,
+    redisPushUs: of('saturated: Redis') - 3 * redisFollowUs,
     redisFollowUs,
     clusterRedis: Math.max(1, of('16 shards, Cluster of 3: Redis') / of('one of each: Redis')),
     clusterWorker: Math.max(1, of('16 shards, Cluster of 3: worker') / of('one of each: worker')),
@@ -115,7 +115,7 @@ function costsOf(of: Of): [Costs, string[][]] {
     scrapeBytes: of('scrape: identity, bytes'),
     gzipScrapeBytes: of('scrape: gzip, bytes'),
     redisGroupBytes: of('memory: Redis'),
-    readerGroupBytes: of('memory: reader, divided'),
+    readerGroupBytes: of('memory: reader, partitioned'),
     ingestGroupBytes: of('memory: ingest'),
     redisPushBytes: (one ?? 0) - 2 * redisFollowBytes,
     redisFollowBytes,
@@ -123,64 +123,60 @@ function costsOf(of: Of): [Costs, string[][]] {
   const us = (value: number): string => `${round(value)} µs`;
   const bytes = (value: number): string => `${round(value)} bytes`;
   const rows = [
+    ['ingest: a push that it accepts', us(costs.takeUs), '`saturated: ingest` − `saturated: ingest that only follows`'],
     [
-      'ingest, a push that it takes',
-      us(costs.takeUs),
-      '`as many as it takes: ingest` − `as many as it takes: ingest that follows`',
-    ],
-    [
-      'ingest, a push that another takes',
+      'ingest: a push that another process accepts',
       us(costs.ingestFollowUs),
-      `\`catching up: ingest\`; with 1,000 pushes/s ${us(of('following: ingest'))}`,
+      `\`catching up: ingest\`; at 1,000 pushes/s ${us(of('following: ingest'))}`,
     ],
-    ['worker, a push', us(costs.mergeUs), '`as many as it takes: worker`'],
+    ['worker: a push', us(costs.mergeUs), '`saturated: worker`'],
     [
-      'reader, a push',
+      'reader: a push',
       us(costs.readerFollowUs),
-      `\`catching up: reader\`; with 1,000 pushes/s ${us(of('one of each: reader'))}`,
+      `\`catching up: reader\`; at 1,000 pushes/s ${us(of('one of each: reader'))}`,
     ],
-    ['Redis, a push, without its followers', us(costs.redisPushUs), '`as many as it takes: Redis` − 3 followers'],
-    ['Redis, each follower (ingest or reader), a push', us(costs.redisFollowUs), '`catching up: Redis for reader`'],
+    ['Redis: a push, without followers', us(costs.redisPushUs), '`saturated: Redis` − 3 followers'],
+    ['Redis: a push, for each follower (ingest or reader)', us(costs.redisFollowUs), '`catching up: Redis for reader`'],
     [
-      'Redis, a push on a Cluster of 3 against one server',
+      'Redis: a push on a Cluster of 3, compared with one server',
       `${round(costs.clusterRedis)} ×`,
       '`16 shards, Cluster of 3: Redis` / `one of each: Redis`',
     ],
     [
-      'worker, a push on a Cluster of 3 against one server',
+      'worker: a push on a Cluster of 3, compared with one server',
       `${round(costs.clusterWorker)} ×`,
       '`16 shards, Cluster of 3: worker` / `one of each: worker`',
     ],
-    ['reader, an unchanged scrape of 1,000 groups, identity', us(of('scrape: identity')), '`scrape: identity`'],
-    ['reader, an unchanged scrape of 1,000 groups, gzip', us(costs.scrapeUs * 1_000), '`scrape: gzip`'],
+    ['reader: an unchanged scrape of 1,000 groups, identity', us(of('scrape: identity')), '`scrape: identity`'],
+    ['reader: an unchanged scrape of 1,000 groups, gzip', us(costs.scrapeUs * 1_000), '`scrape: gzip`'],
     [
-      'reader, a part of the text that changed before a scrape, gzip',
+      'reader: a segment that changed before a scrape, gzip',
       us(costs.partUs),
-      `not of \`BENCH=scale\`: [performance.md](performance.md), segments; ${costs.changesPerPush} of them a push, of ${costs.partBytes / 1_024} KiB`,
+      `not from \`BENCH=scale\`: segments in [performance.md](performance.md); ${costs.changesPerPush} per push, of ${costs.partBytes / 1_024} KiB`,
     ],
     ['a group in a scrape, identity', bytes(costs.scrapeBytes), '`scrape: identity, bytes`'],
     ['a group in a scrape, gzip', bytes(costs.gzipScrapeBytes), '`scrape: gzip, bytes`'],
     ['a group in Redis', bytes(costs.redisGroupBytes), '`memory: Redis`'],
     ['a group in a reader', bytes(of('memory: reader')), '`memory: reader`'],
-    ['a group in a reader that is scraped in parts', bytes(costs.readerGroupBytes), '`memory: reader, divided`'],
-    ['a group in an ingest process', bytes(costs.ingestGroupBytes), '`memory: ingest`'],
     [
-      'from and to Redis, a push, without its followers',
-      bytes(costs.redisPushBytes),
-      '`one of each: bytes` − 2 followers',
+      'a group in a reader that is scraped in partitions',
+      bytes(costs.readerGroupBytes),
+      '`memory: reader, partitioned`',
     ],
+    ['a group in an ingest process', bytes(costs.ingestGroupBytes), '`memory: ingest`'],
+    ['traffic of Redis: a push, without followers', bytes(costs.redisPushBytes), '`one of each: bytes` − 2 followers'],
     [
-      'from and to Redis, each follower, a push',
+      'traffic of Redis: a push, for each follower',
       bytes(costs.redisFollowBytes),
       '`4 readers: bytes` − `one of each: bytes`',
     ],
     [
-      'a reader that fell behind follows',
+      'rate at which a reader that fell behind catches up',
       `${round(of('catching up: reader, rate'))} groups/s`,
       '`catching up: reader, rate`',
     ],
     [
-      'an ingest process that fell behind follows',
+      'rate at which an ingest process that fell behind catches up',
       `${round(of('catching up: ingest, rate'))} groups/s`,
       '`catching up: ingest, rate`',
     ],
@@ -195,10 +191,7 @@ function slopes(of: Of): string {
     const bytes = of(`${name}: bytes in`) + of(`${name}: bytes out`);
     return [name, ...[...roles, all, bytes].map(round)];
   });
-  return table(
-    ['Processes', 'ingest', 'worker', 'reader', 'Redis masters', 'together', 'bytes from and to Redis'],
-    rows,
-  );
+  return table(['Processes', 'ingest', 'worker', 'reader', 'Redis masters', 'total', 'traffic of Redis, bytes'], rows);
 }
 
 function limitRow({ what, most: { groups, pushesPerSecond } }: Limit): string[] {
@@ -210,12 +203,13 @@ function oneMaster({ redisPushUs, redisFollowUs, clusterRedis }: Costs): string 
   const followers = 2 * ASSUMED.least;
   const coreUs = ASSUMED.utilisation * 1e6;
   const us = redisPushUs + followers * redisFollowUs;
-  return (
-    `What ends it before is the time of Redis. One master with the fewest followers, two ingest processes and two readers: ` +
-    `${round(coreUs)} µs a second / (${round(redisPushUs)} + ${followers} × ${round(redisFollowUs)} µs) = **${round(coreUs / us)} pushes/s**. ` +
-    `More masters are a Cluster, on which a push costs Redis ${round(clusterRedis)} times as much. By masters, each group pushed once a minute, with as many ` +
-    `other processes as that takes:`
-  );
+  return [
+    'The bottleneck before that is the CPU time of Redis. One master with the fewest followers, two ingest processes and',
+    `two readers: ${round(coreUs)} µs per second / (${round(redisPushUs)} + ${followers} × ${round(redisFollowUs)} µs) =`,
+    `**${round(coreUs / us)} pushes/s**. Several masters are a Cluster, on which a push costs Redis`,
+    `${round(clusterRedis)} times as much. By the number of masters, with every group pushed once a minute and as many`,
+    'other processes as needed:',
+  ].join('\n');
 }
 
 function sizes(costs: Costs): string {
@@ -230,13 +224,13 @@ function sizes(costs: Costs): string {
   });
   const head = [
     'Redis masters',
-    'most pushes/s',
+    'maximum pushes/s',
     'ingests',
     'workers',
     'readers',
-    'all',
-    'pushes/s for each of all',
-    'what ends it',
+    'processes and masters',
+    'pushes/s for each of them',
+    'bottleneck',
   ];
   return table(head, rows);
 }
@@ -254,7 +248,7 @@ function plans(costs: Costs, limits: readonly Limit[]): string {
     const scrape = scrapeOf(each, readers, costs, ASSUMED);
     return [
       `${round(load.groups)} groups, ${round(load.pushesPerSecond)} pushes/s`,
-      `${first.what}: ${share < 1 ? `${(share * 100).toFixed(1)} % of it` : `${round(share)} × what one gateway can`}`,
+      `${first.what}: ${share < 1 ? `${(share * 100).toFixed(1)} % of it` : `${round(share)} × the limit`}`,
       `${round((load.pushesPerSecond * costs.redisFollowBytes * 8) / 1e6)} Mbit/s`,
       round(gateways),
       `${round(each.pushesPerSecond)} pushes/s, ${round(each.groups)} groups`,
@@ -262,7 +256,7 @@ function plans(costs: Costs, limits: readonly Limit[]): string {
       ...[ingests, workers, readers, masters, shards].map(round),
       round(processes),
       `${round((each.pushesPerSecond * costs.readerFollowUs) / 1e3)} ms/s`,
-      `${round(scrape.us / scrape.everySeconds / 1e3)} ms/s (${round(scrape.us / 1e3)} ms each ${round(scrape.everySeconds)} s)`,
+      `${round(scrape.us / scrape.everySeconds / 1e3)} ms/s (${round(scrape.us / 1e3)} ms every ${round(scrape.everySeconds)} s)`,
       `${round((redisBytesPerSecond * 8) / 1e6)} Mbit/s`,
       round(gateways * parts),
       `${round((scraped * costs.scrapeBytes) / 1e6)} MB, gzip ${round((scraped * costs.gzipScrapeBytes) / 1e6)} MB`,
@@ -272,24 +266,24 @@ function plans(costs: Costs, limits: readonly Limit[]): string {
   });
   const names = [
     '',
-    'nearest of the limits that nothing lifts in a single gateway',
-    'what each follower of a single gateway would fetch',
-    'gateways (Redis and prefix of their own)',
-    'each of them has',
-    'what it has most of, of what it may have',
-    'of each: ingest processes',
-    'workers',
-    'readers',
-    'Redis masters',
-    'shards',
-    'processes and masters in all',
-    'CPU for following, each reader',
-    'CPU for scrapes, each reader',
-    'network of a master',
-    'Prometheus servers (twice that for pairs)',
-    'a scrape of one of them',
-    'groups in a reader',
-    'groups in a master',
+    'nearest limit of a single gateway that adding processes does not lift',
+    'traffic of each follower in a single gateway',
+    'gateways, each with its own Redis',
+    'load of each gateway',
+    'bottleneck of each gateway, and its utilisation',
+    'ingest processes of each gateway',
+    'workers of each',
+    'readers of each',
+    'Redis masters of each',
+    'shards of each',
+    'processes and masters in total',
+    'CPU time of each reader for following',
+    'CPU time of each reader for scrapes',
+    'traffic of a master',
+    'Prometheus servers (twice as many for pairs)',
+    'size of a scrape of one of them',
+    'memory of the groups in a reader',
+    'memory of the groups in a master',
   ];
   const [head = [], ...rows] = names.map((name, i) => [name, ...columns.map((column) => column[i] ?? '')]);
   return table(head, rows);

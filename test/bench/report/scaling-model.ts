@@ -187,10 +187,10 @@ export function tightest(
   const cores = (us: number): number => us / (assumed.utilisation * SECOND_US);
   const redisUs = redisFactor * (costs.redisPushUs + followers * costs.redisFollowUs);
   const uses: Record<string, number> = {
-    'time of an ingest process': cores(pushesPerSecond * (costs.takeUs / ingests + costs.ingestFollowUs)),
-    'time of a worker': cores((pushesPerSecond * workerFactor * costs.mergeUs) / workers),
-    'time of a reader': cores(pushesPerSecond * costs.readerFollowUs + scrape.us / scrape.everySeconds),
-    'time of a Redis master': cores((pushesPerSecond * redisUs) / masters),
+    'CPU time of an ingest process': cores(pushesPerSecond * (costs.takeUs / ingests + costs.ingestFollowUs)),
+    'CPU time of a worker': cores((pushesPerSecond * workerFactor * costs.mergeUs) / workers),
+    'CPU time of a reader': cores(pushesPerSecond * costs.readerFollowUs + scrape.us / scrape.everySeconds),
+    'CPU time of a Redis master': cores((pushesPerSecond * redisUs) / masters),
     'network of a Redis master':
       redisTraffic(pushesPerSecond, followers, costs) / masters / assumed.networkBytesPerSecond,
     'memory of an ingest process': (groups * costs.ingestGroupBytes) / assumed.processBytes,

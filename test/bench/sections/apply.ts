@@ -50,20 +50,20 @@ export const applySection: Section = async (size, shape) => {
     },
     {
       id: 'apply.backlog',
-      what: 'growth of the backlog meanwhile, as a part of what is accepted',
+      what: 'growth of the backlog during that, as a share of the accepted pushes',
       ours: { name: 'ours', unit: '', spread: spread(left) },
       target: 'flat (≤ 0.01)',
       met: spread(left).median <= 0.01,
     },
     {
       id: 'apply.drain',
-      what: 'until the log is empty after the last of them',
+      what: 'time until the log is empty after the last push',
       ours: { name: 'ours', unit: 'ms', spread: spread(drainMs) },
       target: '',
     },
     {
       id: 'apply.visible',
-      what: 'mean from the append to the snapshot since the start, of groups that changed',
+      what: 'mean time from append to snapshot since the start, for changed groups',
       ours: { name: 'ours', unit: 'ms', spread: spread(visible) },
       target: '',
     },

@@ -56,13 +56,13 @@ export const burstSection: Section = async (size, shape) => {
     },
     {
       id: 'burst.accept',
-      what: 'accepted by the ingest role meanwhile, pipelined on 16 connections',
+      what: 'accepted by the ingest role, pipelined on 16 connections',
       ours: { name: 'ours', unit: 'pushes/s', spread: spread(acceptRate) },
       target: '',
     },
     {
       id: 'burst.start',
-      what: 'from the start of the worker process to its first merges',
+      what: 'time from the start of the worker process to its first merges',
       ours: { name: 'ours', unit: 's', spread: spread(readyS) },
       target: '',
     },

@@ -62,7 +62,7 @@ export const cpuSection: Section = async (size, shape) => {
   const idle = Object.entries(ours).map(([name, pid]) => ({ name, pid, cpu: total(cpuSeconds(pid)) }));
   await delay(IDLE_SECONDS * 1_000);
   for (const { name, pid, cpu } of idle) {
-    add(`a second, idle: ${name}`, ((total(cpuSeconds(pid)) - cpu) / IDLE_SECONDS) * 1e6);
+    add(`per second, idle: ${name}`, ((total(cpuSeconds(pid)) - cpu) / IDLE_SECONDS) * 1e6);
   }
   return Array.from(found, ([name, values]): Figure => {
     const what = `CPU time ${name}`;

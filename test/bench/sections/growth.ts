@@ -69,7 +69,7 @@ export const growthSection: Section = async (size, shape) => {
   const figures: Figure[] = [
     {
       id: 'growth.drop',
-      what: `accepted pushes with ${last.groups.toLocaleString('en')} groups stored, against ${first.groups}`,
+      what: `accepted pushes with ${last.groups.toLocaleString('en')} groups stored, compared with ${first.groups}`,
       ours: { name: 'ours', unit: 'pushes/s', spread: spread(last.rates) },
       versus: { name: 'ours, 1 group', unit: 'pushes/s', spread: spread(first.rates) },
       ratio: kept,

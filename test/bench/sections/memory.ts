@@ -45,7 +45,7 @@ export const memorySection: Section = async (size, shape) => {
   );
   const ready = (id: string, role: string, values: readonly number[]): Figure => ({
     id: `memory.${id}`,
-    what: `ready after its start with 100,000 groups in Redis, role ${role}`,
+    what: `time from start to ready with 100,000 groups in Redis, role ${role}`,
     ours: { name: 'ours', unit: 's', spread: spread(values) },
     target: '≤ 5 s',
     met: spread(values).median <= 5,

@@ -156,14 +156,20 @@ async function measureFollowing(size: Size, shape: Shape, found: Found): Promise
   });
   for (let round = 0; round < size.rounds; round++) {
     const load = { url: source.url, groups: GROUPS, seconds: size.seconds, shape };
-    const busy = { ingest: [source], 'ingest that follows': [idle], worker: workers, reader: readers, Redis: redis };
+    const busy = {
+      ingest: [source],
+      'ingest that only follows': [idle],
+      worker: workers,
+      reader: readers,
+      Redis: redis,
+    };
     const used = Object.entries(busy).map(([role, processes]) => ({ role, processes, cpu: cpuOf(processes) }));
     const pushes = await whenMerged(async () => (await push(load)).requests);
     await quiet(idle);
     for (const { role, processes, cpu } of used) {
-      add(found, `as many as it takes: ${role}`, ((cpuOf(processes) - cpu) / pushes) * 1e6);
+      add(found, `saturated: ${role}`, ((cpuOf(processes) - cpu) / pushes) * 1e6);
     }
-    add(found, 'as many as it takes: rate', pushes / size.seconds);
+    add(found, 'saturated: rate', pushes / size.seconds);
 
     const before = cpuOf([idle]);
     const { requests } = await push({ ...load, rate: RATE });
@@ -222,7 +228,7 @@ async function measureStored(size: Size, shape: Shape, found: Found): Promise<vo
           await scraper.scrape();
           scraper.close();
         }
-        add(found, 'memory: reader, divided', of());
+        add(found, 'memory: reader, partitioned', of());
       }
       await gateway.stop();
     }
@@ -283,11 +289,11 @@ function figures(found: Found): Figure[] {
     [/^memory: /, 'memory per group, 100,000 groups', 'bytes'],
     [/^scrape: \w+, bytes/, 'size of a scrape per group', 'bytes'],
     [/^scrape: /, 'CPU time of a scrape per 1,000 groups, 100,000 groups', 'µs'],
-    [/^catching up: \w+, rate/, 'changed groups followed a second by one that fell behind', '/s'],
-    [/^catching up: /, 'CPU time per changed group of one that fell behind', 'µs'],
-    [/^as many as it takes: rate/, 'pushes accepted by one ingest process, with another beside it', 'pushes/s'],
-    [/^as many as it takes: /, 'CPU time per push', 'µs'],
-    [/^following: /, `CPU time per push that others take, ${RATE.toLocaleString('en')}/s`, 'µs'],
+    [/^catching up: \w+, rate/, 'changed groups per second, followed by a process that fell behind', '/s'],
+    [/^catching up: /, 'CPU time per changed group in a process that fell behind', 'µs'],
+    [/^saturated: rate/, 'pushes accepted by one ingest process, with another beside it', 'pushes/s'],
+    [/^saturated: /, 'CPU time per push', 'µs'],
+    [/^following: /, `CPU time per push that others accept, ${RATE.toLocaleString('en')}/s`, 'µs'],
     [/: bytes (in|out)$/, `bytes to and from Redis per push, ${RATE.toLocaleString('en')}/s`, 'bytes'],
     [/./, `CPU time per push, all processes of a role, ${RATE.toLocaleString('en')}/s`, 'µs'],
   ];

@@ -143,7 +143,7 @@ export const scrapeSection =
       figures.push(
         row(
           `${encoding}-flow`,
-          `scrapes one after the other while ${RATE.toLocaleString('en')} pushes/s flow: ${at}`,
+          `back-to-back scrapes during ${RATE.toLocaleString('en')} pushes/s: ${at}`,
           `ours ${encoding} flow`,
           `nginx ${encoding} flow`,
           'nginx',
@@ -151,7 +151,7 @@ export const scrapeSection =
         ),
         row(
           `${encoding}-regular`,
-          `scrape each ${INTERVAL_MS / 1_000} s while ${RATE.toLocaleString('en')} pushes/s flow: ${at}`,
+          `scrape every ${INTERVAL_MS / 1_000} s during ${RATE.toLocaleString('en')} pushes/s: ${at}`,
           `ours ${encoding} regular`,
           `nginx ${encoding} regular`,
           'nginx',
@@ -169,9 +169,9 @@ export const scrapeSection =
     const stall = spread(stalls);
     figures.push({
       id: `scrape-${groups}.stall`,
-      what: `longest stall of the event loop meanwhile (scrapes of ${groups.toLocaleString('en')} groups and pushes)`,
+      what: `longest stall of the event loop during scrapes of ${groups.toLocaleString('en')} groups and pushes`,
       ours: { name: 'ours', unit: 'ms', spread: stall },
-      versus: { name: 'pushes that flowed', unit: '/s', spread: spread(times.get('rate')) },
+      versus: { name: 'pushes during it', unit: '/s', spread: spread(times.get('rate')) },
       target: '≤ 50 ms',
       met: stall.max <= 50,
     });

@@ -58,7 +58,7 @@ export const visibleSection: Section = async (size, shape) => {
     p99.push(quantile(sorted, 0.99));
   }
   agent.destroy();
-  const what = `from the push to its being visible in a scrape, ${RATE} pushes/s, 10,000 groups`;
+  const what = `time from a push until a scrape shows it, ${RATE} pushes/s, 10,000 groups`;
   const row = (id: string, values: readonly number[], limitMs: number): Figure => ({
     id: `visible.${id}`,
     what: `${what}: ${id}`,
