@@ -7,7 +7,7 @@ import type { Config } from '../../shared/config/config.ts';
 import { asError } from '../../shared/errors.ts';
 import { PUSH_PATH } from '../../shared/model/group.ts';
 import { pathOf } from '../../shared/http/request-url.ts';
-import { leaveBody } from '../../shared/http/body/discard-body.ts';
+import { discardBody } from '../../shared/http/body/discard-body.ts';
 import { sendRedirect } from '../../shared/http/reply/not-found.ts';
 import { InflightBytes } from '../../shared/http/body/read-body.ts';
 import { API_PATH } from '../../shared/http/reply/api-reply.ts';
@@ -151,7 +151,7 @@ export class IngestService implements Service {
     }
     this.#telemetry.answered(request.method, answer.outcome, (performance.now() - startedMs) / 1000);
     if (answer.status >= 400) {
-      leaveBody(request.raw);
+      discardBody(request.raw);
       if (answer.status === 503 || answer.status === 429) reply.header('Retry-After', RETRY_AFTER_SECONDS);
     }
     if (answer.status >= 400 || answer.outcome === 'inconsistent') this.#logRefusal(request, answer);

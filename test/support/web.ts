@@ -8,9 +8,8 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'n
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import { configFromFlags } from '../../shared/config/read/load.ts';
-import { listen } from '../../shared/http/server/listen.ts';
 import type { ComparePassword } from '../../shared/http/gate/password-checker.ts';
-import { createServer } from '../../shared/http/server/server.ts';
+import { createApp, listen } from '../../shared/http/server/http-app.ts';
 import { createLogger } from '../../shared/logger.ts';
 import { hold } from './resources.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -38,8 +37,8 @@ export interface Web {
   write(content: string, name?: string): void;
 }
 
-/** How often startWeb's server looks at its files; it takes up what is the same twice. */
-export const LOOK_MS = 50;
+/** Interval at which startWeb's server checks its files, ms; a change is applied when two checks see the same. */
+export const POLL_MS = 50;
 
 /** On a port of its own unless `args` say where. Closed after the test. */
 export async function startWeb({ yaml, files = {}, args = [], compare, routes }: WebOptions = {}): Promise<Web> {
@@ -58,8 +57,8 @@ export async function startWeb({ yaml, files = {}, args = [], compare, routes }:
   );
   const registry = new Registry();
   const comparePassword = compare ?? (async (password, hash) => await Promise.resolve(hash === hashOf(password)));
-  const trials = { comparePassword, lookMs: LOOK_MS };
-  const app = createServer({ config, registry, logger, notReady: () => [], trials });
+  const listenersOptions = { comparePassword, pollMs: POLL_MS };
+  const app = createApp({ config, registry, logger, notReady: () => [], listenersOptions });
   routes?.(app);
   hold('a web server', async () => await app.close());
   const url = await listen(app, config);

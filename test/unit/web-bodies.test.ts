@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../shared/errors.ts';
-import { leaveBody } from '../../shared/http/body/discard-body.ts';
+import { discardBody } from '../../shared/http/body/discard-body.ts';
 import { InflightBytes, readBody } from '../../shared/http/body/read-body.ts';
 import { makeCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
@@ -35,7 +35,7 @@ async function startSink(isPlain = false): Promise<Sink> {
       } catch (thrown) {
         if (!(thrown instanceof GatewayError)) throw thrown;
         seen.push(thrown.code);
-        leaveBody(request.raw);
+        discardBody(request.raw);
         return await reply.code(413).send(thrown.message);
       }
     });

@@ -272,16 +272,16 @@ describe('with what it names', () => {
   test.each<[string, ...string[]]>([
     [
       'tls_server_config: {min_version: TLS12}',
-      'cannot use tls_server_config.cert_file (F/web.yml, line 1): expected it, or cert, for TLS',
-      'cannot use tls_server_config.key_file (F/web.yml, line 1): expected it, or key, for TLS',
+      'cannot use tls_server_config.cert_file (F/web.yml, line 1): expected cert_file or cert, which TLS requires',
+      'cannot use tls_server_config.key_file (F/web.yml, line 1): expected key_file or key, which TLS requires',
     ],
     [
       'tls_server_config: {cert_file: "", key_file: server.key}',
-      'cannot use tls_server_config.cert_file (F/web.yml, line 1): expected it',
+      'cannot use tls_server_config.cert_file (F/web.yml, line 1): expected cert_file or cert',
     ],
     [
       'tls_server_config: {cert_file: server.crt}',
-      'cannot use tls_server_config.key_file (F/web.yml, line 1): expected it',
+      'cannot use tls_server_config.key_file (F/web.yml, line 1): expected key_file or key',
     ],
     [
       'tls_server_config:\n  cert_file: absent\n  key_file: sub',
@@ -303,7 +303,7 @@ describe('with what it names', () => {
     ],
     [
       tls(`cert: ${inline(server.cert)}`),
-      'cannot use tls_server_config.cert (F/web.yml, line 4): expected it only once, cert_file is given too',
+      'cannot use tls_server_config.cert (F/web.yml, line 4): expected either cert or cert_file, got both',
     ],
     [
       tls('client_ca_file: server.crt'),
@@ -324,7 +324,7 @@ describe('with what it names', () => {
     ],
     [
       tls('min_version: TLS13\n  max_version: TLS12'),
-      'cannot use tls_server_config.min_version "TLS13" (F/web.yml, line 4): expected at most the max_version, which is',
+      'cannot use tls_server_config.min_version "TLS13" (F/web.yml, line 4): expected at most max_version, which is',
     ],
   ])('%j', (content, ...beginnings) => {
     const faults = load(content);

@@ -115,12 +115,12 @@ describe('a unix socket', () => {
     const web = await startWeb({ args });
     const path = join(web.folder, 's');
     await expect(startWeb({ args: [`--web.listen-address=unix:${path}`] })).rejects.toThrow(
-      `cannot listen on unix:${path}: another process listens there`,
+      `cannot listen on unix:${path}: another process listens on it`,
     );
     expect(await getBySocket(path, '/-/healthy')).toBe(200);
     const file = join(web.folder, 'file');
     writeFileSync(file, 'precious');
-    await expect(startWeb({ args: [`--web.listen-address=unix:${file}`] })).rejects.toThrow('is no socket');
+    await expect(startWeb({ args: [`--web.listen-address=unix:${file}`] })).rejects.toThrow('is not a socket');
     expect(existsSync(file)).toBe(true);
   });
 });
@@ -263,7 +263,7 @@ describe('close', () => {
   });
 
   test('an idle connection ends some time after its client was told', async () => {
-    const idleTimes = { toldMs: 1_000, moreMs: 2_000 };
+    const idleTimes = { announcedMs: 1_000, graceMs: 2_000 };
     const listener = new Listener((_request, response) => response.end('here'), undefined, false, noLogger, idleTimes);
     await listener.listen({ port: 0, host: '127.0.0.1' });
     const { port } = listener.address as AddressInfo;
@@ -277,12 +277,12 @@ describe('close', () => {
     // As late as that a client that keeps to it may send.
     for (let i = 0; i < 2; i++) {
       expect(await askOnce()).toContain('Keep-Alive: timeout=1\r\n');
-      await delay(idleTimes.toldMs + 500);
+      await delay(idleTimes.announcedMs + 500);
     }
     await askOnce();
     const answeredMs = performance.now();
     await ended(socket);
-    expect(performance.now() - answeredMs).toBeGreaterThan(idleTimes.toldMs + idleTimes.moreMs - 100);
+    expect(performance.now() - answeredMs).toBeGreaterThan(idleTimes.announcedMs + idleTimes.graceMs - 100);
     await listener.close();
   });
 

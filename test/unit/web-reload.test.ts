@@ -1,4 +1,4 @@
-/** The web configuration file is read anew while the server runs. */
+/** The web configuration file is reloaded while the server runs. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { X509Certificate } from 'node:crypto';
 import { renameSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { request } from '../support/request.ts';
-import { ask, askHttp2, basic, handshake, hashOf, LOOK_MS, openHttp2, startWeb, type Web } from '../support/web.ts';
+import { ask, askHttp2, basic, handshake, hashOf, POLL_MS, openHttp2, startWeb, type Web } from '../support/web.ts';
 
 const authority = makeCertificate('authority', { ca: true });
 const first = authority.issue('first');
@@ -36,7 +36,7 @@ const faultLines = (web: Web) =>
   web
     .log()
     .split('\n')
-    .filter((line) => line.includes('cannot read the web configuration'));
+    .filter((line) => line.includes('cannot reload the web configuration'));
 
 describe('certificates', () => {
   test('are renewed; connections and sessions that are open stay', async () => {
@@ -47,7 +47,7 @@ describe('certificates', () => {
     web.write(second.key, 'server.key');
     await eventually(async () => (await nameOf(web)) === 'second');
     expect(await askHttp2(session, '/-/healthy')).toMatchObject({ status: 200 });
-    expect(web.log()).toContain('msg="web configuration read anew"');
+    expect(web.log()).toContain('msg="web configuration reloaded"');
     expect(faultLines(web)).toEqual([]);
   });
 
@@ -67,14 +67,14 @@ describe('certificates', () => {
     await eventually(async () => (await nameOf(web)) === 'second');
   });
 
-  test('one that does not fit its key, or is broken, is not taken; told once; the right key mends it', async () => {
+  test('one that does not fit its key, or is broken, is not taken; logged once; the right key is', async () => {
     const web = await startWeb({ yaml: tls(), files });
     web.write(second.cert, 'server.crt');
     await eventually(() => faultLines(web).length === 1);
     expect(faultLines(web)[0]).toContain('expected the key of the certificate');
     expect(await nameOf(web)).toBe('first');
     expect(await reloads(web)).toBe(0);
-    await sleep(4 * LOOK_MS);
+    await sleep(4 * POLL_MS);
     expect(faultLines(web)).toHaveLength(1);
     web.write(second.key, 'server.key');
     await eventually(async () => (await nameOf(web)) === 'second');
@@ -124,7 +124,7 @@ describe('the file', () => {
   test('a file that is empty while it is written lets nobody in', async () => {
     const yaml = `basic_auth_users: {alice: ${hashOf('wonder')}}`;
     const web = await startWeb({ yaml });
-    const until = performance.now() + 10 * LOOK_MS;
+    const until = performance.now() + 10 * POLL_MS;
     while (performance.now() < until) {
       web.write('');
       expect(await statusOf(web)).toBe(401);
@@ -134,7 +134,7 @@ describe('the file', () => {
     }
   });
 
-  test('a broken one changes nothing, and each is told once', async () => {
+  test('a broken one changes nothing, and each is logged once', async () => {
     const yaml = `basic_auth_users: {alice: ${hashOf('wonder')}}`;
     const web = await startWeb({ yaml });
     web.write('basic_auth_users: {alice: hunter2}\nfoo: 1');
@@ -156,7 +156,7 @@ describe('the file', () => {
     expect([await statusOf(web), await statusOf(web)]).toEqual([200, 429]);
     // Anything else does not fill it.
     web.write('rate_limit: {interval: 1h, burst: 1}\nhttp_server_config: {headers: {X-Frame-Options: deny}}');
-    await eventually(() => web.log().includes('read anew'));
+    await eventually(() => web.log().includes('web configuration reloaded'));
     expect(await statusOf(web)).toBe(429);
     web.write('rate_limit: {interval: 1h, burst: 2}');
     await eventually(async () => (await statusOf(web)) === 200);

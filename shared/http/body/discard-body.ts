@@ -1,18 +1,19 @@
-/** An answer is given before the request's body was read whole: what becomes of the rest. */
+/** Discards the rest of a body when a request is answered before all of it was read. */
 import type { IncomingMessage } from 'node:http';
 import { constants, type Http2ServerRequest } from 'node:http2';
 
-/** Who goes on sending after this much is cut off; so is who sends nothing for so long. */
+/** Bytes after which a client that still sends is cut off. */
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
+/** Silence after which a client that has not sent everything is cut off. */
 const LINGER_MS = 5_000;
 
 /**
- * To be called before the answer is sent. The rest is read and thrown away, because many a client reads the answer only when
- * it has sent everything: one that we close on loses it to a broken pipe (HTTP/1.1), one whose stream we stop reading waits
- * for ever (HTTP/2).
+ * Call it before the answer is sent. The rest is read and discarded because many clients read the answer only after they have
+ * sent everything: closing the connection makes them lose it to a broken pipe (HTTP/1.1), and a stream that is no longer read
+ * makes them wait forever (HTTP/2).
  */
-export function leaveBody(request: IncomingMessage): void {
-  // HTTP/2 calls an aborted request complete.
+export function discardBody(request: IncomingMessage): void {
+  // Also true of an aborted HTTP/2 request.
   if (request.complete) return;
   let discarded = 0;
   const timer = setTimeout(() => cutOff(request), LINGER_MS).unref();
@@ -26,10 +27,10 @@ export function leaveBody(request: IncomingMessage): void {
   request.resume();
 }
 
-/** A client that wants the connection closed has it closed in our direction with the answer, in the other after its body. */
+/** For `Connection: close`: ends our direction with the answer, and the connection after the body. */
 function closeAfter(request: IncomingMessage): void {
   const { socket } = request;
-  // What Node calls with the answer sent.
+  // Node calls destroySoon() once the answer is sent.
   const destroySoon = socket.destroySoon.bind(socket);
   let isAnswered = false;
   socket.destroySoon = () => {
@@ -44,6 +45,6 @@ function closeAfter(request: IncomingMessage): void {
 
 function cutOff(request: IncomingMessage): void {
   if (request.httpVersionMajor < 2) request.destroy();
-  // Node's compatibility layer: the shape of HTTP/1.1, and the stream besides. Says that the answer was all (RFC 9113, 8.1).
+  // NO_ERROR tells the client that the answer is complete (RFC 9113, 8.1).
   else (request as unknown as Http2ServerRequest).stream.close(constants.NGHTTP2_NO_ERROR);
 }

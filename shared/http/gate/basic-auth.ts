@@ -1,54 +1,55 @@
 /**
- * Basic authentication against bcrypt hashes. A check is expensive on purpose, so its outcome is remembered, by a hash of
- * user and password; the right ones apart from the wrong ones, so that no number of wrong ones makes us forget a right one.
- * While a password is being checked, other requests with the same one wait for the same check.
+ * Basic authentication against bcrypt hashes. A check is expensive by design, so its result is remembered under a hash of user
+ * and password. Accepted and refused passwords are remembered separately, so that wrong ones cannot displace right ones.
+ * Requests with a password that is being checked wait for that check.
  */
 import { hash as digest, randomBytes } from 'node:crypto';
 import type { PasswordChecker } from './password-checker.ts';
 
 export type Verdict = 'accepted' | 'refused' | 'overloaded';
 
+/** Of accepted and of refused passwords each. */
 const MAX_REMEMBERED = 1_024;
-/** The part of a hash that says how it is made: `$2y$10$` and 22 characters of salt. */
+/** Length of a hash up to its salt: `$2y$10$` and 22 characters. */
 const SALT_LENGTH = 29;
 
 export class BasicAuth {
   readonly users: ReadonlyMap<string, string>;
   readonly #checker: PasswordChecker;
   readonly #salt = randomBytes(16).toString('hex');
-  readonly #nobodysHash: string;
+  readonly #decoyHash: string;
   readonly #accepted = new Set<string>();
   readonly #refused = new Set<string>();
-  readonly #underWay = new Map<string, Promise<Verdict>>();
+  readonly #checking = new Map<string, Promise<Verdict>>();
 
-  /** `users`: name → bcrypt hash, at least one. */
+  /** `users`: name → bcrypt hash, not empty. */
   constructor(users: ReadonlyMap<string, string>, checker: PasswordChecker) {
     this.users = users;
     this.#checker = checker;
-    // For a user that does not exist the same is computed as for one that does, so that the time does not tell. Where costs
-    // differ the lowest is taken, or asking for users that do not exist would be the dearest request of all.
+    // Unknown users are checked against a decoy, so that the time does not reveal which users exist. The lowest cost is used:
+    // otherwise requests for unknown users would be the most expensive of all.
     const [cheapest = ''] = [...users.values()].toSorted((a, b) => costOf(a) - costOf(b));
-    this.#nobodysHash = cheapest.slice(0, SALT_LENGTH).padEnd(cheapest.length, '.');
+    this.#decoyHash = cheapest.slice(0, SALT_LENGTH).padEnd(cheapest.length, '.');
   }
 
-  /** `from`: the client's address. A promise only when the password has to be checked; it may reject. */
+  /** `from`: the client's address. Returns a promise only if the password has to be checked; it may reject. */
   check(authorization: string | undefined, from: string): Verdict | Promise<Verdict> {
-    const given = readCredentials(authorization);
-    if (given === undefined) return 'refused';
-    const { user, password } = given;
-    // A user has no colon in it.
+    const credentials = readCredentials(authorization);
+    if (credentials === undefined) return 'refused';
+    const { user, password } = credentials;
+    // A user name has no colon, so the key is unambiguous.
     const key = digest('sha256', `${this.#salt}:${user}:${password}`, 'base64');
     if (this.#accepted.has(key)) return 'accepted';
     if (this.#refused.has(key)) return 'refused';
-    return this.#underWay.get(key) ?? this.#start(key, user, password, from);
+    return this.#checking.get(key) ?? this.#start(key, user, password, from);
   }
 
   #start(key: string, user: string, password: string, from: string): Verdict | Promise<Verdict> {
     const hash = this.users.get(user);
-    const check = this.#checker.check(password, hash ?? this.#nobodysHash, from);
+    const check = this.#checker.check(password, hash ?? this.#decoyHash, from);
     if (check === undefined) return 'overloaded';
     const verdict = this.#conclude(key, hash !== undefined, check);
-    this.#underWay.set(key, verdict);
+    this.#checking.set(key, verdict);
     return verdict;
   }
 
@@ -58,12 +59,12 @@ export class BasicAuth {
       remember(isAccepted ? this.#accepted : this.#refused, key);
       return isAccepted ? 'accepted' : 'refused';
     } finally {
-      this.#underWay.delete(key);
+      this.#checking.delete(key);
     }
   }
 }
 
-/** The oldest is forgotten when there are too many. */
+/** Forgets the oldest key when the set is full. */
 function remember(keys: Set<string>, key: string): void {
   if (keys.size >= MAX_REMEMBERED) {
     for (const oldest of keys) {
@@ -74,7 +75,7 @@ function remember(keys: Set<string>, key: string): void {
   keys.add(key);
 }
 
-/** RFC 7617. Undefined when there are none. */
+/** RFC 7617. Undefined if there are none. */
 function readCredentials(authorization: string | undefined): { user: string; password: string } | undefined {
   const encoded = /^basic +([\w+/=-]+) *$/i.exec(authorization ?? '')?.[1];
   if (encoded === undefined) return undefined;

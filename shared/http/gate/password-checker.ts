@@ -1,31 +1,31 @@
 /**
- * Checks passwords against bcrypt hashes: one at a time, in a thread of its own, because each check is tens of milliseconds
- * of computing on purpose. Who waits, waits in a lane of its own address, and the lanes take turns, so that one client that
- * tries passwords does not keep others from logging in. What waits is bounded.
+ * Checks passwords against bcrypt hashes, one at a time in a thread of its own, because each check takes tens of milliseconds of
+ * CPU time by design. Each client address has a queue, and the queues take turns, so that a client that guesses passwords does
+ * not keep others from logging in. The queues are bounded.
  */
 import { Piscina } from 'piscina';
 import { threadFile } from '../../async/thread-file.ts';
 import type { PasswordTask } from './password-thread.ts';
 
-/** At a cost of 10, about three seconds. */
+/** Of all addresses; at a cost of 10 these take about three seconds. */
 const MAX_WAITING = 64;
-const MAX_WAITING_OF_ONE = 16;
-/** A hash of a cost that takes longer is of no use to anybody. */
+const MAX_WAITING_PER_ADDRESS = 16;
+/** Time limit of one check. */
 const TIMEOUT_MS = 30_000;
-/** Then the thread ends; the next check starts one. */
+/** Idle time after which the thread ends; the next check starts a new one. */
 const IDLE_MS = 60_000;
 
 export type ComparePassword = (password: string, hash: string) => Promise<boolean>;
 
 export interface PasswordChecker {
-  /** Undefined when too many wait already. Rejects when the check could not be carried out. */
+  /** Undefined if too many wait already. Rejects if the check fails. */
   check(password: string, hash: string, from: string): Promise<boolean> | undefined;
 }
 
 export class FairPasswordChecker implements PasswordChecker {
   readonly #compare: ComparePassword;
-  /** By address; the first lane is the next to be served. None is empty. */
-  readonly #lanes = new Map<string, (() => Promise<void>)[]>();
+  /** By address; the first queue is served next. None is empty. */
+  readonly #queues = new Map<string, (() => Promise<void>)[]>();
   #waiting = 0;
   #busy = false;
 
@@ -34,23 +34,23 @@ export class FairPasswordChecker implements PasswordChecker {
   }
 
   check(password: string, hash: string, from: string): Promise<boolean> | undefined {
-    const lane = this.#lanes.get(from) ?? [];
-    if (this.#waiting >= MAX_WAITING || lane.length >= MAX_WAITING_OF_ONE) return undefined;
+    const queue = this.#queues.get(from) ?? [];
+    if (this.#waiting >= MAX_WAITING || queue.length >= MAX_WAITING_PER_ADDRESS) return undefined;
     this.#waiting++;
-    this.#lanes.set(from, lane);
+    this.#queues.set(from, queue);
     return new Promise((resolve, reject) => {
-      lane.push(async () => await this.#compare(password, hash).then(resolve, reject));
+      queue.push(async () => await this.#compare(password, hash).then(resolve, reject));
       if (!this.#busy) void this.#run();
     });
   }
 
   async #run(): Promise<void> {
     this.#busy = true;
-    for (let [next] = this.#lanes; next !== undefined; [next] = this.#lanes) {
-      const [from, lane] = next;
-      const task = lane.shift();
-      this.#lanes.delete(from);
-      if (lane.length > 0) this.#lanes.set(from, lane);
+    for (let [next] = this.#queues; next !== undefined; [next] = this.#queues) {
+      const [from, queue] = next;
+      const task = queue.shift();
+      this.#queues.delete(from);
+      if (queue.length > 0) this.#queues.set(from, queue);
       this.#waiting--;
       await task?.();
     }
@@ -58,7 +58,7 @@ export class FairPasswordChecker implements PasswordChecker {
   }
 }
 
-/** bcrypt in a thread, which is started with the first check. */
+/** bcrypt in a thread, which the first check starts. */
 export class PasswordThread {
   readonly #pool: Piscina<PasswordTask, boolean>;
 

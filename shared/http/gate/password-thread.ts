@@ -1,4 +1,4 @@
-/** The thread's side of password-checker.ts. */
+/** Runs in the thread of password-checker.ts. */
 import { compareSync } from 'bcryptjs';
 
 export interface PasswordTask {
@@ -6,7 +6,7 @@ export interface PasswordTask {
   readonly hash: string;
 }
 
-/** Takes tens of milliseconds and more, by the cost in the hash. */
+/** Takes tens of milliseconds or more, depending on the cost in the hash. */
 export default function comparePassword({ password, hash }: PasswordTask): boolean {
   return compareSync(password, hash);
 }

@@ -1,6 +1,6 @@
 import type { RateLimit } from '../web-config/web-config-file.ts';
 
-/** A token bucket, full at first (as golang.org/x/time/rate has it). */
+/** A token bucket that starts full, as in golang.org/x/time/rate. */
 export class RateLimiter {
   readonly #limit: RateLimit;
   readonly #now: () => number;
@@ -14,7 +14,7 @@ export class RateLimiter {
     this.#at = now();
   }
 
-  /** False when there is none left. */
+  /** False if no token is left. */
   take(): boolean {
     const { intervalMs, burst } = this.#limit;
     const now = this.#now();
@@ -25,7 +25,7 @@ export class RateLimiter {
     return true;
   }
 
-  /** When there is a token again, in whole seconds. */
+  /** Time until the next token, in whole seconds. */
   get retryAfterSeconds(): number {
     return Math.max(1, Math.ceil(((1 - this.#tokens) * this.#limit.intervalMs) / 1_000));
   }

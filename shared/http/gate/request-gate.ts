@@ -1,13 +1,13 @@
 /**
- * What every request passes before any route sees it: rate limit, response headers, basic authentication, route prefix; in
- * this order, which is that of the exporter toolkit. Routes know nothing of it: they see the path below the prefix.
+ * What every request passes before it reaches a route: rate limit, response headers, basic authentication, route prefix, in the
+ * order of the exporter toolkit. Routes receive the path below the prefix.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Counter } from 'prom-client';
 import { asError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { BasicAuth, type Verdict } from './basic-auth.ts';
-import { leaveBody } from '../body/discard-body.ts';
+import { discardBody } from '../body/discard-body.ts';
 import type { PasswordChecker } from './password-checker.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { redirectTo } from '../reply/redirect.ts';
@@ -17,7 +17,7 @@ import type { WebSettings } from '../web-config/web-settings.ts';
 
 export type TurnedAway = Counter<'reason'>;
 
-export interface FrontContext {
+export interface GateContext {
   /** '' or '/path'. */
   readonly routePrefix: string;
   readonly route: RequestListener;
@@ -26,22 +26,22 @@ export interface FrontContext {
   readonly logger: Logger;
 }
 
-type FrontSettings = Pick<WebSettings, 'headers' | 'users' | 'rateLimit'>;
+type GateSettings = Pick<WebSettings, 'headers' | 'users' | 'rateLimit'>;
 
-export class Front {
-  readonly #context: FrontContext;
-  #headers: FrontSettings['headers'] = [];
-  #limit: FrontSettings['rateLimit'];
+export class RequestGate {
+  readonly #context: GateContext;
+  #headers: GateSettings['headers'] = [];
+  #limit: GateSettings['rateLimit'];
   #limiter: RateLimiter | undefined;
   #auth: BasicAuth | undefined;
 
-  constructor(context: FrontContext, settings: FrontSettings) {
+  constructor(context: GateContext, settings: GateSettings) {
     this.#context = context;
     this.apply(settings);
   }
 
-  /** Who was let in stays so where the users are the same. */
-  apply({ headers, users, rateLimit }: FrontSettings): void {
+  /** Accepted passwords stay remembered if the users are unchanged. */
+  apply({ headers, users, rateLimit }: GateSettings): void {
     this.#headers = headers;
     if (this.#limit?.burst !== rateLimit?.burst || this.#limit?.intervalMs !== rateLimit?.intervalMs) {
       this.#limiter = rateLimit && new RateLimiter(rateLimit);
@@ -61,7 +61,7 @@ export class Front {
     const verdict = this.#auth.check(request.headers.authorization, request.socket.remoteAddress ?? 'unix');
     if (typeof verdict === 'string') return this.#admit(verdict, request, response);
     verdict.then(
-      (settled) => this.#admit(settled, request, response),
+      (checked) => this.#admit(checked, request, response),
       (thrown: unknown) => {
         this.#context.logger.error({ err: asError(thrown) }, 'cannot check a password');
         this.#admit('overloaded', request, response);
@@ -87,7 +87,7 @@ export class Front {
   #route(request: IncomingMessage, response: ServerResponse): void {
     const { routePrefix, route } = this.#context;
     let url = request.url ?? '/';
-    // A client that takes us for a proxy sends a whole URL.
+    // A client configured to use this server as a proxy sends an absolute URL.
     if (!url.startsWith('/') && /^https?:\/\//i.test(url)) {
       url = url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/^(?!\/)/, '/');
       request.url = url;
@@ -114,29 +114,31 @@ export class Front {
     answer(request, response, 404, '404 page not found');
   }
 
-  #turnAway(request: IncomingMessage, response: ServerResponse, reason: keyof typeof refusals): void {
+  #turnAway(request: IncomingMessage, response: ServerResponse, reason: TurnAwayReason): void {
     this.#context.turnedAway.inc({ reason });
-    const [status, line] = refusals[reason];
+    const [status, line] = REFUSALS[reason];
     answer(request, response, status, line);
   }
 }
 
-const refusals = {
+type TurnAwayReason = keyof typeof REFUSALS;
+
+const REFUSALS = {
   rate_limit: [429, 'Too Many Requests'],
   unauthorized: [401, 'Unauthorized'],
-  too_many_logins: [503, 'too many logins are being checked; try again later'],
+  too_many_logins: [503, 'too many logins are being checked, try again later'],
 } as const;
 
-export const turnedAwayReasons = Object.keys(refusals);
+export const TURN_AWAY_REASONS = Object.keys(REFUSALS);
 
 function answer(request: IncomingMessage, response: ServerResponse, status: number, line: string): void {
-  leaveBody(request);
+  discardBody(request);
   const body = `${line}\n`;
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': body.length }).end(body);
 }
 
 function redirect(request: IncomingMessage, response: ServerResponse, location: string): void {
-  leaveBody(request);
+  discardBody(request);
   const { headers, body } = redirectTo(location, 301, request.method);
   response.writeHead(301, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
 }

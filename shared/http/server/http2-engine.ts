@@ -1,4 +1,4 @@
-/** HTTP/2 on sockets that somebody else listens for: its sessions, from handshake to end. */
+/** HTTP/2 on sockets that another server accepted: its sessions, from handshake to end. */
 import type { RequestListener } from 'node:http';
 import {
   constants,
@@ -10,17 +10,17 @@ import {
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../logger.ts';
 
-/** As Go has it; unlimited in Node. */
+/** Concurrent streams of a session: Go's limit. Node has none by default. */
 const MAX_STREAMS = 250;
 
 export interface Http2Limits {
-  /** A session on which nothing happens for so long is ended. */
+  /** How long a session without requests is kept. */
   readonly keepAliveMs: number;
-  /** A request that has not arrived whole by then is given up. */
+  /** How long a request may take to arrive completely. */
   readonly requestMs: number;
-  /** A client that is quiet for so long is asked whether it is still there. */
+  /** Interval of silence after which the client is pinged. */
   readonly quietMs: number;
-  /** How long it may take to answer. */
+  /** How long a client may take to answer a ping. */
   readonly pingMs: number;
 }
 
@@ -35,14 +35,14 @@ export class Http2Engine {
     this.#server = createServer({ settings: { maxConcurrentStreams: MAX_STREAMS } });
     this.#server.on('sessionError', (error) => logger.debug({ err: error }, 'HTTP/2 session failed'));
     this.#server.on('request', (request, response) => {
-      this.#giveUpIfSlow(request);
-      // Node's compatibility layer: the same shape as in HTTP/1.1.
+      this.#cancelIfSlow(request);
+      // Node's compatibility layer: requests and responses have the shape of HTTP/1.1.
       Reflect.apply(handler, this.#server, [request, response]);
     });
   }
 
   take(socket: TLSSocket): void {
-    // Emitted before the next line but one.
+    // Emitted synchronously by the `emit` below.
     this.#server.once('session', (session) => {
       this.#sessions.set(session, socket);
       session.once('close', () => this.#sessions.delete(session));
@@ -52,14 +52,14 @@ export class Http2Engine {
     this.#server.emit('connection', socket);
   }
 
-  /** No new requests; sessions end when those under way are answered. */
+  /** Accepts no new requests; each session ends when its requests in flight are answered. */
   close(): void {
     this.#isClosing = true;
     for (const [session, socket] of this.#sessions) this.#end(session, socket);
   }
 
-  /** HTTP/1.1 has it from its server. */
-  #giveUpIfSlow(request: Http2ServerRequest): void {
+  /** Node's requestTimeout covers HTTP/1.1 only. */
+  #cancelIfSlow(request: Http2ServerRequest): void {
     if (request.stream.endAfterHeaders) return;
     const timer = setTimeout(() => {
       if (!request.complete) request.stream.close(constants.NGHTTP2_CANCEL);
@@ -67,7 +67,7 @@ export class Http2Engine {
     request.once('close', () => clearTimeout(timer));
   }
 
-  /** Ends a session that is quiet for too long, or whose client is gone. */
+  /** Ends a session that is silent for too long, or whose client does not answer a ping. */
   #watch(session: ServerHttp2Session, socket: TLSSocket): void {
     const { quietMs: stepMs, keepAliveMs } = this.#limits;
     let quietMs = 0;
@@ -83,22 +83,22 @@ export class Http2Engine {
     session.setTimeout(stepMs);
   }
 
-  /** Lets the requests that are under way finish, unless there is nobody who waits for them. */
+  /** Lets the requests in flight finish, unless the client is gone. */
   #end(session: ServerHttp2Session, socket: TLSSocket): void {
     this.#ping(session, socket);
     session.close();
   }
 
   /**
-   * Of a client that goes while it sends, Node often hears nothing, and then neither close() nor destroy() of the session end
-   * it, only that of its socket (https://github.com/nodejs/node/issues/55804; seen with 20.20: one in ten uploads that curl
-   * gives up on a 413).
+   * Destroys the socket of a client that does not answer. When a client goes away while it sends, Node often does not notice, and
+   * neither close() nor destroy() of the session ends it, only destroy() of its socket
+   * (https://github.com/nodejs/node/issues/55804; seen with 20.20: one in ten uploads that curl abandons on a 413).
    */
   #ping(session: ServerHttp2Session, socket: TLSSocket): void {
-    // One that is closed already was pinged before.
+    // A closed session was pinged when it was closed.
     if (session.destroyed || session.closed) return;
     const timer = setTimeout(() => socket.destroy(), this.#limits.pingMs);
-    // Called with an error when the session ends before.
+    // Also called, with an error, when the session ends first.
     session.ping((error) => {
       clearTimeout(timer);
       if (error !== null) socket.destroy();

@@ -1,4 +1,4 @@
-/** Files of Unix sockets: a process that was killed leaves its own behind. */
+/** Files of Unix sockets. A process that was killed leaves its file behind. */
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { GatewayError } from '../../errors.ts';
@@ -6,19 +6,19 @@ import { GatewayError } from '../../errors.ts';
 /** Owner and group may connect. */
 const MODE = 0o660;
 
-/** Removes what nobody listens on any more. Throws when somebody does, or when it is no socket. */
+/** Removes a socket that nobody listens on. Throws GatewayError `config_invalid` if another process does, or for any other file. */
 export async function removeStaleSocket(path: string): Promise<void> {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;
   const refuse = (why: string): never => {
     throw new GatewayError('config_invalid', `cannot listen on unix:${path}: ${why}`);
   };
-  if (!stats.isSocket()) return refuse('the file is there already, and is no socket');
-  if (await isListenedOn(path)) return refuse('another process listens there');
+  if (!stats.isSocket()) return refuse('the file exists and is not a socket');
+  if (await isListenedOn(path)) return refuse('another process listens on it');
   unlinkSync(path);
 }
 
-/** To be called when it is listened on: until then only the owner could connect. */
+/** Call it once the socket listens; until then only the owner can connect. */
 export function openToGroup(path: string): void {
   chmodSync(path, MODE);
 }
@@ -30,7 +30,7 @@ async function isListenedOn(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    // Only a refusal says that nobody is there; when we may not even ask, somebody may be.
+    // Any other error, such as EACCES, does not show that nobody listens.
     socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
   });
 }

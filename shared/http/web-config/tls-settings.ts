@@ -1,4 +1,4 @@
-/** From what the file says about TLS to what a server needs: reads the certificates, and checks everything together. */
+/** Turns the TLS section of the file into the options of a server: reads the certificates and checks them together. */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIPv6, SocketAddress } from 'node:net';
@@ -16,18 +16,18 @@ export interface TlsSettings {
 
 const SECTION = 'tls_server_config';
 
-/** The files that `loadTls` reads. */
+/** The files that loadTls() reads. */
 export function tlsFiles({ certFile, keyFile, clientCaFile }: TlsFile): string[] {
   return [certFile, keyFile, clientCaFile].filter((path) => path !== '');
 }
 
-/** Undefined when there are faults. */
+/** Undefined if there are faults, which are added to `faults`. */
 export function loadTls(file: TlsFile, blame: Blame, faults: string[]): TlsSettings | undefined {
   const before = faults.length;
   const fault = (word: string, shown: string | undefined, why: string): void =>
     void faults.push(blame(`${SECTION}.${word}`, shown, why));
-  const given = (word: string, inline: string, path: string): Pem | undefined => {
-    if (inline !== '' && path !== '') fault(word, undefined, `expected it only once, ${word}_file is given too`);
+  const read = (word: string, inline: string, path: string): Pem | undefined => {
+    if (inline !== '' && path !== '') fault(word, undefined, `expected either ${word} or ${word}_file, got both`);
     if (path === '') return inline === '' ? undefined : { key: word, shown: undefined, pem: inline };
     try {
       return { key: `${word}_file`, shown: path, pem: readFileSync(path, 'utf8') };
@@ -37,30 +37,30 @@ export function loadTls(file: TlsFile, blame: Blame, faults: string[]): TlsSetti
     }
   };
 
-  const cert = given('cert', file.cert, file.certFile);
-  const key = given('key', file.key, file.keyFile);
-  const ca = given('client_ca', file.clientCa, file.clientCaFile);
-  if (cert === undefined) fault('cert_file', undefined, 'expected it, or cert, for TLS');
-  if (key === undefined) fault('key_file', undefined, 'expected it, or key, for TLS');
+  const cert = read('cert', file.cert, file.certFile);
+  const key = read('key', file.key, file.keyFile);
+  const ca = read('client_ca', file.clientCa, file.clientCaFile);
+  if (cert === undefined) fault('cert_file', undefined, 'expected cert_file or cert, which TLS requires');
+  if (key === undefined) fault('key_file', undefined, 'expected key_file or key, which TLS requires');
   checkPair(cert, key, fault);
   if (ca !== undefined && ca.key !== '' && certificatesIn(ca.pem) === 0) {
     fault(ca.key, ca.shown, 'expected at least one certificate in PEM');
   }
   if (file.clientAuth === 'NoClientCert') {
-    const why = 'expected a client_auth_type as well, for without one no client is asked for its certificate';
+    const why = 'expected a client_auth_type as well: by default no client is asked for a certificate';
     if (ca !== undefined) fault(file.clientCaFile === '' ? 'client_ca' : 'client_ca_file', undefined, why);
     if (file.allowedSans !== undefined) fault('client_allowed_sans', undefined, why);
   }
-  // As texts they sort by age.
+  // The names of the versions sort by age.
   if (file.minVersion > file.maxVersion) {
-    fault('min_version', file.minVersion, `expected at most the max_version, which is ${file.maxVersion}`);
+    fault('min_version', file.minVersion, `expected at most max_version, which is ${file.maxVersion}`);
   }
   if (faults.length > before) return undefined;
 
   const context: SecureContextOptions = {
     cert: cert?.pem,
     key: key?.pem,
-    // Without one, the well-known authorities are trusted: as in Go.
+    // Without a CA the well-known authorities are trusted, as in Go.
     ...(ca === undefined ? {} : { ca: ca.pem }),
     minVersion: SECURE_VERSIONS[file.minVersion],
     maxVersion: SECURE_VERSIONS[file.maxVersion],
@@ -71,14 +71,14 @@ export function loadTls(file: TlsFile, blame: Blame, faults: string[]): TlsSetti
   try {
     createSecureContext(context);
   } catch (thrown) {
-    faults.push(blame(SECTION, undefined, `expected what OpenSSL can use, got: ${asError(thrown).message}`));
+    faults.push(blame(SECTION, undefined, `expected settings that OpenSSL accepts, got: ${asError(thrown).message}`));
     return undefined;
   }
   return { context, clientAuth: file.clientAuth, allowedSans: file.allowedSans };
 }
 
 interface Pem {
-  /** The key that gave it; '' when it could not be read, which was reported. */
+  /** Key in the file; '' if the PEM could not be read, which is reported. */
   readonly key: string;
   readonly shown: string | undefined;
   readonly pem: string;
@@ -119,9 +119,9 @@ function certificatesIn(pem: string): number {
 }
 
 /**
- * Why a client may not come in, or undefined when it may; to be asked after the handshake, which itself refuses nobody.
+ * Why a client is refused, or undefined if it is accepted. Called after the handshake, which itself refuses nobody.
  *
- * `authorized` alone is not to be trusted: a client without a certificate that resumes a session has it set.
+ * `authorized` alone does not suffice: it is also set for a client without a certificate that resumes a session.
  */
 export function clientFault(
   socket: TLSSocket,
@@ -144,11 +144,11 @@ export function clientFault(
 /** DNS names, e-mail addresses, IP addresses and URIs, as Go prints them. */
 export function subjectAltNames({ subjectAltName }: Pick<X509Certificate, 'subjectAltName'>): string[] {
   const names: string[] = [];
-  // Node writes `DNS:one, IP Address:10.0.0.1`, and as a JSON text what a comma in it would make ambiguous.
+  // Node writes `DNS:one, IP Address:10.0.0.1`, with a name that holds a comma as a JSON text.
   for (const [, kind, text = ''] of (subjectAltName ?? '').matchAll(/(?:^|, )([\w ]+):("(?:[^"\\]|\\.)*"|[^,]*)/g)) {
     const name = text.startsWith('"') ? String(JSON.parse(text)) : text;
     if (kind === 'DNS' || kind === 'email' || kind === 'URI') names.push(name);
-    // OpenSSL spells IPv6 addresses out, in capitals.
+    // OpenSSL writes IPv6 addresses in full and in capitals.
     else if (kind === 'IP Address') {
       names.push(isIPv6(name) ? new SocketAddress({ address: name, family: 'ipv6' }).address : name);
     }

@@ -1,11 +1,11 @@
 /**
- * What is in force of the web configuration file (or of --tls.cert and --tls.key), and how it stays so:
+ * The settings in force from the web configuration file, or from --tls.cert and --tls.key:
  *
- *     load() ──▶ in force ──a file changed, and is the same on the next look──▶ read anew ──▶ in force
- *                                                                                  └─ faulty: logged once, the old stays
+ *     load() ──▶ in force ──a file changed, and is the same at the next check──▶ reload ──▶ in force
+ *                                                                                   └─ faulty: logged once, the old stay
  *
- * The files are looked at (stat) twice a second, so that a change holds within a second; nothing is done on a request. Two
- * equal looks, because a file that is being written is empty at first, and an empty one would switch authentication off.
+ * The files are checked (stat) twice a second, so a change takes effect within a second; requests cost nothing. Two equal checks
+ * are required because a file that is being written is empty at first, and an empty file would switch authentication off.
  */
 import { readFileSync, statSync, type BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -26,16 +26,17 @@ import {
 } from './web-config-file.ts';
 import type { Blame } from '../../config/read/yaml-reader.ts';
 
-const LOOK_MS = 500;
+/** Interval between checks of the files. */
+const POLL_MS = 500;
 
 export interface WebSettings extends Omit<WebConfigFile, 'tls'> {
   readonly tls: TlsSettings | undefined;
 }
 
-export interface WebSettingsListener {
-  /** Not called for what load() returned. */
+export interface WebSettingsObserver {
+  /** Called after each reload, not for the result of load(). */
   apply(settings: WebSettings): void;
-  /** After each attempt to read them anew. */
+  /** Called after each attempt to reload. */
   reloaded(successful: boolean): void;
 }
 
@@ -44,37 +45,33 @@ type WebSource = Pick<Config, 'tls'> & { readonly web: Pick<Config['web'], 'conf
 export class WebSettingsSource {
   readonly #config: WebSource;
   readonly #logger: Logger;
-  readonly #lookMs: number;
+  readonly #pollMs: number;
   readonly #abort = new AbortController();
-  /** Those that were read, or could not be. */
+  /** The files that were read, or could not be read. */
   #files: readonly string[] = [];
-  /** What they looked like before they were read. */
+  /** Their state before they were read. */
   #seen = '';
-  #withTls = false;
+  #hasTls = false;
   #watching: Promise<void> | undefined;
 
-  constructor(config: WebSource, logger: Logger, lookMs = LOOK_MS) {
+  constructor(config: WebSource, logger: Logger, pollMs = POLL_MS) {
     this.#config = config;
     this.#logger = logger;
-    this.#lookMs = lookMs;
+    this.#pollMs = pollMs;
   }
 
-  /** True when there is anything that may change. */
-  get isGiven(): boolean {
-    return this.#config.web.configFile !== '' || this.#config.tls.enabled;
-  }
-
-  /** Throws GatewayError `config_invalid`: a line for each fault. */
+  /** Throws GatewayError `config_invalid`, one line for each fault. */
   load(): WebSettings {
     const faults: string[] = [];
     const settings = this.#read(faults);
     if (settings === undefined) throw new GatewayError('config_invalid', faults.join('\n'));
-    this.#withTls = settings.tls !== undefined;
+    this.#hasTls = settings.tls !== undefined;
     return settings;
   }
 
-  watch(listener: WebSettingsListener): void {
-    if (this.isGiven) this.#watching ??= this.#watch(listener);
+  watch(observer: WebSettingsObserver): void {
+    const hasFiles = this.#config.web.configFile !== '' || this.#config.tls.enabled;
+    if (hasFiles) this.#watching ??= this.#watch(observer);
   }
 
   async destroy(): Promise<void> {
@@ -82,38 +79,38 @@ export class WebSettingsSource {
     await this.#watching;
   }
 
-  async #watch(listener: WebSettingsListener): Promise<void> {
+  async #watch(observer: WebSettingsObserver): Promise<void> {
     const { signal } = this.#abort;
     let last = this.#seen;
-    for (await sleep(this.#lookMs, signal); !signal.aborted; await sleep(this.#lookMs, signal)) {
-      const now = await look(this.#files);
-      if (now === last && now !== this.#seen) this.#reload(listener);
+    for (await sleep(this.#pollMs, signal); !signal.aborted; await sleep(this.#pollMs, signal)) {
+      const now = await stateOf(this.#files);
+      if (now === last && now !== this.#seen) this.#reload(observer);
       last = now;
     }
   }
 
-  #reload(listener: WebSettingsListener): void {
+  #reload(observer: WebSettingsObserver): void {
     const faults: string[] = [];
     const settings = this.#read(faults);
-    if (settings !== undefined && (settings.tls !== undefined) !== this.#withTls) {
-      faults.push(`cannot switch TLS ${this.#withTls ? 'off' : 'on'} while running: restart the gateway`);
+    if (settings !== undefined && (settings.tls !== undefined) !== this.#hasTls) {
+      faults.push(`cannot switch TLS ${this.#hasTls ? 'off' : 'on'} while running: restart the gateway`);
     }
     if (settings === undefined || faults.length > 0) {
-      this.#logger.error({ faults }, 'cannot read the web configuration anew; what was in force stays');
-      listener.reloaded(false);
+      this.#logger.error({ faults }, 'cannot reload the web configuration; the old settings stay in force');
+      observer.reloaded(false);
       return;
     }
-    listener.apply(settings);
-    this.#logger.info({ files: this.#files }, 'web configuration read anew');
-    listener.reloaded(true);
+    observer.apply(settings);
+    this.#logger.info({ files: this.#files }, 'web configuration reloaded');
+    observer.reloaded(true);
   }
 
   /** Undefined when there are faults. */
   #read(faults: string[]): WebSettings | undefined {
     const { configFile } = this.#config.web;
     const path = configFile === '' ? [] : [resolve(configFile)];
-    // Looked at before they are read: what changes in between is then a change.
-    const seen = lookSync(path);
+    // Checked before they are read, so that a change in between is noticed.
+    const seen = stateOfSync(path);
     const read = this.#readFile(configFile, faults);
     const flags = this.#config.tls.enabled ? this.#tlsOfFlags() : undefined;
     if (flags !== undefined && read.file.tls !== undefined) {
@@ -122,7 +119,7 @@ export class WebSettingsSource {
     }
     const tlsFile = flags ?? read.file.tls;
     this.#files = tlsFile === undefined ? path : [...path, ...tlsFiles(tlsFile)];
-    this.#seen = seen + lookSync(this.#files.slice(path.length));
+    this.#seen = seen + stateOfSync(this.#files.slice(path.length));
     const tls = tlsFile && loadTls(tlsFile, flags === undefined ? read.blame : blameFlags, faults);
     return faults.length > 0 ? undefined : { ...read.file, tls };
   }
@@ -148,36 +145,36 @@ export class WebSettingsSource {
   }
 }
 
-const flagOf: Readonly<Record<string, string>> = {
+const FLAG_OF_KEY: Readonly<Record<string, string>> = {
   'tls_server_config.cert_file': '--tls.cert',
   'tls_server_config.key_file': '--tls.key',
   tls_server_config: '--tls.cert',
 };
 
 const blameFlags: Blame = (key, shown, why) =>
-  `cannot use ${flagOf[key] ?? key}${shown === undefined ? '' : ` ${quote(shown)}`}: ${why}`;
+  `cannot use ${FLAG_OF_KEY[key] ?? key}${shown === undefined ? '' : ` ${quote(shown)}`}: ${why}`;
 
-/** Follows symbolic links: Kubernetes changes a mounted secret by turning one over. */
-const options = { bigint: true } as const;
+/** stat() follows symbolic links: Kubernetes changes a mounted secret by replacing a link. */
+const STAT_OPTIONS = { bigint: true } as const;
 
-function lookSync(paths: readonly string[]): string {
-  return paths.map((path) => looksOf(path, statOrNothing(path))).join('');
+function stateOfSync(paths: readonly string[]): string {
+  return paths.map((path) => stateLine(path, statIfPresent(path))).join('');
 }
 
-async function look(paths: readonly string[]): Promise<string> {
-  const looks = paths.map(async (path) => looksOf(path, await stat(path, options).catch(() => undefined)));
-  return (await Promise.all(looks)).join('');
+async function stateOf(paths: readonly string[]): Promise<string> {
+  const lines = paths.map(async (path) => stateLine(path, await stat(path, STAT_OPTIONS).catch(() => undefined)));
+  return (await Promise.all(lines)).join('');
 }
 
-function looksOf(path: string, stats: BigIntStats | undefined): string {
+function stateLine(path: string, stats: BigIntStats | undefined): string {
   if (stats === undefined) return `${path} absent\n`;
   const { dev, ino, size, mtimeNs, ctimeNs } = stats;
   return `${path} ${[dev, ino, size, mtimeNs, ctimeNs].join(' ')}\n`;
 }
 
-function statOrNothing(path: string): BigIntStats | undefined {
+function statIfPresent(path: string): BigIntStats | undefined {
   try {
-    return statSync(path, options);
+    return statSync(path, STAT_OPTIONS);
   } catch {
     return undefined;
   }

@@ -4,13 +4,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { inOrder } from '../../shared/http/server/pipelining.ts';
+import { answerInOrder } from '../../shared/http/server/pipelining.ts';
 import { eventually } from '../support/eventually.ts';
 
 const begun: string[] = [];
 const waiting: ServerResponse[] = [];
 const server = createServer(
-  inOrder(({ url = '' }, response) => {
+  answerInOrder(({ url = '' }, response) => {
     begun.push(url);
     waiting.push(response);
   }),

@@ -1,5 +1,5 @@
 /**
- * The HTTP server that all roles of a process share: plain-text errors in one line, probes, telemetry. Services add their
+ * The fastify app that all roles of a process share: errors in one line of plain text, probes, telemetry. Services add their
  * routes to it.
  */
 import type { IncomingHttpHeaders } from 'node:http';
@@ -9,52 +9,51 @@ import type { Config } from '../../config/config.ts';
 import { asError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { isEmptyGzip } from '../body/content-encoding.ts';
+import { API_PATH } from '../reply/api-reply.ts';
 import { serveNotFound } from '../reply/not-found.ts';
 import { sendText } from '../reply/send-text.ts';
-import { API_PATH } from '../reply/api-reply.ts';
-import { WebServer, type WebServerTrials } from './web-server.ts';
+import { Listeners, type ListenersOptions } from './listeners.ts';
 
-const WEB_SERVER = Symbol('the listeners of an app');
+const LISTENERS = Symbol('the listeners of an app');
 
-export interface ServerContext {
+export interface AppContext {
   readonly config: Config;
   readonly registry: Registry;
   readonly logger: Logger;
   /** What is not ready yet, one line each; none = ready. */
   readonly notReady: () => readonly string[];
-  readonly trials?: WebServerTrials;
+  readonly listenersOptions?: ListenersOptions;
 }
 
 /**
- * Not listening yet, see listen.ts. TLS, HTTP/2, authentication, response headers, rate limit and route prefix are no
- * business of the routes: what they see is a request for the path below the prefix (`request.url`; `request.originalUrl`
- * has all of it), the same for every listener and protocol.
+ * Does not listen yet, see listen(). TLS, HTTP/2, authentication, response headers, rate limit and route prefix do not concern
+ * the routes: they receive the path below the prefix in `request.url` (`request.originalUrl` has the whole), the same for every
+ * listener and protocol.
  */
-export function createServer(context: ServerContext): FastifyInstance {
-  const { config, registry, logger, notReady } = context;
-  const webServer = new WebServer(config, registry, logger, context.trials);
+export function createApp({ config, registry, logger, notReady, listenersOptions }: AppContext): FastifyInstance {
+  const listeners = new Listeners(config, registry, logger, listenersOptions);
   const app = fastify({
     logger: false,
-    // Also limits how long closing waits for the requests under way; that is the gateway's to decide.
+    // This timeout also limits how long close() waits for requests in flight; the gateway decides on that.
     pluginTimeout: 0,
-    // Requests that came before the last connection closes are served; new ones see a closed port.
+    // Requests that arrive before the last connection closes are served.
     return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 64 * 1024 },
     exposeHeadRoutes: false,
     frameworkErrors: (error, _request, reply) => void sendText(reply as FastifyReply, 400, error.message),
   }) as unknown as FastifyInstance;
-  // fastify's own server never listens: it has one, we have as many as there are addresses.
-  app.decorate(WEB_SERVER, webServer);
-  app.addHook('preClose', async () => await webServer.close());
+  // fastify's own server never listens: it has one, and there may be several addresses.
+  app.decorate(LISTENERS, listeners);
+  app.addHook('preClose', async () => await listeners.close());
 
-  // Handlers read the body themselves (read-body.ts): bounded, before and after inflation.
+  // Handlers read the body themselves (read-body.ts), with a limit before and after inflation.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 
   serveNotFound(app, config.web.routePrefix);
   app.addHook('onRequest', async (request, reply) => {
     if (isEmptyGzip(request.raw) && !request.url.startsWith(API_PATH)) return await sendText(reply, 400, 'EOF');
-    forgetUnknownType(request.headers);
+    dropInvalidType(request.headers);
     return undefined;
   });
   app.setErrorHandler(async (error: FastifyError, request, reply) => {
@@ -76,17 +75,24 @@ export function createServer(context: ServerContext): FastifyInstance {
   return app;
 }
 
-export function webServerOf(app: FastifyInstance): WebServer {
-  return app.getDecorator<WebServer>(WEB_SERVER);
+/**
+ * Opens the configured addresses and returns the URL of the first, route prefix included. Rejects when an address cannot be
+ * opened, and with GatewayError `config_invalid`, one line for each fault, when the web configuration cannot be used.
+ * `app.close()` closes the addresses.
+ */
+export async function listen(app: FastifyInstance, config: Config): Promise<string> {
+  await app.ready();
+  const listeners = app.getDecorator<Listeners>(LISTENERS);
+  return (await listeners.open((request, response) => app.routing(request, response))) + config.web.routePrefix;
 }
 
-/** Two bytes, as the official gateway: there are checks that compare. */
+/** Without a line end, as the official gateway answers: there are checks that compare the body. */
 async function sendOk(reply: FastifyReply): Promise<FastifyReply> {
   return await reply.type('text/plain; charset=utf-8').send('OK');
 }
 
-/** Would be refused with 415; for the official gateway it is a type like any other, none it knows. */
-function forgetUnknownType(headers: IncomingHttpHeaders): void {
+/** fastify refuses an invalid type with 415; the official gateway treats it like any unknown type. */
+function dropInvalidType(headers: IncomingHttpHeaders): void {
   const type = headers['content-type'];
   if (type !== undefined && !/^\s*[^\s/;]+\/[^\s/;]+\s*(?:;|$)/.test(type)) delete headers['content-type'];
 }

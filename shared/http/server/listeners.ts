@@ -1,34 +1,34 @@
 /**
- * All listeners of a process and what stands before its routes:
+ * The listeners of a process, and the request gate in front of its routes:
  *
  *     created ──open()──▶ listening ──close()──▶ draining ──▶ closed
  *
- * The settings of the web configuration file are read by open(), and kept up to date until close().
+ * open() reads the web configuration; until close() a changed file is reloaded.
  */
 import type { RequestListener } from 'node:http';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { formatAddress } from '../../config/values/address.ts';
 import type { Config, ListenAddress } from '../../config/config.ts';
+import { takeSystemdSockets } from '../../config/read/systemd-sockets.ts';
+import { formatAddress } from '../../config/values/address.ts';
 import { systemReason } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
-import { Front, turnedAwayReasons, type TurnedAway } from '../gate/request-gate.ts';
-import { Listener } from './listener.ts';
 import { FairPasswordChecker, PasswordThread, type ComparePassword } from '../gate/password-checker.ts';
-import { takeSystemdSockets } from '../../config/read/systemd-sockets.ts';
+import { RequestGate, TURN_AWAY_REASONS, type TurnedAway } from '../gate/request-gate.ts';
+import { WebSettingsSource, type WebSettings, type WebSettingsObserver } from '../web-config/web-settings.ts';
+import { Listener } from './listener.ts';
 import { openToGroup, removeStaleSocket } from './unix-socket.ts';
-import { WebSettingsSource, type WebSettings, type WebSettingsListener } from '../web-config/web-settings.ts';
 
-/** For tests: what takes time. */
-export interface WebServerTrials {
-  /** Instead of bcrypt in a thread. */
+/** For tests, which replace what takes time. */
+export interface ListenersOptions {
+  /** Default: bcrypt in a thread. */
   readonly comparePassword?: ComparePassword;
-  /** How often the files are looked at. */
-  readonly lookMs?: number;
+  /** Interval between checks of the web configuration's files, ms. */
+  readonly pollMs?: number;
 }
 
 type Place = ListenAddress | { readonly kind: 'systemd'; readonly fd: number };
 
-export class WebServer implements WebSettingsListener {
+export class Listeners implements WebSettingsObserver {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #source: WebSettingsSource;
@@ -37,22 +37,22 @@ export class WebServer implements WebSettingsListener {
   readonly #turnedAway: TurnedAway;
   readonly #lastReload: Gauge;
   readonly #listeners: Listener[] = [];
-  #front: Front | undefined;
-  #isClosing = false;
+  #gate: RequestGate | undefined;
+  #state: 'created' | 'listening' | 'draining' | 'closed' = 'created';
 
-  constructor(config: Config, registry: Registry, logger: Logger, trials: WebServerTrials = {}) {
+  constructor(config: Config, registry: Registry, logger: Logger, options: ListenersOptions = {}) {
     this.#config = config;
     this.#logger = logger;
-    this.#source = new WebSettingsSource(config, logger, trials.lookMs);
-    this.#compare = trials.comparePassword ?? this.#passwords.compare;
+    this.#source = new WebSettingsSource(config, logger, options.pollMs);
+    this.#compare = options.comparePassword ?? this.#passwords.compare;
     const registers = [registry];
     this.#turnedAway = new Counter({
       name: 'pushgateway_http_turned_away_total',
-      help: 'Requests refused before any route saw them, by the part of the web configuration that did.',
+      help: 'Requests refused before they reached a route, by the part of the web configuration that refused them.',
       labelNames: ['reason'],
       registers,
     });
-    for (const reason of turnedAwayReasons) this.#turnedAway.inc({ reason }, 0);
+    for (const reason of TURN_AWAY_REASONS) this.#turnedAway.inc({ reason }, 0);
     this.#lastReload = new Gauge({
       name: 'pushgateway_web_config_last_reload_successful',
       help: 'Whether the last attempt to read the web configuration and its certificates was successful.',
@@ -62,12 +62,12 @@ export class WebServer implements WebSettingsListener {
   }
 
   /**
-   * Listens on every address, or on none when one cannot be had. Returns the URL of the first.
-   * Throws GatewayError `config_invalid` for what is wrong with the settings, one line a fault.
+   * Listens on every address, or rejects when one cannot be opened; close() then closes the others. Returns the URL of the first.
+   * Throws GatewayError `config_invalid`, one line for each fault, when the web configuration cannot be used.
    */
   async open(route: RequestListener): Promise<string> {
     const settings = this.#source.load();
-    this.#front = new Front(
+    this.#gate = new RequestGate(
       {
         routePrefix: this.#config.web.routePrefix,
         route,
@@ -82,19 +82,22 @@ export class WebServer implements WebSettingsListener {
       : this.#config.web.listen;
     const urls: string[] = [];
     for (const place of places) {
-      const listener = new Listener(this.#front.handle, settings.tls, settings.http2, this.#logger);
+      const listener = new Listener(this.#gate.handle, settings.tls, settings.http2, this.#logger);
       this.#listeners.push(listener);
       await this.#listen(listener, place);
       urls.push(urlOf(listener, place, settings.tls !== undefined));
     }
     const tls = settings.tls === undefined ? 'off' : settings.http2 ? 'on, with HTTP/2' : 'on';
     for (const url of urls) this.#logger.info({ url, tls, users: settings.users.size }, 'listening');
-    if (!this.#isClosing) this.#source.watch(this);
+    if (this.#state === 'created') {
+      this.#state = 'listening';
+      this.#source.watch(this);
+    }
     return urls[0] ?? '';
   }
 
   apply(settings: WebSettings): void {
-    this.#front?.apply(settings);
+    this.#gate?.apply(settings);
     for (const listener of this.#listeners) listener.apply(settings.tls, settings.http2);
   }
 
@@ -102,12 +105,13 @@ export class WebServer implements WebSettingsListener {
     this.#lastReload.set(successful ? 1 : 0);
   }
 
-  /** Resolves when the last request that was under way is answered. */
+  /** Resolves when the last request in flight is answered. */
   async close(): Promise<void> {
-    this.#isClosing = true;
+    this.#state = 'draining';
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await this.#source.destroy();
     await this.#passwords.destroy();
+    this.#state = 'closed';
   }
 
   async #listen(listener: Listener, place: Place): Promise<void> {
@@ -128,9 +132,9 @@ export class WebServer implements WebSettingsListener {
         return { path: place.path };
       case 'tcp': {
         const { host, port } = place;
-        // No host: every interface, of IPv4 alone where there is no IPv6.
+        // Without a host, Node listens on every interface, and falls back to IPv4 where there is no IPv6.
         if (host === '') return { port };
-        // `::` takes the port in IPv4 too, unless that is asked for by itself.
+        // `::` takes the port for IPv4 too, unless 0.0.0.0 is configured with the same port.
         const ipv6Only = this.#config.web.listen.some(
           (other) => other.kind === 'tcp' && other.host === '0.0.0.0' && other.port === port,
         );
@@ -146,7 +150,7 @@ function nameOf(place: Place): string {
   return place.kind === 'systemd' ? `descriptor ${place.fd}` : formatAddress(place);
 }
 
-/** With the port that was given when any would do. */
+/** With the port that the system chose, if any port was configured. */
 function urlOf(listener: Listener, place: Place, tls: boolean): string {
   const { address } = listener;
   if (place.kind === 'unix' || address === null || typeof address === 'string') return nameOf(place);
