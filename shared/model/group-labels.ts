@@ -3,9 +3,18 @@
  */
 import type { Families, LabelPair, Labels } from './metric-family.ts';
 
-/** Every group has these two; the gateway makes them, whatever was pushed under their names. */
+/** Every pushed group has these two families. They are the gateway's own: whatever is pushed under these names is dropped. */
 export const PUSH_TIME = 'push_time_seconds';
 export const PUSH_FAILURE_TIME = 'push_failure_time_seconds';
+
+export function isPushTime(family: string): boolean {
+  return family === PUSH_TIME || family === PUSH_FAILURE_TIME;
+}
+
+export function dropPushTimes(families: Families): void {
+  families.delete(PUSH_TIME);
+  families.delete(PUSH_FAILURE_TIME);
+}
 
 const NO_INSTANCE: LabelPair = ['instance', ''];
 
@@ -16,8 +25,7 @@ const NO_INSTANCE: LabelPair = ['instance', ''];
  * A label that is there twice stays there twice: `checkPush` refuses it.
  */
 export function applyGroupingLabels(families: Families, grouping: Labels): Families {
-  families.delete(PUSH_TIME);
-  families.delete(PUSH_FAILURE_TIME);
+  dropPushTimes(families);
   const merge = new Merger(grouping);
   for (const { metrics } of families.values()) {
     for (const metric of metrics) metric.labels = merge.with(metric.labels);
@@ -33,11 +41,6 @@ export function sortLabels(families: Families): Families {
   return families;
 }
 
-/** The labels of a series in a group; also those of the group's push times, whose `own` are none. */
-export function mergeLabels(own: Labels, grouping: Labels): Labels {
-  return own.length === 0 ? withInstance(grouping) : new Merger(grouping).with(own);
-}
-
 /**
  * `instance=""` and no instance make two groups whose push times would be the same series. The grouping labels of the other group; undefined
  * for a group with an instance.
@@ -48,8 +51,8 @@ export function twinLabels(grouping: Labels): Labels | undefined {
   return instance[1] === '' ? grouping.filter((pair) => pair !== instance) : undefined;
 }
 
-/** The labels of a series that has none of its own: those of its group, sorted already, and an instance. */
-function withInstance(grouping: Labels): Labels {
+/** The labels of a series that has none of its own, such as a push time: those of its group, which are sorted, and an instance. */
+export function withInstance(grouping: Labels): Labels {
   const at = grouping.findIndex(([name]) => name >= 'instance');
   if (grouping[at]?.[0] === 'instance') return grouping;
   return at === -1 ? [...grouping, NO_INSTANCE] : grouping.toSpliced(at, 0, NO_INSTANCE);

@@ -68,6 +68,16 @@ test('no push times are made', async () => {
   expect(samples(await gateway.scrape()).filter(({ labels }) => labels['job'] === 'timeless')).toHaveLength(1);
 });
 
+test('push times are not taken', async () => {
+  const body =
+    'push_time_seconds{job="timed"} 1\n# TYPE push_failure_time_seconds counter\npush_failure_time_seconds 2\n';
+  expect(await stored('timed', `${body}NAME{job="timed"} 3\n`)).toEqual(['timed{job="timed"} 3']);
+  expect(await gateway.ingest(body, applied)).toMatchObject({ status: 200 });
+  const [sample, ...others] = samples(await gateway.scrape()).filter(({ name }) => /^(timed|push_)/.test(name));
+  expect(sample).toMatchObject({ name: 'timed', value: 3 });
+  expect(others).toEqual([]);
+});
+
 test('it is 202 when nobody waits', async () => {
   expect(await gateway.ingest('quick 1\n')).toMatchObject({ status: 202, text: '' });
   await expect.poll(async () => sampleLines(await gateway.scrape())).toContain('quick 1');

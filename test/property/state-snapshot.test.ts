@@ -1,7 +1,13 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { checkPush } from '../../shared/exposition/check/check-push.ts';
-import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME, sortedByName } from '../../shared/model/group-labels.ts';
+import {
+  isPushTime,
+  PUSH_FAILURE_TIME,
+  PUSH_TIME,
+  sortedByName,
+  withInstance,
+} from '../../shared/model/group-labels.ts';
 import type { Family, Labels, MetricType } from '../../shared/model/metric-family.ts';
 import { parseText } from '../../shared/exposition/text/parse-text.ts';
 import { renderHeader, renderSamples } from '../../shared/exposition/text/render-text.ts';
@@ -110,7 +116,8 @@ function familyRecord(
   nowMs: number,
 ): FamilyRecord {
   // A label set of /ingest is one group.
-  const labels = of.kind === 'ingest' ? [of.labels] : own.map((some) => mergeLabels(some, of.labels));
+  const labels =
+    of.kind === 'ingest' ? [of.labels] : own.map((some) => [...new Map([...withInstance([]), ...some, ...of.labels])]);
   const unique = [...new Map(labels.map((some) => [encodeLabels(some), sortedByName(some)])).values()];
   let family: Family;
   if (type === 'summary') {
@@ -175,7 +182,8 @@ function holdingsOf(held: Held, nowMs: number): Holding[] {
   const { record, group: of } = held;
   const found: Holding[] = [];
   for (const [name, family] of record.families) {
-    if (isPast(family.deadlineMs, nowMs) || family.samples === 0) continue;
+    // Gateways took families of these names on /ingest once.
+    if (isPast(family.deadlineMs, nowMs) || family.samples === 0 || isPushTime(name)) continue;
     found.push(holding(held, name, family, family.stamp, family.text.toString()));
   }
   if (of.kind === 'ingest') return found;
@@ -185,7 +193,7 @@ function holdingsOf(held: Held, nowMs: number): Holding[] {
   } as const;
   for (const [name, [what, ms]] of Object.entries(times)) {
     const help = `Last Unix time when changing this group in the Pushgateway ${what}.`;
-    const metrics = [{ labels: mergeLabels([], of.labels), value: ms / 1000 }];
+    const metrics = [{ labels: withInstance(of.labels), value: ms / 1000 }];
     const text = renderSamples({ name, help, type: 'gauge', metrics });
     found.push(holding(held, name, { type: 'gauge', help, samples: 1 }, '', text));
   }

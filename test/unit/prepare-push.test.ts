@@ -90,6 +90,11 @@ describe('a push of series', () => {
     ]);
   });
 
+  test('push times are not taken, whatever they are', () => {
+    const groups = prepare('push_time_seconds{a="b"} 1 5\npush_failure_time_seconds 2\na{a="b"} 1\n', INGEST);
+    expect(groups.map(({ families }) => families.map(({ name }) => name))).toEqual([['a']]);
+  });
+
   test('an empty body brings nothing', () => {
     expect(prepare('', INGEST)).toEqual([]);
   });

@@ -6,7 +6,7 @@ import { GatewayError } from '../../../shared/errors.ts';
 import { checkPush } from '../../../shared/exposition/check/check-push.ts';
 import { decodeBody, type BodyFormat } from './decode-body.ts';
 import { textSaysAll } from '../../../shared/exposition/text/lossless-text.ts';
-import { applyGroupingLabels, sortLabels } from '../../../shared/model/group-labels.ts';
+import { applyGroupingLabels, dropPushTimes, sortLabels } from '../../../shared/model/group-labels.ts';
 import type { Families, Family, Labels } from '../../../shared/model/metric-family.ts';
 import { encodeFamily } from '../../../shared/exposition/protobuf/codec.ts';
 import { renderSamples } from '../../../shared/exposition/text/render-text.ts';
@@ -40,6 +40,7 @@ export function preparePush(body: Uint8Array, options: PrepareOptions): Prepared
   const families = decodeBody(body, format, maxSeries === 0 ? undefined : maxSeries);
   limitFamilies(families, options);
   if (group === undefined) {
+    dropPushTimes(families);
     checkPush(sortLabels(families));
     return [...splitByLabelSet(families).values()].map(({ labels, families: own }) => {
       return { groupId: makeGroup('ingest', labels).id, labels, families: render(own) };

@@ -3,7 +3,7 @@ import type { Config } from '../../../shared/config/config.ts';
 import type { Labels } from '../../../shared/model/metric-family.ts';
 import { escaped } from '../../../shared/model/quote.ts';
 import { pathOf } from '../../../shared/model/group.ts';
-import type { SnapshotGroup } from '../snapshot/snapshot-group.ts';
+import type { SnapshotGroup } from '../snapshot/groups.ts';
 import { jobFirst } from '../query/list-groups-index.ts';
 import { markup, type Content, type Markup } from './markup.ts';
 import { formatLabelName, formatSelector } from '../../../shared/model/format-selector.ts';

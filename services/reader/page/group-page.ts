@@ -3,7 +3,7 @@ import type { Config } from '../../../shared/config/config.ts';
 import type { Labels } from '../../../shared/model/metric-family.ts';
 import { escaped } from '../../../shared/model/quote.ts';
 import { parseText } from '../../../shared/exposition/text/parse-text.ts';
-import type { Holding, SnapshotGroup } from '../snapshot/snapshot-group.ts';
+import type { Holding, SnapshotGroup } from '../snapshot/groups.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { holdingsOf, KEPT_OUT } from '../query/groups-summary.ts';
 import { hasFailed } from '../query/list-groups.ts';
@@ -116,7 +116,7 @@ ${rows}</tbody></table></div>`;
 
 /** The first sample lines of a family. */
 function linesOf(snapshot: Snapshot, holding: Holding, max: number): string[] {
-  const text = snapshot.textOf(holding.name, holding);
+  const text = snapshot.textOf(holding);
   const lines: string[] = [];
   for (let start = 0; start < text.length && lines.length < max;) {
     const end = text.indexOf('\n', start);

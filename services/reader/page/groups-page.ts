@@ -1,7 +1,7 @@
 /** The page of all groups: searched, and in parts. */
 import { GatewayError } from '../../../shared/errors.ts';
 import { PUSH_PATH } from '../../../shared/model/group.ts';
-import type { SnapshotGroup } from '../snapshot/snapshot-group.ts';
+import type { SnapshotGroup } from '../snapshot/groups.ts';
 import { countsOf } from '../query/groups-summary.ts';
 import { filterGroups, hasFailed, type GroupFilter } from '../query/list-groups.ts';
 import { counted, number, type Page, type PageContext } from './layout.ts';

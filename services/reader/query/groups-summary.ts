@@ -1,12 +1,9 @@
 /** What a group holds, for the lists of it. */
-import { isPushTime } from '../snapshot/push-times.ts';
-import type { Holding, KeptOut, SnapshotGroup } from '../snapshot/snapshot-group.ts';
+import type { Holding, KeptOut, SnapshotGroup } from '../snapshot/groups.ts';
 
-/** Sorted by name. Without the push times, which every pushed group has, unless there is something to tell of them. */
+/** Sorted by name. Without the push times, which every pushed group has. */
 export function holdingsOf(group: SnapshotGroup): Holding[] {
-  return [...group.holdings.values()]
-    .filter((holding) => isListed(holding))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return [...group.holdings.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 export interface Counts {
@@ -18,18 +15,12 @@ export interface Counts {
 }
 
 export function countsOf(group: SnapshotGroup): Counts {
-  let [families, series, keptOut] = [0, 0, 0];
-  for (const holding of group.holdings.values()) {
-    if (!isListed(holding)) continue;
-    families++;
-    series += holding.samples;
-    if (holding.reason !== undefined) keptOut++;
+  let [series, keptOut] = [0, 0];
+  for (const { samples, reason } of group.holdings.values()) {
+    series += samples;
+    if (reason !== undefined) keptOut++;
   }
-  return { families, series, keptOut };
-}
-
-function isListed({ name, group, reason }: Holding): boolean {
-  return group.record.kind !== 'push' || !isPushTime(name) || reason !== undefined;
+  return { families: group.holdings.size, series, keptOut };
 }
 
 /** Why a family of a group is not on /metrics. */

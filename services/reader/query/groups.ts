@@ -9,7 +9,7 @@
 import { asError, GatewayError } from '../../../shared/errors.ts';
 import { quote } from '../../../shared/model/quote.ts';
 import { parseHolding } from '../snapshot/parse-holding.ts';
-import type { Holding, SnapshotGroup } from '../snapshot/snapshot-group.ts';
+import type { Holding, SnapshotGroup } from '../snapshot/groups.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { countsOf, holdingsOf } from './groups-summary.ts';
 import { filterGroups, hasFailed, partOf, type GroupFilter } from './list-groups.ts';

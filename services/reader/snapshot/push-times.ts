@@ -1,55 +1,160 @@
 /**
- * The two families that every pushed group has without having been pushed: when it was last changed, and when that last failed.
+ * The two families that every pushed group has without pushing them: when the group was last changed, and when that last failed. Their names are
+ * reserved, so they cannot conflict with a pushed family and are kept as text alone.
+ *
+ * One conflict remains: `instance=""` and no instance make two groups whose push times are the same series. Ingest refuses the second of such
+ * twins; if two ingest nodes let both pass, the push times of the group with the greater ID are hidden.
  */
 import { formatFloat } from '../../../shared/exposition/text/format-float.ts';
-import { mergeLabels, PUSH_FAILURE_TIME, PUSH_TIME } from '../../../shared/model/group-labels.ts';
 import { renderLabels } from '../../../shared/exposition/text/render-text.ts';
+import {
+  isPushTime,
+  PUSH_FAILURE_TIME,
+  PUSH_TIME,
+  twinLabels,
+  withInstance,
+} from '../../../shared/model/group-labels.ts';
+import { makeGroup } from '../../../shared/model/group.ts';
 import type { Labels } from '../../../shared/model/metric-family.ts';
-import { NOTHING, type FamilyRecord } from '../../../shared/records/family-record.ts';
+import { NOTHING } from '../../../shared/records/family-record.ts';
+import type { ExposedText } from './exposed-text.ts';
+import { Holding, type FamilyHead, type KeptOut, type SnapshotGroup } from './groups.ts';
 
-type Times = { readonly pushedMs: number; readonly failedMs: number };
+type Times = Pick<SnapshotGroup['record'], 'pushedMs' | 'failedMs'>;
 
-export interface PushTime {
-  readonly name: string;
-  readonly help: string;
+interface PushTime extends FamilyHead {
   readonly msOf: (times: Times) => number;
 }
 
-export const PUSH_TIMES: readonly PushTime[] = [
-  {
-    name: PUSH_TIME,
-    help: 'Last Unix time when changing this group in the Pushgateway succeeded.',
-    msOf: ({ pushedMs }) => pushedMs,
-  },
-  {
-    name: PUSH_FAILURE_TIME,
-    help: 'Last Unix time when changing this group in the Pushgateway failed.',
-    msOf: ({ failedMs }) => failedMs,
-  },
+const head = { type: 'gauge', samples: 1, exact: NOTHING } as const;
+const HELP = 'Last Unix time when changing this group in the Pushgateway';
+
+const PUSH_TIMES: readonly PushTime[] = [
+  { ...head, name: PUSH_TIME, help: `${HELP} succeeded.`, msOf: ({ pushedMs }) => pushedMs },
+  { ...head, name: PUSH_FAILURE_TIME, help: `${HELP} failed.`, msOf: ({ failedMs }) => failedMs },
 ];
 
-export function isPushTime(name: string): boolean {
-  return name === PUSH_TIME || name === PUSH_FAILURE_TIME;
-}
-
-export function pushTimeCalled(name: string): PushTime | undefined {
+export function pushTimeHead(name: string): FamilyHead | undefined {
   return isPushTime(name) ? PUSH_TIMES.find((time) => time.name === name) : undefined;
 }
 
-/** As if it had been pushed. Older than any stamp: what was sent to /ingest under this name gives way. Its end is the group's. */
-export function pushTimeRecord({ help }: PushTime, ms: number): Omit<FamilyRecord, 'text'> {
-  return { stamp: '', deadlineMs: 0, arrivalMs: ms, type: 'gauge', samples: 1, help, exact: NOTHING };
+export class PushTimes {
+  readonly #groups: ReadonlyMap<string, SnapshotGroup>;
+  readonly #text: ExposedText;
+  #count = 0;
+  #bytes = 0;
+  /** Groups with `instance=""`. */
+  readonly #withEmptyInstance = new Set<SnapshotGroup>();
+  readonly #hidden = new Set<SnapshotGroup>();
+
+  /** `groups`: all groups of the snapshot, by ID. */
+  constructor(groups: ReadonlyMap<string, SnapshotGroup>, text: ExposedText) {
+    this.#groups = groups;
+    this.#text = text;
+  }
+
+  /** The families that any group has. */
+  get families(): readonly PushTime[] {
+    return this.#count > 0 ? PUSH_TIMES : [];
+  }
+
+  get series(): number {
+    return this.#count * PUSH_TIMES.length;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Families of groups. */
+  get keptOut(): number {
+    return this.#hidden.size * PUSH_TIMES.length;
+  }
+
+  *allKeptOut(): Generator<{ readonly group: SnapshotGroup; readonly name: string; readonly reason: KeptOut }> {
+    for (const group of this.#hidden) for (const { name } of PUSH_TIMES) yield { group, name, reason: 'duplicate' };
+  }
+
+  /** A pushed group that is among all groups already. */
+  add(group: SnapshotGroup, labels: Labels): void {
+    this.#count++;
+    // Not kept before its second push, which many groups of a start never get.
+    const rendered = renderTimeLabels(labels);
+    for (const time of PUSH_TIMES) {
+      const text = textOf(time, rendered, group.record);
+      this.#bytes += Buffer.byteLength(text);
+      this.#text.set(time.name, group, text, true);
+    }
+    if (labels.some(([name, value]) => name === 'instance' && value === '')) this.#withEmptyInstance.add(group);
+    const twin = this.#twinOf(group);
+    if (twin === undefined) return;
+    const hidden = twin.id < group.id ? group : twin;
+    this.#hidden.add(hidden);
+    this.#deleteText(hidden);
+  }
+
+  update(group: SnapshotGroup, before: Times): void {
+    for (const time of PUSH_TIMES) {
+      const [wasMs, isMs] = [time.msOf(before), time.msOf(group.record)];
+      if (wasMs === isMs) continue;
+      // The rest of the text is as before; a time has as many bytes as characters.
+      this.#bytes += renderTime(isMs).length - renderTime(wasMs).length;
+      if (!this.#hidden.has(group)) this.#text.set(time.name, group, timeText(group, time));
+    }
+  }
+
+  /** A group that is still among all groups. */
+  delete(group: SnapshotGroup): void {
+    this.#count--;
+    for (const time of PUSH_TIMES) this.#bytes -= Buffer.byteLength(timeText(group, time));
+    if (!this.#hidden.delete(group)) this.#deleteText(group);
+    const twin = this.#twinOf(group);
+    if (twin !== undefined && this.#hidden.delete(twin)) {
+      for (const time of PUSH_TIMES) this.#text.set(time.name, twin, timeText(twin, time));
+    }
+    this.#withEmptyInstance.delete(group);
+  }
+
+  /** What the groups hold of these families. */
+  *holdings(groups: Iterable<SnapshotGroup>, times: readonly PushTime[]): Generator<Holding> {
+    for (const group of groups) {
+      if (group.record.kind !== 'push') continue;
+      for (const time of times) {
+        const text = timeText(group, time);
+        const written = { top: '', pushedMs: time.msOf(group.record), untilMs: 0 };
+        const holding = new Holding(group, time, written, Buffer.byteLength(text));
+        if (this.#hidden.has(group)) {
+          holding.hidden = Buffer.from(text);
+          holding.reason = 'duplicate';
+        }
+        yield holding;
+      }
+    }
+  }
+
+  #deleteText(group: SnapshotGroup): void {
+    for (const { name } of PUSH_TIMES) this.#text.delete(name, group);
+  }
+
+  #twinOf(group: SnapshotGroup): SnapshotGroup | undefined {
+    const labels = this.#withEmptyInstance.size === 0 ? undefined : twinLabels(group.labels);
+    return labels && this.#groups.get(makeGroup('push', labels).id);
+  }
 }
 
-/** The labels of both series of a group, rendered. */
-export function pushTimeLabels(labels: Labels): string {
-  return renderLabels(mergeLabels([], labels));
+function timeText(group: SnapshotGroup, time: PushTime): string {
+  group.timeLabels ??= renderTimeLabels(group.labels);
+  return textOf(time, group.timeLabels, group.record);
 }
 
-export function pushTimeText(name: string, labels: string, ms: number): string {
-  return `${name}${labels} ${pushTimeValue(ms)}\n`;
+function textOf({ name, msOf }: PushTime, labels: string, times: Times): string {
+  return `${name}${labels} ${renderTime(msOf(times))}\n`;
 }
 
-export function pushTimeValue(ms: number): string {
+function renderTimeLabels(labels: Labels): string {
+  return renderLabels(withInstance(labels));
+}
+
+function renderTime(ms: number): string {
   return formatFloat(ms / 1000);
 }

@@ -1,10 +1,10 @@
 /**
- * A group of the snapshot, and what it holds of each family. There are as many as groups, and kept for long, so what many of them have in
- * common they share, and what is seldom asked for is made when it is.
+ * A group of the snapshot, and what it holds of each family. There are as many of these as groups, and they live long. Therefore they share
+ * what many have in common, and what is seldom needed is computed on demand.
  */
-import type { Labels, MetricType } from '../../../shared/model/metric-family.ts';
 import type { GroupingNames } from '../../../shared/consistency/series-owners.ts';
 import { labelsIn } from '../../../shared/model/group.ts';
+import type { Labels, MetricType } from '../../../shared/model/metric-family.ts';
 import { UNSCHEDULED, type Timed } from '../../../shared/records/deadlines.ts';
 import type { FamilyRecord } from '../../../shared/records/family-record.ts';
 import type { GroupRecord } from '../../../shared/records/group-record.ts';
@@ -13,13 +13,13 @@ import type { Stamp } from '../../../shared/records/stamp.ts';
 /** Why a family of a group is kept out of the exposition (see snapshot.ts). */
 export type KeptOut = 'type' | 'duplicate' | 'clash';
 
-/** What a family is apart from its samples: mostly the same in all groups, which share it then. */
+/** A family without its samples: the same in most groups, which then share it. */
 export type FamilyHead = Readonly<Pick<FamilyRecord, 'type' | 'samples' | 'help' | 'exact'> & { name: string }>;
 
-/** The push that wrote a family, and until when: mostly the group's newest, which has them already. */
+/** The push that wrote a family, and the family's deadline: in most cases those of the group, which has them already. */
 export type Written = Pick<GroupRecord, 'top' | 'pushedMs' | 'untilMs'>;
 
-/** What a group holds of one family. Its text is in the snapshot's. */
+/** What a group holds of one family. Its text is in the text of the snapshot. */
 export class Holding implements Omit<FamilyRecord, 'text'> {
   readonly group: SnapshotGroup;
   head: FamilyHead;
@@ -71,10 +71,10 @@ export class Holding implements Omit<FamilyRecord, 'text'> {
 
 export class SnapshotGroup implements Timed {
   readonly id: string;
-  /** Orders its chunks within a family. */
+  /** Orders its chunks of text within a family. */
   readonly order: string;
   readonly names: GroupingNames;
-  /** The labels of its push times, rendered; undefined until they are needed again. */
+  /** The labels of its push times, rendered; undefined until its second push. */
   timeLabels: string | undefined = undefined;
   readonly holdings = new Map<string, Holding>();
   record: Pick<GroupRecord, 'kind' | 'top' | 'pushedMs' | 'failedMs' | 'untilMs'>;
@@ -87,7 +87,7 @@ export class SnapshotGroup implements Timed {
     this.record = record;
   }
 
-  /** Made each time: few ask for them, and kept they would be several objects more for each group. */
+  /** Decoded each time: few callers need them, and to keep them would cost several objects for each group. */
   get labels(): Labels {
     return labelsIn(this.order);
   }

@@ -1,59 +1,57 @@
 /**
- * One family of the snapshot: which groups hold it, as what, and which of them contradict each other.
+ * The groups that hold one family: as what type, and which of them contradict each other.
  */
 import { possibleOwner, type GroupingNames } from '../../../shared/consistency/series-owners.ts';
 import { suffixesOf } from '../../../shared/consistency/suffix-collisions.ts';
 import { labelSetsOf } from '../../../shared/exposition/check/label-sets.ts';
-import type { MetricType } from '../../../shared/model/metric-family.ts';
 import { groupOrder } from '../../../shared/model/group.ts';
+import type { MetricType } from '../../../shared/model/metric-family.ts';
 import { NOTHING, type FamilyRecord } from '../../../shared/records/family-record.ts';
-import type { FamilyHead, Holding, KeptOut, Written } from './snapshot-group.ts';
+import type { FamilyHead, Holding, KeptOut, Written } from './groups.ts';
 
-const NOBODY: ReadonlySet<Holding> = new Set();
+const NO_HOLDINGS: ReadonlySet<Holding> = new Set();
 
 type TextOf = (holding: Holding) => Buffer;
 
-export class FamilyEntry {
+export class FamilyHolders {
   readonly name: string;
-  /** Of the latest to come. */
-  #head: FamilyHead | undefined;
+  #latestHead: FamilyHead | undefined;
   /** By the groups' order. */
-  readonly #holders = new Map<string, Holding>();
+  readonly #holdings = new Map<string, Holding>();
+  /** With the number of holdings. */
   readonly #types = new Map<MetricType, number>();
-  /** How many holders have these. */
   readonly #names = new Map<string, { readonly of: GroupingNames; count: number }>();
 
   readonly #duplicates = new Set<Holding>();
-  /** The type that is shown. */
-  #standing: MetricType | undefined;
-  /** Undefined when it has to be looked for. */
+  #exposedType: MetricType | undefined;
+  /** Undefined until it is needed again. */
   #oldest: Holding | undefined;
 
   constructor(name: string) {
     this.name = name;
   }
 
-  /** One object for those that come one after another and say the same. */
+  /** One object for consecutive families with the same head. */
   headOf({ type, samples, help, exact }: FamilyRecord): FamilyHead {
-    const latest = this.#head;
+    const latest = this.#latestHead;
     const isExact = exact.length > 0 || (latest !== undefined && latest.exact.length > 0);
     if (!isExact && latest?.type === type && latest.samples === samples && latest.help === help) return latest;
-    this.#head = {
+    this.#latestHead = {
       name: this.name,
       type,
       samples,
       help: latest?.help === help ? latest.help : help,
-      // Copied: it lies in a larger buffer.
+      // Copied, because it is a slice of a larger buffer.
       exact: exact.length === 0 ? NOTHING : Buffer.from(exact),
     };
-    return this.#head;
+    return this.#latestHead;
   }
 
   get size(): number {
-    return this.#holders.size;
+    return this.#holdings.size;
   }
 
-  /** The suffixes that its types take. */
+  /** The suffixes that its types take: always the same list for the same suffixes. */
   get suffixes(): ReturnType<typeof suffixesOf> {
     let most = suffixesOf('untyped');
     for (const type of this.#types.keys()) if (suffixesOf(type).length > most.length) most = suffixesOf(type);
@@ -61,25 +59,25 @@ export class FamilyEntry {
   }
 
   get(order: string): Holding | undefined {
-    return this.#holders.get(order);
+    return this.#holdings.get(order);
   }
 
   holdings(): IterableIterator<Holding> {
-    return this.#holders.values();
+    return this.#holdings.values();
   }
 
   /** Replaces what the same group held. */
   set(holding: Holding): void {
-    const before = this.#holders.get(holding.group.order);
+    const before = this.#holdings.get(holding.group.order);
     if (before !== undefined) this.#count(before, -1);
-    this.#holders.set(holding.group.order, holding);
+    this.#holdings.set(holding.group.order, holding);
     this.#count(holding, 1);
     if (this.#oldest !== undefined && isOlder(holding, this.#oldest)) this.#oldest = holding;
   }
 
   /**
-   * Whether it may become this, and nobody's place in the exposition is another: all holders have, and had, the same type and
-   * the same label names. So it is for most pushes.
+   * Changes a holding in place if that cannot affect what is exposed: all holdings have the same type and grouping label names. So it is with
+   * most pushes. False if it can.
    */
   renew(holding: Holding, head: FamilyHead, written: Written): boolean {
     if (holding.reason !== undefined || holding.type !== head.type) return false;
@@ -91,36 +89,35 @@ export class FamilyEntry {
   }
 
   delete(holding: Holding): void {
-    if (this.#holders.delete(holding.group.order)) this.#count(holding, -1);
+    if (this.#holdings.delete(holding.group.order)) this.#count(holding, -1);
   }
 
-  /** Those whose place in the exposition may be another after `before` became `now` (either may be missing). */
-  touchedBy(now: Holding | undefined, before: Holding | undefined, textOf: TextOf): Iterable<Holding> {
-    const stood = this.#standing;
-    this.#standing = this.#types.size > 1 ? this.#findOldest().type : this.#types.keys().next().value;
-    if (stood !== undefined && stood !== this.#standing) return [...this.#holders.values()];
-    const rivals = now === undefined ? NOBODY : this.#rivals(now, textOf);
+  /** The holdings that may have to be exposed or kept out after `before` became `now`; either may be missing. */
+  affectedBy(now: Holding | undefined, before: Holding | undefined, textOf: TextOf): Iterable<Holding> {
+    const typeBefore = this.#exposedType;
+    this.#exposedType = this.#types.size > 1 ? this.#findOldest().type : this.#types.keys().next().value;
+    if (typeBefore !== undefined && typeBefore !== this.#exposedType) return [...this.#holdings.values()];
+    const rivals = now === undefined ? NO_HOLDINGS : this.#rivals(now, textOf);
     if (now !== undefined && rivals.size === 0 && before === undefined) return [now];
-    const touched = new Set(now === undefined ? rivals : [now, ...rivals]);
-    // Whoever lost against what was there before has to be looked at again; duplicates are rare enough for all of them.
-    if (before !== undefined) for (const holding of this.#duplicates) touched.add(holding);
-    return touched;
+    const affected = new Set(now === undefined ? rivals : [now, ...rivals]);
+    // Duplicates of `before` are decided again. Duplicates are so rare that all of them are.
+    if (before !== undefined) for (const holding of this.#duplicates) affected.add(holding);
+    return affected;
   }
 
-  /** Undefined when nothing speaks against showing it. */
+  /** Why the holding is kept out; undefined if it is exposed. */
   reasonAgainst(holding: Holding, textOf: TextOf): KeptOut | undefined {
-    if (holding.type !== this.#standing) {
-      this.#duplicates.delete(holding);
-      return 'type';
+    let reason: KeptOut | undefined;
+    if (holding.type !== this.#exposedType) reason = 'type';
+    else {
+      // The reason of a rival does not count here, because it may be about to change; its type does.
+      for (const rival of this.#rivals(holding, textOf)) {
+        if (rival.type === holding.type && isOlder(rival, holding)) reason = 'duplicate';
+      }
     }
-    for (const rival of this.#rivals(holding, textOf)) {
-      // By its type, for its reason may be about to change.
-      if (!isOlder(rival, holding) || rival.type !== holding.type) continue;
-      this.#duplicates.add(holding);
-      return 'duplicate';
-    }
-    this.#duplicates.delete(holding);
-    return undefined;
+    if (reason === 'duplicate') this.#duplicates.add(holding);
+    else this.#duplicates.delete(holding);
+    return reason;
   }
 
   #count(holding: Holding, by: 1 | -1): void {
@@ -140,26 +137,23 @@ export class FamilyEntry {
 
   #findOldest(): Holding {
     if (this.#oldest !== undefined) return this.#oldest;
-    for (const holding of this.#holders.values()) {
+    for (const holding of this.#holdings.values()) {
       if (this.#oldest === undefined || isOlder(holding, this.#oldest)) this.#oldest = holding;
     }
-    if (this.#oldest === undefined) throw new Error(`nobody holds family ${this.name}`);
+    if (this.#oldest === undefined) throw new Error(`no group holds family ${this.name}`);
     return this.#oldest;
   }
 
-  /**
-   * Other groups that hold a series of this one. Only groups with other label names can, and for each set of names in use
-   * the group follows from the series.
-   */
+  /** What other groups hold that has a series of this holding. */
   #rivals(holding: Holding, textOf: TextOf): ReadonlySet<Holding> {
-    if (this.#names.size < 2) return NOBODY;
+    if (this.#names.size < 2) return NO_HOLDINGS;
     const rivals = new Set<Holding>();
     const text = textOf(holding).toString();
     const own = holding.group.names.key;
     for (const series of labelSetsOf(this.name, holding.type, text)) {
       for (const [key, { of: names }] of this.#names) {
         const labels = key === own ? undefined : possibleOwner(names, series);
-        const rival = labels && this.#holders.get(groupOrder(names.kind, labels));
+        const rival = labels && this.#holdings.get(groupOrder(names.kind, labels));
         if (rival === undefined || rival === holding || rivals.has(rival)) continue;
         if (sharesSeries(text, textOf(rival).toString())) rivals.add(rival);
       }
@@ -168,7 +162,7 @@ export class FamilyEntry {
   }
 }
 
-/** Both are rendered alike, so the same series is the same text up to its value. */
+/** Both are rendered in the same way, so the same series has the same text up to its value. */
 function sharesSeries(a: string, b: string): boolean {
   const series = new Set(seriesOf(a));
   return seriesOf(b).some((one) => series.has(one));
