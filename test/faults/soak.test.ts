@@ -61,13 +61,14 @@ test('memory stays flat, and the log is empty', { timeout: (minutes + 5) * 60_00
     [
       '## A steady load',
       '',
-      `${circumstances(`SOAK_MINUTES=${minutes} make soak`)} One server, split, disk.`,
+      circumstances(`SOAK_MINUTES=${minutes} make soak`),
+      'One server, split, disk.',
       '',
       `${pushes.length} pushes, ${pushes.length - others.length} acknowledged, ${wrong.length} wrong, ${observations.length} scrapes, ${failedScrapes.length} of them failed.`,
-      `At the end: ${books.logged} in the log, ${books.deadLetters} dead letters; workers hold nothing (merge.lua).`,
+      `At the end: ${books.logged} in the log, ${books.deadLetters} dead letters; workers hold nothing.`,
       `Slope: least squares over the last ${Math.round((1 - WARM_UP) * 100)} % of the time.`,
       '',
-      '| What | Samples | After the warm-up | At the end | Slope an hour |',
+      '| What | Samples | After the warm-up | At the end | Slope per hour |',
       '|---|---|---|---|---|',
       ...growth.map(
         ({ name, samples, from, to, perHour }) =>

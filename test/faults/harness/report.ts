@@ -12,16 +12,17 @@ const FILE = join(projectFolder, 'docs/faults.md');
 /** What the table is made of. */
 const RESULTS = join(projectFolder, 'test/faults/results.json');
 
-const HEAD = `# Faults on purpose
+const HEAD = `# Fault injection
 
-Written by the runs themselves (\`make faults\`, \`make soak\`), not by hand. \`make faults FAULTS=PATTERN\` runs some again, and replaces
-their rows.
+The runs themselves write this file (\`make faults\`, \`make soak\`); do not edit it. \`make faults FAULTS=PATTERN\` repeats
+the matching runs, and replaces their rows.
 
-A recorded load runs (50 groups, one writer each, 100 pushes/s in all: PUT of three families with one value, POST of one of
-them, DELETE), every reader is scraped each 100 ms, and something is broken. A judge (\`test/faults/harness/checker.ts\`) holds
-every scrape against what was pushed: see there for what counts as lost, torn, resurrected or backwards. Writers wait up to
-35 s for an answer; where a gateway cannot be connected to, they go to the next one, as behind a load balancer, and never send
-a push twice that may have been sent. \`all\`: two processes with all roles. \`split\`: two each of ingest, worker and reader.
+A recorded load runs: 50 groups with one writer each, 100 pushes/s in total, PUTs of three families with one value,
+POSTs of one of them, and DELETEs. Every reader is scraped every 100 ms, and a fault is injected. A judge
+(\`test/faults/harness/checker.ts\`) compares every scrape with what was pushed; it defines what counts as lost, torn,
+resurrected or backwards. Writers wait up to 35 s for an answer. If a gateway cannot be connected to, they use the next
+one, as behind a load balancer, and never send a push twice that may have been sent. \`all\` is two processes with all
+roles; \`split\` is two each of ingest, worker and reader.
 
 `;
 
@@ -72,20 +73,22 @@ export function writeFaults(
   const total = (of: (result: Result) => number): number => results.reduce((sum, result) => sum + of(result), 0);
   const failed = results.filter(({ complaints }) => complaints.length > 0);
   const lines = [
-    '## What became of the pushes',
+    '## Results',
     '',
     circumstances(command),
     '',
     `${results.length} runs of ${planned} planned, ${total(({ pushes }) => pushes)} pushes, ${total(({ acknowledged }) => acknowledged)} acknowledged, ` +
       `${total(({ lost }) => lost)} lost, ${total(({ scrapes }) => scrapes)} scrapes; ${failed.length} runs with a complaint.`,
     '',
-    '- *unknown*: pushes without an answer, or with one that says that nobody knows: they may take effect or not.',
-    '- *wrong*: torn, resurrected, out of order, invalid, refused but seen, with a wrong push time, or readers that differ at the end.',
-    '- *backwards*: views that a reader took back, or that lacked an older push, of pushes that were not acknowledged yet when',
-    '  it showed them.',
-    '- *no answer*: scrapes that failed; in brackets if only of processes that were themselves the victim.',
-    '- *wait*: the longest of any push. *converged*: from the end of the fault until every reader showed all that had been',
-    '  acknowledged by then; a complaint if that is more than 2 s beyond what the load generator itself stood still meanwhile.',
+    '- *unknown*: pushes without an answer, or with the answer that their fate is unknown: they may take effect or not.',
+    '- *wrong*: torn, resurrected, out of order, invalid, rejected but visible, with a wrong push time, or readers that',
+    '  differ at the end.',
+    '- *backwards*: views that a reader took back, or that lacked an older push, of pushes that were not yet acknowledged',
+    '  when the reader showed them.',
+    '- *no answer*: scrapes that failed; in brackets if they failed only at processes that were themselves the victim.',
+    '- *wait*: the longest of any push. *converged*: time from the end of the fault until every reader showed everything that',
+    '  had been acknowledged by then; a complaint if it exceeds by more than 2 s the time for which the load generator itself',
+    '  stalled.',
     '',
     '| Fault | Topology | Shape | Durability | Pushes | Acknowledged | Lost | Refused | Unknown | Wrong | Backwards | No answer | Fault | Wait | Converged |',
     `|${'---|'.repeat(15)}`,
