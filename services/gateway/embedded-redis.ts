@@ -24,7 +24,7 @@ const SOCKET_PATH_MAX = 103;
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
 
-export class EmbeddedServer {
+export class EmbeddedRedis {
   readonly socketPath: string;
   readonly #dir: string;
   readonly #logger: Logger;

@@ -1,10 +1,10 @@
 /**
  * Wires the roles of one process:
  *
- *     created ──start()──▶ listening (not ready: Redis may be away) ──▶ ready ──destroy()──▶ draining ──▶ stopped
+ *     created ──start()──▶ listening ──Redis answers──▶ running ──destroy()──▶ draining ──▶ stopped
  *
- * The port opens before Redis answers: probes and telemetry tell what is missing, pushes wait (bounded), and a reader that
- * has nothing yet says so.
+ * The port opens before Redis answers: probes and telemetry report what is missing, pushes wait for a limited time, and a reader that
+ * has loaded nothing yet answers scrapes with 503. destroy() drains from any state.
  */
 import type { FastifyInstance } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -22,8 +22,8 @@ import { ChangeFeed } from '../../shared/redis/changes/change-feed.ts';
 import { Connections } from '../../shared/redis/connection/connections.ts';
 import { GroupFollower } from '../../shared/redis/groups/group-follower.ts';
 import { GroupStore, keepChangesMs } from '../../shared/redis/groups/group-store.ts';
-import { settleBarrier } from '../../shared/redis/connection/durability.ts';
-import { EmbeddedServer } from './embedded-redis.ts';
+import { chooseBarrier } from '../../shared/redis/connection/durability.ts';
+import { EmbeddedRedis } from './embedded-redis.ts';
 import { Keyspace } from '../../shared/redis/keys.ts';
 import { claimLayout } from '../../shared/redis/layout.ts';
 import { retrying } from '../../shared/redis/connection/error-classes.ts';
@@ -31,13 +31,15 @@ import { IngestService } from '../ingest/ingest.ts';
 import { ReaderService } from '../reader/reader.ts';
 import { WorkerService } from '../worker/worker.ts';
 
-const READY_CHECK_MS = 20;
+const READY_CHECK_INTERVAL_MS = 20;
+
+type State = 'created' | 'listening' | 'running' | 'draining' | 'stopped';
 
 export class Gateway {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #abort = new AbortController();
-  readonly #embedded: EmbeddedServer | undefined;
+  readonly #embedded: EmbeddedRedis | undefined;
   readonly #connections: Connections;
   readonly #keyspace: Keyspace;
   readonly #feed: ChangeFeed;
@@ -48,23 +50,24 @@ export class Gateway {
   readonly #app: FastifyInstance;
   #started: Promise<void> | undefined;
   #destroyed: Promise<void> | undefined;
-  #running = false;
+  #state: State = 'created';
 
-  /** `onQuit` is called when a client asks for the end (`/-/quit`). */
+  /** `onQuit` is called when a client requests termination (`/-/quit`). */
   constructor(config: Config, logger: Logger, onQuit: () => void) {
     this.#config = config;
     this.#logger = logger;
     const registry = new Registry();
     collectDefaultMetrics({ register: registry });
-    // Gauges that are named like counters, which promtool refuses; the same by type remain.
+    // Gauges with names of counters, which promtool rejects. The gauges by type have the same values.
     for (const name of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${name}_total`);
-    if (config.redis.embedded) this.#embedded = new EmbeddedServer(config.dataDir, logger);
+    if (config.redis.embedded) this.#embedded = new EmbeddedRedis(config.dataDir, logger);
     const endpoints = this.#embedded && [{ kind: 'unix' as const, path: this.#embedded.socketPath }];
     this.#connections = new Connections(config.redis, logger, endpoints);
     const keyspace = new Keyspace(config.redis.prefix);
     this.#keyspace = keyspace;
     this.#feed = new ChangeFeed(this.#connections, keyspace, logger);
-    const onBroken = (group: string, err: Error): void => logger.warn({ group, err }, 'no gateway wrote this group');
+    const onBroken = (group: string, err: Error): void =>
+      logger.warn({ group, err }, 'group ignored: no gateway wrote it');
     const store = new GroupStore(keyspace, onBroken, keepChangesMs(config.push.timeoutMs));
     const follower = new GroupFollower(store, keyspace);
     this.#feed.add(follower);
@@ -82,7 +85,7 @@ export class Gateway {
     this.#backlog = backlog;
 
     const { role } = config;
-    // The feed tells the follower first, then ingest: a push that was waited for is in the next scrape.
+    // The feed calls the follower first, then ingest: a push that a client waited for is in the next scrape.
     if (role === 'all' || role === 'reader') this.#reader = new ReaderService(context);
     if (role === 'all' || role === 'ingest') this.#ingest = new IngestService({ ...context, backlog });
     if (role === 'all' || role === 'worker') this.#worker = new WorkerService(context);
@@ -96,16 +99,16 @@ export class Gateway {
   }
 
   get isStopping(): boolean {
-    return this.#abort.signal.aborted;
+    return this.#state === 'draining' || this.#state === 'stopped';
   }
 
-  /** Resolves when all roles run. Rejects when the port cannot be had or the state in Redis is not ours to use. */
+  /** Resolves when all roles are ready. Rejects when the port is taken, or the state in Redis cannot be used. */
   async start(): Promise<void> {
     this.#started = this.#run();
     await this.#started;
   }
 
-  /** Is not ready from now on; after `shutdown.delay`, stops accepting, finishes what was accepted, closes. */
+  /** Reports not ready from now on; after `shutdown.delay`, stops accepting requests, finishes those accepted, and closes. */
   async destroy(): Promise<void> {
     this.#destroyed ??= this.#drain();
     await this.#destroyed;
@@ -113,47 +116,53 @@ export class Gateway {
 
   async #run(): Promise<void> {
     const { signal } = this.#abort;
+    this.#state = 'listening';
     const url = await listen(this.#app, this.#config);
     await this.#embedded?.start();
     const topology = await this.#connections.detect(signal);
     const client = this.#connections.open('commands', 'layout');
     const { shards } = this.#config.redis;
-    this.#keyspace.fix(await retrying(() => claimLayout(client, this.#keyspace, shards, topology), signal));
-    const barrier = this.#ingest && (await retrying(() => settleBarrier(client, this.#config), signal));
+    const shardCount = await retrying(() => claimLayout(client, this.#keyspace, shards, topology), signal);
+    const barrier = this.#ingest && (await retrying(() => chooseBarrier(client, this.#config), signal));
     this.#connections.close(client);
-    // Either nothing was started when destroy() was called, or everything was.
+    // When destroy() is called, either nothing has been started or everything has.
     signal.throwIfAborted();
 
+    // Pushes that waited for the shards continue after this turn of the event loop, when the log has been started.
+    this.#keyspace.fix(shardCount);
     this.#backlog.start();
     if (this.#reader !== undefined || this.#ingest !== undefined) this.#feed.start();
     await Promise.all([this.#ingest?.start(barrier), this.#worker?.start(), this.#reader?.start()]);
-    this.#running = true;
-    // The first look at the log, and what a reader has to load.
-    while (!signal.aborted && this.#notReady().length > 0) await sleep(READY_CHECK_MS, signal);
+    if (this.#state === 'listening') this.#state = 'running';
+    // The backlog has to be measured, and a reader has to load its snapshot.
+    while (!signal.aborted && this.#notReady().length > 0) await sleep(READY_CHECK_INTERVAL_MS, signal);
     if (!signal.aborted) this.#announce(url, topology);
   }
 
   async #drain(): Promise<void> {
+    const wasRunning = this.#state === 'running';
+    this.#state = 'draining';
     this.#abort.abort();
-    const { delayMs } = this.#config.shutdown;
-    if (this.#running && delayMs > 0) await sleep(delayMs);
-    // Pushes that wait for a Redis that is away, or for workers, get half of the time there is, the rest is for our own end.
-    const patienceMs = this.#running ? this.#config.shutdown.graceMs / 2 : 0;
+    const { delayMs, graceMs } = this.#config.shutdown;
+    if (wasRunning && delayMs > 0) await sleep(delayMs);
+    // Pushes that wait for Redis or for workers get half of the time, closing down gets the rest.
+    const patienceMs = wasRunning ? graceMs / 2 : 0;
     const patience = setTimeout(() => this.#stopWaiting(), patienceMs);
     await this.#app.close();
     clearTimeout(patience);
     await this.#ingest?.destroy();
     await this.#worker?.destroy();
     await this.#reader?.destroy();
-    // What it was still waiting for has ended with the services.
+    // What start() was waiting for has ended with the services.
     await this.#started?.catch(() => undefined);
     await this.#feed.destroy();
     await this.#backlog.destroy();
     this.#connections.destroy();
     await this.#embedded?.stop();
+    this.#state = 'stopped';
   }
 
-  /** Answers the requests under way that wait for something. */
+  /** Answers the requests that wait for Redis or for workers. */
   #stopWaiting(): void {
     void this.#ingest?.destroy();
     void this.#feed.destroy();
@@ -165,7 +174,7 @@ export class Gateway {
     const missing = Object.entries(roles).flatMap(([name, role]) =>
       role === undefined || role.isReady ? [] : [`${name} is not ready`],
     );
-    // A reader goes on without it, from its snapshot.
+    // A reader serves its snapshot without Redis.
     const needsRedis = missing.length > 0 || this.#ingest !== undefined || this.#worker !== undefined;
     const { isRedisUp } = this.#backlog;
     if (!needsRedis || isRedisUp === true) return missing;

@@ -7,9 +7,9 @@ import { labelSetsOf } from '../../shared/exposition/check/label-sets.ts';
 import { formatSelector } from '../../shared/model/format-selector.ts';
 import { encodeLabels } from '../../shared/model/labels.ts';
 import type { Labels } from '../../shared/model/metric-family.ts';
-import type { Outcome } from '../../shared/records/push.ts';
+import type { PushOutcomes } from '../../shared/records/change-record.ts';
 import type { ChangeFeed } from '../../shared/redis/changes/change-feed.ts';
-import type { RedisClient } from '../../shared/redis/connection/connections.ts';
+import type { RedisClient } from '../../shared/redis/connection/client.ts';
 import { retrying } from '../../shared/redis/connection/error-classes.ts';
 import type { GroupFollower } from '../../shared/redis/groups/group-follower.ts';
 import type { GroupStore } from '../../shared/redis/groups/group-store.ts';
@@ -100,11 +100,11 @@ export class ConsistencyCheck {
     return pushes.flatMap((push) => checkConsistency(this.#catalogue, push, nowMs));
   }
 
-  #settle(outcomes: ReadonlyMap<string, Outcome>): void {
+  #settle(outcomes: PushOutcomes): void {
     for (const [pushId, outcome] of outcomes) {
       const groupIds = this.#catalogue.unsettled.settle(pushId);
       // With any other outcome, the same change brings the groups.
-      if (outcome === 'dead-lettered') this.#refresh(groupIds);
+      if (outcome === undefined || outcome === 'dead-lettered') this.#refresh(groupIds);
     }
   }
 

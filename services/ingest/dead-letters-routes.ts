@@ -9,7 +9,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asError } from '../../shared/errors.ts';
 import { API_PATH, apiHeaders } from '../../shared/http/reply/api-reply.ts';
-import type { RedisClient } from '../../shared/redis/connection/connections.ts';
+import type { RedisClient } from '../../shared/redis/connection/client.ts';
 import type { DeadLetter, DeadLetters } from '../../shared/redis/log/dead-letters.ts';
 
 const DEFAULT_LIMIT = 100;

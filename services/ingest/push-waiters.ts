@@ -2,12 +2,12 @@
  * Waits for pushes to be merged, for clients that asked to (`Prefer: wait`): the change feed names every push it settles.
  */
 import type { ChangeConsumer } from '../../shared/redis/changes/change-feed.ts';
-import type { ShardChanges } from '../../shared/records/change-record.ts';
-import type { RedisClient } from '../../shared/redis/connection/connections.ts';
+import type { PushOutcomes, ShardChanges } from '../../shared/records/change-record.ts';
+import type { RedisClient } from '../../shared/redis/connection/client.ts';
 import type { Outcome } from '../../shared/records/push.ts';
 
 export interface Expected {
-  /** Undefined when the time ran out. */
+  /** Undefined when the time ran out, or the outcome is one that this version does not know. */
   readonly outcome: Promise<Outcome | undefined>;
   /** Stops waiting. */
   cancel(): void;
@@ -25,7 +25,7 @@ export class Outcomes implements ChangeConsumer {
     return { outcome, cancel: () => this.#settle(pushId, undefined) };
   }
 
-  async reset(_client: RedisClient, _shard: number, recent: ReadonlyMap<string, Outcome>): Promise<void> {
+  async reset(_client: RedisClient, _shard: number, recent: PushOutcomes): Promise<void> {
     for (const [pushId, outcome] of recent) this.#settle(pushId, outcome);
     return await Promise.resolve();
   }

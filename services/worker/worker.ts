@@ -1,20 +1,19 @@
-/**
- * The worker: merges pushes from the log into groups. Any number of them may run; whichever comes first takes what is there.
- */
+/** The worker: merges pushes from the log into groups. Any number of workers may run; each push is taken by one of them. */
 import type { Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { Service } from '../../shared/async/service.ts';
 import { sleep } from '../../shared/async/sleep.ts';
-import { BLOCK_MS, type Connections, type RedisClient } from '../../shared/redis/connection/connections.ts';
+import { BLOCK_MS, type RedisClient } from '../../shared/redis/connection/client.ts';
+import type { Connections } from '../../shared/redis/connection/connections.ts';
 import type { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
-import { PushWaiter } from '../../shared/redis/log/log-poller.ts';
+import { LogPoller } from '../../shared/redis/log/log-poller.ts';
 import type { Housekeeping } from './housekeeping.ts';
-import { mergeLane, type LaneContext } from './merge-loop.ts';
+import { runMergeLoop, type MergeContext } from './merge-loop.ts';
 import { WorkerTelemetry } from './telemetry.ts';
 
-export interface WorkerContext {
+interface WorkerContext {
   readonly config: Config;
   readonly connections: Connections;
   readonly keyspace: Keyspace;
@@ -28,7 +27,7 @@ export class WorkerService implements Service {
   readonly #telemetry: WorkerTelemetry;
   readonly #abort = new AbortController();
   readonly #blocking: RedisClient[] = [];
-  readonly #lanes: Promise<void>[] = [];
+  readonly #loops: Promise<void>[] = [];
   #housekeeping: Housekeeping | undefined;
   #ready = false;
 
@@ -41,37 +40,37 @@ export class WorkerService implements Service {
     return this.#ready;
   }
 
-  /** Redis must have answered (Connections.detect). Resolves when it reads the log. */
+  /** Redis must have answered (Connections.detect). Resolves when housekeeping runs, too. */
   async start(): Promise<void> {
     const { config, connections, keyspace, store, logger } = this.#context;
     const telemetry = this.#telemetry;
     const commands = connections.open('commands', 'worker');
-    const lane: LaneContext = { commands, store, telemetry, logger, signal: this.#abort.signal, ...config.worker };
-    for (const shards of connections.lanes(keyspace.shards.length)) {
+    const merge: MergeContext = { commands, store, telemetry, logger, signal: this.#abort.signal, ...config.worker };
+    for (const shards of connections.colocatedShards(keyspace.shards.length)) {
       const blocking = connections.open('blocking', 'log');
       this.#blocking.push(blocking);
-      this.#lanes.push(mergeLane(lane, new PushWaiter(keyspace, shards), blocking));
+      this.#loops.push(runMergeLoop(merge, new LogPoller(keyspace, shards), blocking));
     }
     const deadLetterRetentionMs = config.deadLetter.retentionMs;
     const context = { connections, keyspace, store, commands, telemetry, logger, deadLetterRetentionMs };
     this.#ready = true;
     logger.info('worker reads the log');
-    // BullMQ takes long to load: nobody waits for it who has no need of it.
+    // BullMQ takes long to load, so merging starts before it and the other roles never load it.
     const housekeeping = await import('./housekeeping.ts');
     if (this.#abort.signal.aborted) return;
     this.#housekeeping = new housekeeping.Housekeeping(context);
     this.#housekeeping.start();
   }
 
-  /** Finishes the merges under way; the rest stays in the log. */
+  /** Finishes the merges in progress; the other pushes stay in the log. */
   async destroy(): Promise<void> {
     this.#ready = false;
     this.#abort.abort();
     for (const client of this.#blocking) this.#context.connections.close(client);
     const ended = new AbortController();
-    const lanes = Promise.all(this.#lanes).finally(() => ended.abort());
+    const loops = Promise.all(this.#loops).finally(() => ended.abort());
     await sleep(2 * BLOCK_MS, ended.signal);
     await this.#housekeeping?.destroy();
-    await lanes;
+    await loops;
   }
 }

@@ -1,16 +1,16 @@
 /**
- * A family of one group: rendered once, by the ingest that took the push, and then only copied.
+ * A family of one group: rendered once, by the ingest node that took the push, and only copied from then on.
  *
- *     content = type SP samples SP help-bytes SP text-bytes LF help text exact      as it is in the log
- *     record  = stamp SP deadline SP arrival SP content                             as it is in the group's hash
+ *     content = type SP samples SP help-bytes SP text-bytes LF help text exact      in the log
+ *     record  = stamp SP deadline SP arrival SP content                             in the hash of the group
  *
- *     stamp      of the push that wrote it (state/stamp.ts)
- *     deadline   ms since the epoch, 0 = never; the merge script reads it
+ *     stamp      of the push that wrote it (stamp.ts)
+ *     deadline   ms since the epoch, 0 = never
  *     arrival    of that push, ms since the epoch
- *     samples    how many sample lines `text` has
+ *     samples    number of sample lines in `text`
  *     help       unescaped, help-bytes long
  *     text       sample lines in exposition format, without HELP and TYPE, text-bytes long
- *     exact      the family as a delimited protobuf, for those that `text` does not say whole; empty for most
+ *     exact      the family as a delimited protobuf message, if `text` cannot express all of it; otherwise empty
  */
 import { metricTypes, type MetricType } from '../model/metric-family.ts';
 import type { Stamp } from './stamp.ts';
@@ -31,12 +31,12 @@ export interface FamilyRecord {
   readonly type: MetricType;
   readonly samples: number;
   readonly help: string;
-  /** May share memory with what it was decoded from, as `exact`. */
+  /** Like `exact`, it may share memory with the record that it was decoded from. */
   readonly text: Buffer;
   readonly exact: Buffer;
 }
 
-/** A string where that can be, for it is cheaper to send. */
+/** A string if possible: it is cheaper to send than bytes. */
 export function encodeFamilyContent({ type, samples, help, text, exact }: FamilyContent): string | Buffer {
   const content = `${type} ${samples} ${Buffer.byteLength(help)} ${Buffer.byteLength(text)}\n${help}${text}`;
   return exact === undefined ? content : Buffer.concat([Buffer.from(content), exact]);
@@ -45,13 +45,13 @@ export function encodeFamilyContent({ type, samples, help, text, exact }: Family
 const LF = 10;
 const SPACE = 32;
 const ZERO = 48;
-/** The `exact` of most. */
+/** The `exact` of most families. */
 export const NOTHING = Buffer.alloc(0);
-/** So that every record has the same string. */
+/** One string for each type, which all records share. */
 const TYPES = new Map<string, MetricType>(metricTypes.map((type) => [type, type]));
 
 export function decodeFamilyRecord(record: Buffer): FamilyRecord {
-  // By its bytes: no strings for words that become numbers, and no stamp that holds on to the whole header.
+  // Decoded byte by byte: a stamp cut from a string of the header would keep all of it in memory.
   const stampEnd = wordEnd(record, 0);
   const deadlineEnd = wordEnd(record, stampEnd + 1);
   const arrivalEnd = wordEnd(record, deadlineEnd + 1);
@@ -77,7 +77,7 @@ export function decodeFamilyRecord(record: Buffer): FamilyRecord {
   };
 }
 
-/** Where the word that begins at `from` ends. Nothing is behind the end of a line: all words after it begin beyond it, and are empty. */
+/** Where the word that begins at `from` ends. Words that would begin after the end of the line are empty. */
 function wordEnd(bytes: Buffer, from: number): number {
   if (from > 0 && bytes[from - 1] !== SPACE) return from - 1;
   let at = from;

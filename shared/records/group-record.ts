@@ -1,14 +1,14 @@
 /**
- * A group as it is stored: a hash with one field per family (`f:NAME`) and these beside them, which only merge.lua writes:
+ * A group as it is stored: a hash, written by merge.lua only, with a field `f:NAME` for each family and
  *
- *     labels   push | ingest, SP, grouping labels as JSON
- *     meta     top SP pushed SP failed SP until SP soon
+ *     labels = ( "push" | "ingest" ) SP grouping-labels             as JSON, see model/labels.ts
+ *     meta   = top SP pushed SP failed SP until SP soon
  *
- *     top      stamp of the newest push that was merged; `-` = none yet, only refused ones
- *     pushed   arrival of that push, ms, 0 = none
- *     failed   arrival of the newest push that was refused, ms, 0 = none
- *     until    latest deadline in the group, ms, 0 = never
- *     soon     no family has to be removed before this, ms, 0 = never; some that expired may be there for longer
+ *     top      stamp of the newest push that was merged; `-` if none was, only failed ones
+ *     pushed   arrival of that push, ms since the epoch, 0 = none
+ *     failed   arrival of the newest push that was rejected, ms since the epoch, 0 = none
+ *     until    latest deadline in the group, ms since the epoch, 0 = never
+ *     soon     no family has to be removed earlier, ms since the epoch, 0 = never; expired ones may stay for longer
  */
 import type { Labels } from '../model/metric-family.ts';
 import { labelsIn, type GroupKind } from '../model/group.ts';
@@ -21,7 +21,7 @@ export interface GroupRecord {
   readonly labels: Labels;
   /** Kind and labels as they are stored (see `groupOrder`). */
   readonly order: string;
-  /** '' when no push was merged yet (only refused ones). */
+  /** '' if no push was merged yet, only failed ones. */
   readonly top: Stamp;
   /** 0 = never. */
   readonly pushedMs: number;
@@ -35,24 +35,20 @@ export interface GroupRecord {
 const FAMILY = 'f:';
 const SPACE = 32;
 
-/** `fields` is a reply as of HGETALL: name, value, name, value … Undefined for no group. Throws for what no gateway wrote. */
-export function decodeGroupRecord(id: string, fields: readonly Buffer[]): GroupRecord | undefined {
-  if (fields.length === 0) return undefined;
-  let order = '';
-  let meta: Buffer = NOTHING;
+/** `fields` are those of the hash. Undefined if there are none. Throws for a hash that no gateway wrote. */
+export function decodeGroupRecord(id: string, fields: ReadonlyMap<string, Buffer>): GroupRecord | undefined {
+  if (fields.size === 0) return undefined;
   const families = new Map<string, FamilyRecord>();
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    const name = (fields[i] as Buffer).toString();
-    const value = fields[i + 1] as Buffer;
+  for (const [name, value] of fields) {
     if (name.startsWith(FAMILY)) families.set(name.slice(FAMILY.length), decodeFamilyRecord(value));
-    else if (name === 'labels') order = value.toString();
-    else if (name === 'meta') meta = value;
   }
+  const order = fields.get('labels')?.toString() ?? '';
+  const meta = fields.get('meta') ?? NOTHING;
   const topEnd = meta.indexOf(SPACE);
   const [pushed, failed, until] = meta.toString('latin1', topEnd + 1).split(' ');
   if (!order.includes(' ') || topEnd === -1 || until === undefined)
-    throw new Error(`cannot decode group ${id}: it has no labels or meta`);
-  // Not a part of all `meta`, which would stay in memory as long as the stamp does.
+    throw new Error(`cannot decode group ${id}: "labels" or "meta" is missing or incomplete`);
+  // Decoded on its own: a slice of a string keeps all of it in memory.
   const top = meta.toString('latin1', 0, topEnd);
   return {
     id,

@@ -1,6 +1,4 @@
-/**
- * What became of a push, as scripts say it: in a letter.
- */
+/** The outcome of a push, as scripts write it: a letter. */
 import type { Outcome } from './push.ts';
 
 const OUTCOMES: Readonly<Record<string, Outcome>> = {
@@ -10,6 +8,7 @@ const OUTCOMES: Readonly<Record<string, Outcome>> = {
   x: 'dead-lettered',
 };
 
+/** Undefined for a letter that this version does not know. */
 export function outcomeOf(letter: string): Outcome | undefined {
   return OUTCOMES[letter];
 }

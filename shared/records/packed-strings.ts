@@ -1,6 +1,7 @@
 /**
- * Strings in one: their lengths in bytes, separated by spaces, LF, then the strings one behind the other. Any bytes are safe in it,
- * and a Lua script takes it apart as quickly as it can cut.
+ * Several strings in one, each of any bytes. A Lua script unpacks it without escaping or searching:
+ *
+ *     packed = length *( SP length ) LF *string     length: of a string, in bytes
  */
 export function packStrings(strings: readonly (string | Buffer)[]): string | Buffer {
   const lengths = strings.map((one) => (typeof one === 'string' ? Buffer.byteLength(one) : one.length)).join(' ');
@@ -16,6 +17,6 @@ export function unpackStrings(packed: Buffer): Buffer[] {
   const strings = lengths
     .filter((length) => length !== '')
     .map((length) => packed.subarray(at, (at += Number(length))));
-  if (lf === -1 || at !== packed.length) throw new Error('packed strings are not as long as they say');
+  if (lf === -1 || at !== packed.length) throw new Error('cannot unpack strings: their lengths do not add up');
   return strings;
 }

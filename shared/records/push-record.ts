@@ -1,17 +1,16 @@
 /**
- * A push as an entry of the log. Always the same fields in the same order: Redis then stores their names once a node.
+ * A push as an entry of the log, which merge.lua reads. The fields are always the same, in the same order: Redis then stores
+ * their names once for each node of the stream.
  *
- *     v       version of this form
- *     id      of the push
- *     since   '' or, when it is sent again, the stream ID from which a first attempt may have been applied
+ *     v       version of this format
+ *     id      push ID
+ *     since   '', or for a push that is resent: stream ID of the newest change that was known before it was first sent
  *     verb    PUT | POST | DELETE | FAIL | WIPE
  *     kind    push | ingest
  *     at      arrival, ms since the epoch
  *     ttl     ms, 0 = never expires
- *     body    strings, packed (packed-strings.ts): for each group its ID, its labels, its number of families, then for each
- *             the name and the content (state/family-record.ts)
- *
- * merge.lua reads it.
+ *     body    packed strings (packed-strings.ts): for each group its ID, its labels, its number of families, then for each family
+ *             its name and content (family-record.ts)
  */
 import { renderHeader } from '../exposition/text/render-text.ts';
 import { formatSelector } from '../model/format-selector.ts';
@@ -25,10 +24,10 @@ const VERSION = '2';
 export interface PushEntry {
   /** Names and values, alternating. */
   readonly fields: readonly (string | number | Buffer)[];
-  /** About its size in memory. */
+  /** Approximate size in memory. */
   readonly bytes: number;
-  /** It is sent again; a first attempt may have been applied since this stream ID. */
-  mark(since: string): void;
+  /** The push is resent: an earlier attempt may have been applied after the change with this stream ID. */
+  markResent(since: string): void;
 }
 
 export function encodePush(push: Push): PushEntry {
@@ -42,7 +41,7 @@ export function encodePush(push: Push): PushEntry {
   return {
     fields,
     bytes: body.length,
-    mark: (since) => {
+    markResent: (since) => {
       fields[fields.indexOf('since') + 1] = since;
     },
   };
@@ -57,7 +56,7 @@ function encodeBody({ groups }: Push): string | Buffer {
   return packStrings(strings);
 }
 
-/** A body for people to read: each group in a comment, then its families as text. What cannot be read is shown as it is. */
+/** A body as text for people: a comment for each group, then its families. A body that cannot be decoded is returned as it is. */
 export function describeBody(body: Buffer): string {
   try {
     const strings = unpackStrings(body);

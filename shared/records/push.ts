@@ -1,33 +1,31 @@
-/**
- * A push as it travels: checked and rendered by ingest, kept in the log, applied by a worker. Plain data.
- */
+/** A push on its way: checked and rendered by ingest, kept in the log, applied by a worker. Plain data. */
 import type { GroupKind } from '../model/group.ts';
 import type { FamilyContent } from './family-record.ts';
 
 /**
- * FAIL records that a push was refused: it sets the group's push_failure_time_seconds and nothing else.
+ * FAIL records that a push was rejected: it sets the push_failure_time_seconds of the group and nothing else.
  * WIPE deletes all groups of its shard.
  */
 export type Verb = GroupVerb | 'FAIL' | 'WIPE';
 export type GroupVerb = 'PUT' | 'POST' | 'DELETE';
 
 export interface Push {
-  /** Unique; recognises a push that was appended twice because the first append had no reply. */
+  /** Unique. Identifies a push that was appended twice because the first append had no reply. */
   readonly id: string;
   readonly verb: Verb;
   readonly kind: GroupKind;
-  /** When ingest received it, ms since the epoch: TTLs count from here. */
+  /** When ingest received it, ms since the epoch. The TTL counts from here. */
   readonly arrivalMs: number;
   /** 0 = never expires. */
   readonly ttlMs: number;
-  /** One for kind push, as many as there are label sets for kind ingest, none for WIPE. */
+  /** One for kind push, one for each label set for kind ingest, none for WIPE. */
   readonly groups: readonly GroupContent[];
 }
 
 /** What a push brings to one group. */
 export interface GroupContent {
   readonly groupId: string;
-  /** Encoded (grouping/labels.ts), sorted by name. */
+  /** Encoded (model/labels.ts), sorted by name. */
   readonly labels: string;
   readonly families: readonly NamedFamily[];
 }
@@ -37,15 +35,15 @@ export interface NamedFamily {
   readonly content: FamilyContent;
 }
 
-/** What became of a push, as the change feed tells it. */
+/** How a push was settled. */
 export type Outcome =
   /** Merged into its group. */
   | 'applied'
-  /** A newer push had already replaced all of it. */
+  /** A newer push of the same batch replaces all of it. */
   | 'superseded'
-  /** Appended twice; the other one was merged. */
+  /** It was appended twice; the other one was merged. */
   | 'duplicate'
-  /** Put aside with the reason. */
+  /** It could not be applied and was put aside, with the reason. */
   | 'dead-lettered';
 
 /** ms since the epoch, 0 = never. */

@@ -1,31 +1,31 @@
 /**
- * Key names, in one place. All keys of one shard carry its number as the hash tag, so they share a Cluster slot and one
- * script can act on them atomically.
+ * All key names. The keys of a shard share its number as hash tag, and so a Cluster slot: one script can act on them atomically.
+ * docs/storage-format.md describes what they hold.
  */
 import { shardOf } from '../model/group.ts';
 import { sleep } from '../async/sleep.ts';
 
 export interface ShardKeys {
-  /** Stream: the write-ahead log. A push leaves it when it is merged, and in no other way. */
+  /** Stream: the write-ahead log. A push leaves it when it is merged or moved to the dead letters. */
   readonly pushes: string;
-  /** Sorted set: group ID → deadline in ms, `+inf` when it never expires. */
+  /** Sorted set: group ID → deadline, ms since the epoch, `+inf` = never. */
   readonly groups: string;
-  /** Stream: which groups changed and what became of each push, kept for a while (`keepChangesMs`). */
+  /** Stream: which groups changed, and the outcome of each push. Trimmed by age (`keepChangesMs`). */
   readonly changes: string;
   /** Stream: pushes that could not be applied. */
   readonly dead: string;
-  /** String: stream ID of the newest change that is no longer kept. */
+  /** String: stream ID of the newest change that was trimmed. */
   readonly dropped: string;
-  /** Never exists: a script that names it is not run while its slot moves, when some of its keys are elsewhere. */
+  /** Never exists. Redis refuses a script that names it while the slot moves and some of its keys are on another node. */
   readonly absent: string;
-  /** Hash: one group. `group('')` is what all of their keys begin with. */
+  /** Hash: one group. `group('')` is the prefix of all of them. */
   group(id: string): string;
 }
 
 export class Keyspace {
-  /** String: the layout that was fixed at first use. */
+  /** String: the number of shards and the storage format, fixed at first use. */
   readonly layout: string;
-  /** Prefix of the housekeeping queue. */
+  /** Prefix of the BullMQ queue for housekeeping. */
   readonly jobs: string;
   readonly #prefix: string;
   readonly #fixed = new AbortController();
@@ -37,14 +37,21 @@ export class Keyspace {
     this.jobs = `{${prefix}:jobs}`;
   }
 
-  /** None until Redis has said how many there are (layout.ts). */
+  /** Empty until their number is known (layout.ts). */
   get shards(): readonly ShardKeys[] {
     return this.#shards;
   }
 
-  /** The shard that holds the group; there must be shards. */
+  /** The shard of a group. The number of shards must be known. */
   shardOf(groupId: string): number {
     return shardOf(groupId, this.#shards.length);
+  }
+
+  /** Throws RangeError if there is no such shard. */
+  keysOf(shard: number): ShardKeys {
+    const keys = this.#shards[shard];
+    if (keys === undefined) throw new RangeError(`no shard ${shard}: there are ${this.#shards.length}`);
+    return keys;
   }
 
   fix(shardCount: number): void {
@@ -63,7 +70,7 @@ export class Keyspace {
     this.#fixed.abort();
   }
 
-  /** Resolves with whether there are shards, at the latest after `timeoutMs`. */
+  /** Resolves when the number of shards is known, or after `timeoutMs`; returns whether it is known. */
   async whenFixed(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     if (this.#shards.length === 0) await sleep(timeoutMs, AbortSignal.any([this.#fixed.signal, signal]));
     return this.#shards.length > 0;

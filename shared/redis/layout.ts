@@ -1,27 +1,32 @@
 /**
- * What is fixed at first use: how many shards there are, and in which form the state is stored. A gateway that would read
- * the state differently must not start.
+ * The layout, fixed at first use: the number of shards and the storage format. A gateway that expects another layout must not
+ * start.
  */
 import { GatewayError } from '../errors.ts';
-import type { RedisClient, Topology } from './connection/connections.ts';
+import type { RedisClient } from './connection/client.ts';
+import type { Topology } from './connection/detect-topology.ts';
 import type { Keyspace } from './keys.ts';
 
+/** Storage format, see docs/storage-format.md. */
 const FORMAT = 2;
 
-/** Where one server has all shards, more than one only costs; the masters of a Cluster share them. */
-const STANDARD_SHARDS: Readonly<Record<Topology, number>> = { single: 1, sentinel: 1, cluster: 16 };
+/** The masters of a Cluster share the shards; on one server, each further shard only costs CPU time. */
+const DEFAULT_SHARDS: Readonly<Record<Topology, number>> = { single: 1, sentinel: 1, cluster: 16 };
 
-/** Returns the number of shards: what was laid out, at first use what is `wanted`; 0 = whatever suits the topology. Throws `config_invalid` when it is another. */
+/**
+ * Returns the number of shards. At first use it is fixed to `wanted`, 0 = the default of the topology. Throws `config_invalid` when
+ * the layout in Redis is another.
+ */
 export async function claimLayout(
   client: RedisClient,
   keyspace: Keyspace,
   wanted: number,
   topology: Topology,
 ): Promise<number> {
-  // Reading first, because a Redis that is full refuses to write even what would change nothing.
+  // Read first: a Redis that is full refuses even a SET NX that would change nothing.
   let found = await client.get(keyspace.layout);
   if (found === null) {
-    await client.set(keyspace.layout, describe(wanted || STANDARD_SHARDS[topology]), 'NX');
+    await client.set(keyspace.layout, describe(wanted || DEFAULT_SHARDS[topology]), 'NX');
     found = await client.get(keyspace.layout);
   }
   const shards = Number(/ shards=(\d+)$/.exec(found ?? '')?.[1] ?? 0);
@@ -29,7 +34,7 @@ export async function claimLayout(
   const ours = wanted === 0 ? `format=${FORMAT}` : describe(wanted);
   throw new GatewayError(
     'config_invalid',
-    `cannot use the state in Redis: it was laid out with "${found}" (key ${keyspace.layout}), this gateway wants "${ours}"; ` +
+    `cannot use the state in Redis: its layout is "${found}" (key ${keyspace.layout}), this gateway needs "${ours}"; ` +
       'start with the same --redis.shards, or use another --redis.prefix',
   );
 }

@@ -53,8 +53,8 @@ async function append(count: number): Promise<void> {
 }
 
 async function merge(pushes: number): Promise<number> {
-  const { settled } = await store.merge(client, 0, { pushes, bytes: 1e9 });
-  return settled.length;
+  const merged = await store.merge(client, 0, { pushes, bytes: 1e9 });
+  return merged.pushes.length;
 }
 
 /** Whatever is left; with every group there afterwards. */

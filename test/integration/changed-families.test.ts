@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { encodeLabels, makeGroup } from '../../shared/model/group.ts';
-import { decodeChanges, type ChangeEntries } from '../../shared/records/change-record.ts';
+import { decodeChanges, type ChangeEntry } from '../../shared/records/change-record.ts';
+import { entriesOf } from '../../shared/redis/reply.ts';
 import { GroupFollower } from '../../shared/redis/groups/group-follower.ts';
 import { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import type { Keyspace, ShardKeys } from '../../shared/redis/keys.ts';
@@ -60,7 +61,7 @@ async function push(...args: Parameters<typeof append>): Promise<void> {
   await merge();
 }
 
-const entries = async (): Promise<ChangeEntries> => await redis.xrange(keys.changes, '-', '+');
+const entries = async (): Promise<ChangeEntry[]> => entriesOf(await redis.xrange(keys.changes, '-', '+'));
 
 /** What the newest change tells of the group. */
 async function told(): Promise<readonly string[] | 'all' | undefined> {
@@ -170,7 +171,7 @@ describe('what changed is loaded', () => {
   beforeEach(async () => {
     await push('PUT', MANY);
     await push('POST', ODD);
-    since = (await entries()).at(-1)?.[0] ?? '';
+    since = (await entries()).at(-1)?.id ?? '';
   });
 
   const load = async (names: readonly string[] = ODD): Promise<GroupRecord | undefined> =>
@@ -204,7 +205,7 @@ describe('what changed is loaded', () => {
   test('thousands of them', async () => {
     const thousands = Array.from({ length: 9_000 }, (_, i) => `thousands_${i}`);
     await push('PUT', thousands);
-    since = (await entries()).at(-1)?.[0] ?? '';
+    since = (await entries()).at(-1)?.id ?? '';
     expect(Object.keys(ages(await load(thousands)))).toEqual(thousands);
   });
 

@@ -79,7 +79,7 @@ async function append(verb: Verb, options: PushOptions = {}): Promise<string> {
     groups: verb === 'WIPE' ? [] : jobs.map((job) => groupOf(job, body)),
   };
   const encoded = encodePush(push);
-  if (since !== '') encoded.mark(since);
+  if (since !== '') encoded.markResent(since);
   const fields = new Map<string, string | number | Buffer>();
   for (let i = 0; i < encoded.fields.length; i += 2) {
     fields.set(String(encoded.fields[i]), encoded.fields[i + 1] ?? '');
@@ -96,7 +96,7 @@ async function merge(most: Partial<typeof ALL> = {}): Promise<MergeResult> {
 }
 
 async function outcomes(most: Partial<typeof ALL> = {}): Promise<string[]> {
-  return (await merge(most)).settled.map(({ outcome }) => outcome);
+  return (await merge(most)).pushes.map(({ outcome }) => outcome);
 }
 
 const groupId = (job = 'j'): string => makeGroup('push', [['job', job]]).id;
@@ -130,7 +130,7 @@ async function everything(): Promise<string[]> {
 
 describe('merge', () => {
   test('nothing in the log: nothing is told', async () => {
-    expect(await merge()).toEqual({ settled: [], left: 0, reasons: [] });
+    expect(await merge()).toEqual({ pushes: [], left: 0, deadLetters: [] });
     expect(await told()).toEqual([]);
   });
 
@@ -140,10 +140,10 @@ describe('merge', () => {
       await append('PUT', { id: 'two', body: 'a 2\n' }),
       await append('POST', { id: 'three', kind: 'ingest', jobs: ['k', 'l'], body: 'a 3\n' }),
     ];
-    const { settled, left, reasons } = await merge();
-    expect(settled.map(({ outcome }) => outcome)).toEqual(['superseded', 'applied', 'applied']);
-    expect(settled.map(({ appendedMs }) => appendedMs)).toEqual(appended.map((id) => Number(id.split('-')[0])));
-    expect({ left, reasons }).toEqual({ left: 0, reasons: [] });
+    const { pushes, left, deadLetters: dead } = await merge();
+    expect(pushes.map(({ outcome }) => outcome)).toEqual(['superseded', 'applied', 'applied']);
+    expect(pushes.map(({ appendedMs }) => appendedMs)).toEqual(appended.map((id) => Number(id.split('-')[0])));
+    expect({ left, dead }).toEqual({ left: 0, dead: [] });
     const groups = ['j', 'k', 'l'].map(groupId).join(' ');
     expect(await told()).toEqual([`pushes one:s two:a three:a groups ${groups}`]);
     expect([await content('j'), await content('k'), await content('l')]).toEqual(['a 2\n', 'a 3\n', 'a 3\n']);
@@ -221,25 +221,25 @@ describe('merge', () => {
 describe('merge takes', () => {
   test('the oldest, so many at a time', async () => {
     for (let i = 0; i < 10; i++) await append('PUT', { jobs: [`j${i}`], body: 'a 1\n' });
-    expect(await merge({ pushes: 4 })).toMatchObject({ left: 6, settled: { length: 4 } });
+    expect(await merge({ pushes: 4 })).toMatchObject({ left: 6, pushes: { length: 4 } });
     expect(await redis.zcard(keys.groups)).toBe(4);
     expect(await exists('j3')).toEqual(BOTH);
-    expect(await merge({ pushes: 4 })).toMatchObject({ left: 2, settled: { length: 4 } });
-    expect(await merge({ pushes: 4 })).toMatchObject({ left: 0, settled: { length: 2 } });
+    expect(await merge({ pushes: 4 })).toMatchObject({ left: 2, pushes: { length: 4 } });
+    expect(await merge({ pushes: 4 })).toMatchObject({ left: 0, pushes: { length: 2 } });
   });
 
   test('so many bytes at a time, but at least one push, however large', async () => {
     const body = `a{x="${'x'.repeat(10_000)}"} 1\n`;
     for (let i = 0; i < 6; i++) await append('PUT', { jobs: [`j${i}`], body });
-    expect(await merge({ bytes: 1 })).toMatchObject({ left: 5, settled: { length: 1 } });
-    expect(await merge({ bytes: 25_000 })).toMatchObject({ left: 2, settled: { length: 3 } });
-    expect(await merge({ bytes: 25_000 })).toMatchObject({ left: 0, settled: { length: 2 } });
+    expect(await merge({ bytes: 1 })).toMatchObject({ left: 5, pushes: { length: 1 } });
+    expect(await merge({ bytes: 25_000 })).toMatchObject({ left: 2, pushes: { length: 3 } });
+    expect(await merge({ bytes: 25_000 })).toMatchObject({ left: 0, pushes: { length: 2 } });
   });
 
   test('not more bytes because those before were small', async () => {
     for (let i = 0; i < 40; i++) await append('PUT', { jobs: [`small${i}`], body: 'a 1\n' });
     for (let i = 0; i < 60; i++) await append('PUT', { jobs: [`j${i}`], body: `a{x="${'x'.repeat(10_000)}"} 1\n` });
-    expect(await merge({ bytes: 30_000 })).toMatchObject({ settled: { length: 43 } });
+    expect(await merge({ bytes: 30_000 })).toMatchObject({ pushes: { length: 43 } });
   });
 
   test('thousands of pushes in one step', async () => {
@@ -254,9 +254,9 @@ describe('merge takes', () => {
       );
     }
     await pipeline.exec();
-    const { settled, left } = await merge({ pushes: 20_000 });
-    expect({ count: settled.length, left }).toEqual({ count, left: 0 });
-    expect(settled.filter(({ outcome }) => outcome === 'superseded')).toHaveLength(3_000);
+    const { pushes, left } = await merge({ pushes: 20_000 });
+    expect({ count: pushes.length, left }).toEqual({ count, left: 0 });
+    expect(pushes.filter(({ outcome }) => outcome === 'superseded')).toHaveLength(3_000);
     expect(await redis.zcard(keys.groups)).toBe(9_000);
     expect(await content('j0')).toBe('a 9000\n');
   });
@@ -316,14 +316,13 @@ describe('what cannot be merged goes to the dead letters, and its neighbours are
     await append('PUT', { body: 'a 1\n' });
     const entry = await append('PUT', { id: 'bad', jobs: ['bad'], body: 'a 2\n', fields });
     await append('POST', { body: 'b 3\n' });
-    const { settled, reasons } = await merge();
-    expect(settled.map(({ outcome }) => outcome)).toEqual(['applied', 'dead-lettered', 'applied']);
-    expect(reasons).toEqual([expect.stringMatching(new RegExp(`^${entry} `))]);
-    expect(reasons[0]).toMatch(reason);
+    const { pushes, deadLetters: added } = await merge();
+    expect(pushes.map(({ outcome }) => outcome)).toEqual(['applied', 'dead-lettered', 'applied']);
+    expect(added).toEqual([{ entry, reason: expect.stringMatching(reason) as unknown }]);
     expect(await content()).toBe('a 1\nb 3\n');
     expect(await exists('bad')).toEqual(NEITHER);
     const [letter] = await deadLetters.list(redis, 10);
-    expect(letter).toMatchObject({ attempts: 1, reason: reasons[0]?.slice(entry.length + 1), push: { entry } });
+    expect(letter).toMatchObject({ attempts: 1, reason: added[0]?.reason, push: { entry } });
     // As it is, but the name of what cannot be an ID.
     const name = fields?.['id'] === undefined ? 'bad' : entry;
     expect((await told()).join()).toMatch(new RegExp(`^pushes \\S+:a ${name}:x \\S+:a groups `));
@@ -356,10 +355,10 @@ describe('what cannot be merged goes to the dead letters, and its neighbours are
       await append(verb, { id: `bad.${verb}`, jobs: ['other'], body: verb === 'FAIL' ? '' : 'a 2\n' });
     }
     await append('POST', { body: 'b 3\n' });
-    const { settled, reasons } = await merge();
+    const { pushes, deadLetters: added } = await merge();
     const dead = 'dead-lettered';
-    expect(settled.map(({ outcome }) => outcome)).toEqual(['applied', dead, dead, dead, 'applied']);
-    for (const reason of reasons) expect(reason).toContain('WRONGTYPE');
+    expect(pushes.map(({ outcome }) => outcome)).toEqual(['applied', dead, dead, dead, 'applied']);
+    for (const { reason } of added) expect(reason).toContain('WRONGTYPE');
     expect(await content()).toBe('a 1\nb 3\n');
     expect(await redis.get(keys.group(groupId('other')))).toBe('not a hash');
     // Whoever waits for it, and whoever has counted on it, looks again.
@@ -448,7 +447,7 @@ describe('a right that is missing', () => {
     );
     expect([await redis.xlen(keys.pushes), await redis.xlen(keys.dead), await exists()]).toEqual([1, 0, NEITHER]);
     await redis.call('ACL', ['SETUSER', name, `+${command}`]);
-    expect(await store.merge(limited, 0, ALL)).toMatchObject({ settled: [{ outcome: 'applied' }] });
+    expect(await store.merge(limited, 0, ALL)).toMatchObject({ pushes: [{ outcome: 'applied' }] });
   });
 });
 
@@ -524,9 +523,9 @@ describe('a push that was appended twice, and a DELETE between', () => {
     await redis.set(keys.dropped, '1700000000000-4');
     await append('PUT', { id: 'twice', body: 'a 1\n', since: '1700000000000-3' });
     await append('PUT', { id: 'twice', body: 'a 1\n', since: '1700000000000-3' });
-    const { settled, reasons } = await merge();
-    expect(settled.map(({ outcome }) => outcome)).toEqual(['dead-lettered', 'duplicate']);
-    expect(reasons).toEqual([expect.stringMatching(/ it was appended twice, so long ago/)]);
+    const { pushes, deadLetters: added } = await merge();
+    expect(pushes.map(({ outcome }) => outcome)).toEqual(['dead-lettered', 'duplicate']);
+    expect(added).toMatchObject([{ reason: expect.stringMatching(/^it was appended twice, so long ago/) as unknown }]);
     expect(await content()).toBe('');
     expect((await deadLetters.list(redis, 10)).map(({ reason }) => reason)).toHaveLength(1);
   });
@@ -574,9 +573,9 @@ describe('a push that was appended twice, and a DELETE between', () => {
     // And what then asks for it is not merged at a guess.
     await append('PUT', { id: 'old.5', body: 'a 1\n', since: at(-1) });
     await append('PUT', { id: 'new', jobs: ['new'], body: 'a 1\n', since: `${longAgo + 499}-0` });
-    const { settled, reasons } = await merge();
-    expect(settled.map(({ outcome }) => outcome)).toEqual(['dead-lettered', 'applied']);
-    expect(reasons[0]).toMatch(/appended twice, so long ago that it is not known/);
+    const { pushes, deadLetters: added } = await merge();
+    expect(pushes.map(({ outcome }) => outcome)).toEqual(['dead-lettered', 'applied']);
+    expect(added[0]?.reason).toMatch(/appended twice, so long ago that it is not known/);
     expect(await content()).toBe('');
   });
 

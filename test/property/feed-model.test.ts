@@ -6,15 +6,15 @@ import { loadConfig } from '../../shared/config/read/load.ts';
 import { makeGroup, shardOf } from '../../shared/model/group.ts';
 import { createLogger } from '../../shared/logger.ts';
 import { ChangeFeed, type ChangeConsumer } from '../../shared/redis/changes/change-feed.ts';
-import type { ShardChanges } from '../../shared/records/change-record.ts';
-import { Connections, type RedisClient } from '../../shared/redis/connection/connections.ts';
+import type { PushOutcomes, ShardChanges } from '../../shared/records/change-record.ts';
+import type { RedisClient } from '../../shared/redis/connection/client.ts';
+import { Connections } from '../../shared/redis/connection/connections.ts';
 import { GroupFollower } from '../../shared/redis/groups/group-follower.ts';
 import { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import type { ShardKeys } from '../../shared/redis/keys.ts';
 import { packStrings } from '../../shared/records/packed-strings.ts';
 import { makeKeyspace } from '../support/keyspace.ts';
 import type { GroupRecord } from '../../shared/records/group-record.ts';
-import type { Outcome } from '../../shared/records/push.ts';
 import { eventually } from '../support/eventually.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { hold } from '../support/resources.ts';
@@ -44,7 +44,7 @@ class Order implements ChangeConsumer {
   readonly last: (number | undefined)[] = [];
   readonly resets: number[] = Array.from({ length: SHARDS }, () => 0);
 
-  async reset(_client: RedisClient, shard: number, recent: ReadonlyMap<string, Outcome>): Promise<void> {
+  async reset(_client: RedisClient, shard: number, recent: PushOutcomes): Promise<void> {
     this.resets[shard] = (this.resets[shard] ?? 0) + 1;
     this.last[shard] = recent.size === 0 ? undefined : Math.max(...numbers(recent));
     return await Promise.resolve();
@@ -60,7 +60,7 @@ class Order implements ChangeConsumer {
   }
 }
 
-function numbers(outcomes: ReadonlyMap<string, Outcome>): number[] {
+function numbers(outcomes: PushOutcomes): number[] {
   return Array.from(outcomes.keys(), (id) => Number(id.slice(id.indexOf('.') + 1)));
 }
 

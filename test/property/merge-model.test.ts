@@ -214,7 +214,7 @@ class Run {
       case 'append':
         for (const { logged, isSecond } of this.#toAppend.splice(0, one.count)) {
           const entry = encodePush(logged.push);
-          if (isSecond) entry.mark('0-0');
+          if (isSecond) entry.markResent('0-0');
           await redis.xadd(keys.pushes, '*', ...entry.fields);
           this.#log.push({ logged, isSecond, bytes: 100 + entry.bytes });
         }
@@ -238,7 +238,7 @@ class Run {
     await this.take({ do: 'append', count: this.#toAppend.length });
     while (this.#log.length > 0) await this.#merge({ pushes: 5, bytes: 1_000 });
     expect(await redis.xlen(keys.pushes)).toBe(0);
-    expect(await store.merge(redis, 0, { pushes: 5, bytes: 1_000 })).toEqual({ settled: [], left: 0, reasons: [] });
+    expect(await store.merge(redis, 0, { pushes: 5, bytes: 1_000 })).toEqual({ pushes: [], left: 0, deadLetters: [] });
     await this.#check();
     await this.#checkChanges();
     await store.sweep(redis, 0, 100);
@@ -248,11 +248,11 @@ class Run {
 
   async #merge(most: { pushes: number; bytes: number }): Promise<void> {
     const fromMs = Date.now();
-    const { settled, left, reasons } = await store.merge(redis, 0, most);
+    const { pushes, left, deadLetters } = await store.merge(redis, 0, most);
     const moment: Moment = [fromMs, Date.now()];
 
-    expect(reasons).toEqual([]);
-    const batch = this.#log.splice(0, settled.length);
+    expect(deadLetters).toEqual([]);
+    const batch = this.#log.splice(0, pushes.length);
     expect(left).toBe(this.#log.length);
     // As many as there are within the limits, but always one.
     const bytesBefore = batch.slice(0, -1).reduce((sum, entry) => sum + entry.bytes, 0);
@@ -261,7 +261,7 @@ class Run {
     if (batch.length > 1) expect(bytesBefore).toBeLessThan(most.bytes);
     if (left > 0) expect(batch.length === most.pushes || bytes >= most.bytes, 'too few').toBe(true);
 
-    const outcomes = settled.map(({ outcome }) => outcome);
+    const outcomes = pushes.map(({ outcome }) => outcome);
     expect(outcomes.map((outcome, i) => (outcome === 'superseded' ? isReplaced(batch, outcomes, i) : outcome))).toEqual(
       batch.map(({ isSecond }, i) => (isSecond ? 'duplicate' : isReplaced(batch, outcomes, i) || 'applied')),
     );

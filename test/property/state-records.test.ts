@@ -4,6 +4,7 @@ import type { MetricType } from '../../shared/model/metric-family.ts';
 import { encodeLabels } from '../../shared/model/group.ts';
 import { decodeFamilyRecord, encodeFamilyContent, type FamilyContent } from '../../shared/records/family-record.ts';
 import { decodeGroupRecord, familyField } from '../../shared/records/group-record.ts';
+import { fieldsOf } from '../../shared/redis/reply.ts';
 import { stampMs } from '../../shared/records/stamp.ts';
 import { stampOf } from '../support/stamp.ts';
 
@@ -109,7 +110,7 @@ describe('a group record', () => {
           .map((field): [number, typeof field] => [shuffle.next().value ?? 0, field])
           .toSorted(([a], [b]) => a - b)
           .flatMap(([, [name, value]]) => [Buffer.from(name), Buffer.from(value)]);
-        const record = decodeGroupRecord('id', shuffled);
+        const record = decodeGroupRecord('id', fieldsOf(shuffled));
         expect(record).toMatchObject({
           id: 'id',
           kind: given.kind,
@@ -127,11 +128,7 @@ describe('a group record', () => {
     );
   });
 
-  const decode = (...fields: string[]) =>
-    decodeGroupRecord(
-      'id',
-      fields.map((field) => Buffer.from(field)),
-    );
+  const decode = (...fields: string[]) => decodeGroupRecord('id', fieldsOf(fields.map((field) => Buffer.from(field))));
 
   it('that does not exist is none', () => {
     expect(decode()).toBeUndefined();

@@ -1,21 +1,24 @@
 import { expect, test } from 'vitest';
-import { decodeChanges, type ChangeEntries } from '../../shared/records/change-record.ts';
+import { decodeChanges, type ChangeEntry } from '../../shared/records/change-record.ts';
 import { packStrings, unpackStrings } from '../../shared/records/packed-strings.ts';
 
 let count = 0;
 type Told = Readonly<Record<string, readonly string[]>>;
 
 /** `families` as merge.lua tells them, or a text that is none. */
-function entry(groups: string, families?: Told | string, pushes = 'p:a'): ChangeEntries[number] {
-  const fields = ['pushes', pushes, 'groups', groups];
-  if (families === undefined) return [`1-${count++}`, fields];
+function entry(groups: string, families?: Told | string, pushes = 'p:a'): ChangeEntry {
+  const fields = new Map([
+    ['pushes', pushes],
+    ['groups', groups],
+  ]);
+  if (families === undefined) return { id: `1-${count++}`, fields };
   const strings = Object.entries(families).flatMap(([id, names]) => [id, String(names.length), ...names]);
   const packed = typeof families === 'string' ? families : String(packStrings(strings));
-  return [`1-${count++}`, [...fields, 'families', packed]];
+  return { id: `1-${count++}`, fields: fields.set('families', packed) };
 }
 
 /** Groups with what may have changed of them. */
-function changedIn(...entries: ChangeEntries): Record<string, readonly string[] | 'all'> {
+function changedIn(...entries: ChangeEntry[]): Record<string, readonly string[] | 'all'> {
   const { groupIds, families } = decodeChanges(entries);
   return Object.fromEntries([
     ...Array.from(groupIds, (id) => [id, 'all'] as const),
@@ -25,7 +28,7 @@ function changedIn(...entries: ChangeEntries): Record<string, readonly string[] 
 
 const ODD = ['a b', 'größer', 'x\n1 2\n', '', '3'];
 
-test.for<[what: string, entries: ChangeEntries, changed: ReturnType<typeof changedIn>]>([
+test.for<[what: string, entries: ChangeEntry[], changed: ReturnType<typeof changedIn>]>([
   ['nothing', [entry('')], {}],
   ['no families told, as by an older worker', [entry('g h')], { g: 'all', h: 'all' }],
   ['some of one group', [entry('g h', { h: ['a'] })], { g: 'all', h: ['a'] }],
@@ -41,9 +44,15 @@ test.for<[what: string, entries: ChangeEntries, changed: ReturnType<typeof chang
   expect(changedIn(...entries)).toEqual(changed);
 });
 
-test('what became of pushes, and the last entry', () => {
-  const { outcomes, newest } = decodeChanges([entry('', undefined, 'a:a b:s'), entry('', undefined, 'c:d d:x e:?')]);
-  expect(Object.fromEntries(outcomes)).toEqual({ a: 'applied', b: 'superseded', c: 'duplicate', d: 'dead-lettered' });
+test('outcomes of pushes, among them one of another version, and the last entry', () => {
+  const { outcomes, unknownOutcomes, newest } = decodeChanges([
+    entry('', undefined, 'a:a b:s'),
+    entry('', undefined, 'c:d d:x e:?'),
+  ]);
+  const known = { a: 'applied', b: 'superseded', c: 'duplicate', d: 'dead-lettered' };
+  // Known to be settled, but not how.
+  expect(Object.fromEntries(outcomes)).toStrictEqual({ ...known, e: undefined });
+  expect([...unknownOutcomes]).toEqual(['?']);
   expect(newest).toBe(`1-${count - 1}`);
   expect(decodeChanges([])).toMatchObject({ newest: '' });
 });

@@ -1,43 +1,45 @@
 /**
- * Follows `changes` of every shard and hands what is new to its consumers, in order, without gaps:
+ * Follows the stream `changes` of every shard and passes new entries to its consumers, in order and without gaps:
  *
- *     reset(shard)     everything known about the shard may be stale: load it again; `recent` are the last pushes settled
- *     changes(shard)   these groups changed, of some only these families; these pushes were settled
+ *     reset(shard)     what is known about the shard may be stale: load it again; `recent` are the last pushes settled
+ *     changes(shard)   these groups changed, some of them only in these families; these pushes were settled
  *
- * A shard is read from the entry last seen, that entry included. If Redis still has it, nothing was missed. If not, the
- * stream was trimmed past it, emptied, or lost its end in a failover: a gap, so the shard is reset, once the pushes in its log
- * are merged: consumers may have seen them merged, by the master that was lost.
+ * A shard is read from the entry last seen, including that entry. If Redis still has it, nothing was missed. If not, there is a gap:
+ * the stream was trimmed beyond it, emptied, or lost its end in a failover. Then the shard is reset, after the pushes in its log are
+ * merged: consumers may already have seen them merged, by the master that was lost.
  *
- * A notification wakes it; a poll each second is the backstop, so a lost notification costs no more than that.
+ * Notifications wake the feed. Without one, it polls each second.
  */
 import type { Logger } from '../../logger.ts';
 import { asError } from '../../errors.ts';
 import { backoff } from '../../async/backoff.ts';
 import { sleep } from '../../async/sleep.ts';
 import { Wake } from '../../async/wake.ts';
-import type { Outcome } from '../../records/push.ts';
-import { CONNECT_TIMEOUT_MS, ready, type Connections, type RedisClient } from '../connection/connections.ts';
-import { decodeChanges, type ChangeEntries, type ShardChanges } from '../../records/change-record.ts';
+import { CONNECT_TIMEOUT_MS, ready, type RedisClient } from '../connection/client.ts';
+import type { Connections } from '../connection/connections.ts';
+import { decodeChanges, type ChangeEntry, type PushOutcomes, type ShardChanges } from '../../records/change-record.ts';
 import type { Keyspace } from '../keys.ts';
 import { Notifications } from './notifications.ts';
 import { explain } from '../connection/connection-errors.ts';
-import { Script } from '../scripts/scripts.ts';
+import { readShardBacklog } from '../log/shard-backlog.ts';
+import { entriesOf, fieldsOf } from '../reply.ts';
 
-export const POLL_MS = 1_000;
-const PAGE = 1_000;
-/** So long, after a gap, the workers have to merge what is in the log. */
+const POLL_INTERVAL_MS = 1_000;
+/** Entries read at once. */
+const PAGE_SIZE = 1_000;
+/** How long after a gap a reset waits for the workers to merge what is in the log. */
 const GAP_PATIENCE_MS = 1_000;
-const GAP_LOOK_MS = 20;
-/** Longest rest between two rounds while there is more to follow. */
-const REST_MAX_MS = 200;
+const GAP_POLL_INTERVAL_MS = 20;
+/** Longest pause between two rounds while there is more to follow. */
+const PAUSE_MAX_MS = 200;
 
-/** Called one at a time for a shard. A consumer that throws is called again, with a reset, after a pause. */
+/** Calls for one shard never overlap. A consumer that throws is called again after a pause, with a reset. */
 export interface ChangeConsumer {
-  reset(client: RedisClient, shard: number, recent: ReadonlyMap<string, Outcome>): Promise<void>;
+  reset(client: RedisClient, shard: number, recent: PushOutcomes): Promise<void>;
   changes(client: RedisClient, shard: number, changes: ShardChanges): Promise<void>;
 }
 
-/** The last entry seen, or the last ID of a stream that was empty; '' = there was none, and nothing to tell of. */
+/** Stream ID of the entry last seen, or the last one that an empty stream had; '' if the shard has neither changes nor groups. */
 type Cursor = string;
 
 export class ChangeFeed {
@@ -47,9 +49,8 @@ export class ChangeFeed {
   readonly #consumers: ChangeConsumer[] = [];
   readonly #abort = new AbortController();
   readonly #wake = new Wake();
-  readonly #backlog = new Script('backlog');
   #cursors: (Cursor | undefined)[] = [];
-  /** The last ones there were, also while a shard is being reset. */
+  /** The last cursor of each shard, kept while it is reset. */
   readonly #newestSeen: (Cursor | undefined)[] = [];
   readonly #dirty = new Set<number>();
   #client: RedisClient | undefined;
@@ -58,8 +59,10 @@ export class ChangeFeed {
   #lastCompleteMs = 0;
   readonly #completed = new AbortController();
   readonly #refreshes = new Map<number, Set<string>>();
-  /** Shards to be reset. Not a cursor: whoever is following a shard at the moment will set that. */
+  /** Shards to be reset. Clearing the cursor is not enough: a round that is following the shard would set it again. */
   readonly #reloads = new Set<number>();
+  /** Logged already. */
+  readonly #unknownOutcomes = new Set<string>();
 
   constructor(connections: Connections, keyspace: Keyspace, logger: Logger) {
     this.#connections = connections;
@@ -67,7 +70,7 @@ export class ChangeFeed {
     this.#logger = logger;
   }
 
-  /** Consumers are told in the order in which they were added; a later one may rely on an earlier one having seen it. */
+  /** Consumers are called in the order in which they were added, so that a later one can rely on an earlier one. */
   add(consumer: ChangeConsumer): void {
     this.#consumers.push(consumer);
   }
@@ -81,19 +84,19 @@ export class ChangeFeed {
     return this.#lastCompleteMs > 0;
   }
 
-  /** Resolves with true when all shards have been read once, with false when that takes too long. */
+  /** Resolves when all shards have been read once, or after `timeoutMs`; returns whether they have. */
   async whenComplete(timeoutMs: number): Promise<boolean> {
     if (!this.isComplete) await sleep(timeoutMs, AbortSignal.any([this.#abort.signal, this.#completed.signal]));
     return this.isComplete;
   }
 
-  /** The newest change of a shard that was read, `0-0` if there was none; undefined before the shard was read. */
+  /** Stream ID of the newest change read from a shard, `0-0` if there is none; undefined before the shard was read. */
   newestSeen(shard: number): string | undefined {
     const cursor = (this.#newestSeen[shard] = this.#cursors[shard] ?? this.#newestSeen[shard]);
     return cursor === '' ? '0-0' : cursor;
   }
 
-  /** Resets every shard, soon. */
+  /** Resets every shard in the next round. */
   reload(): void {
     for (const shard of this.#cursors.keys()) {
       this.#reloads.add(shard);
@@ -102,7 +105,7 @@ export class ChangeFeed {
     this.#wake.wake();
   }
 
-  /** Tells consumers about a group that did not change, soon. */
+  /** Passes a group to the consumers in the next round, as if it had changed. */
   refresh(shard: number, groupId: string): void {
     const groups = this.#refreshes.get(shard);
     if (groups === undefined) this.#refreshes.set(shard, new Set([groupId]));
@@ -140,22 +143,21 @@ export class ChangeFeed {
         if (now >= nextPoll) {
           for (const shard of this.#cursors.keys()) this.#dirty.add(shard);
           await notifications.ensure(client);
-          nextPoll = now + POLL_MS;
+          nextPoll = now + POLL_INTERVAL_MS;
         }
         const poll = this.#dirty.size === this.#cursors.length;
         const startedMs = performance.now();
         await this.#followDirty(client);
         const tookMs = performance.now() - startedMs;
         if (poll) {
-          // Once: each abort makes an error with its stack, heard or not.
+          // Only once, because each abort creates an error with a stack.
           if (!this.isComplete) this.#completed.abort();
           this.#lastCompleteMs = Date.now();
         }
         pause.reset();
         if (this.#dirty.size === 0) await this.#wake.wait(Math.max(0, nextPoll - performance.now()), signal);
-        // The busier, the more is followed at once: at most half of the time goes into it, and a group that changes often is
-        // fetched once a round.
-        else await sleep(Math.min(tookMs, REST_MAX_MS), signal);
+        // At most half of the time is spent following. Under load a round covers more, and fetches a group that changes often once.
+        else await sleep(Math.min(tookMs, PAUSE_MAX_MS), signal);
       } catch (thrown) {
         if (signal.aborted) return;
         nextPoll = 0;
@@ -168,8 +170,8 @@ export class ChangeFeed {
   async #followDirty(client: RedisClient): Promise<void> {
     const shards = [...this.#dirty];
     this.#dirty.clear();
-    const settled = await Promise.allSettled(shards.map((shard) => this.#follow(client, shard)));
-    for (const [i, result] of settled.entries()) {
+    const results = await Promise.allSettled(shards.map((shard) => this.#follow(client, shard)));
+    for (const [i, result] of results.entries()) {
       if (result.status === 'fulfilled') continue;
       this.#dirty.add(shards[i] as number);
       throw result.reason;
@@ -181,19 +183,19 @@ export class ChangeFeed {
     const groupIds = this.#refreshes.get(shard);
     if (groupIds === undefined) return;
     this.#refreshes.delete(shard);
-    await this.#tell(client, shard, { ...decodeChanges([]), groupIds });
+    await this.#pass(client, shard, { ...decodeChanges([]), groupIds });
   }
 
   async #followStream(client: RedisClient, shard: number): Promise<void> {
-    const key = this.#keyspace.shards[shard]?.changes ?? '';
+    const key = this.#keyspace.keysOf(shard).changes;
     for (;;) {
       const cursor = this.#cursors[shard];
       if (this.#reloads.delete(shard) || cursor === undefined) {
         if (await this.#reset(client, shard, key)) continue;
         return;
       }
-      const entries = (await client.xrange(key, cursor === '' ? '-' : cursor, '+', 'COUNT', PAGE)) as ChangeEntries;
-      if (entries[0]?.[0] !== cursor) {
+      const entries = entriesOf(await client.xrange(key, cursor === '' ? '-' : cursor, '+', 'COUNT', PAGE_SIZE));
+      if (entries[0]?.id !== cursor) {
         if (entries.length === 0 && (await this.#endOfEmpty(client, shard, key)) === cursor) return;
         await this.#whenMerged(client, shard);
         if (await this.#reset(client, shard, key)) continue;
@@ -201,63 +203,66 @@ export class ChangeFeed {
       }
       const fresh = entries.slice(1);
       if (fresh.length === 0) return;
-      const changes = decodeChanges(fresh);
-      await this.#tell(client, shard, changes);
+      const changes = this.#decode(fresh);
+      await this.#pass(client, shard, changes);
       this.#cursors[shard] = changes.newest;
-      if (entries.length < PAGE) return;
+      if (entries.length < PAGE_SIZE) return;
     }
   }
 
-  /** What is in the log now is merged, or the patience is over. */
+  /** Resolves when the pushes that are in the log now are merged, or after GAP_PATIENCE_MS. */
   async #whenMerged(client: RedisClient, shard: number): Promise<void> {
     const { signal } = this.#abort;
-    const key = this.#keyspace.shards[shard]?.pushes ?? '';
-    // Whatever is wrong with the log, the groups can still be read; if Redis is away, that will say so.
-    const look = async (): Promise<readonly string[]> =>
-      await this.#backlog.run(client, [key], []).then(
-        (reply) => (reply as unknown[]).slice(2).map(String),
-        () => [],
-      );
-    const [first = '', newest = ''] = await look();
+    // A log that cannot be read counts as empty: the groups may still be readable, and if Redis is away, reading them fails.
+    const read = async (): Promise<{ oldest: string; newest: string }> =>
+      await readShardBacklog(client, this.#keyspace.keysOf(shard).pushes).catch(() => ({ oldest: '', newest: '' }));
+    const { newest, oldest: first } = await read();
     let oldest = first;
     const endMs = performance.now() + GAP_PATIENCE_MS;
     while (oldest !== '' && !isAfter(oldest, newest) && performance.now() < endMs && !signal.aborted) {
-      await sleep(GAP_LOOK_MS, signal);
-      [oldest = ''] = await look();
+      await sleep(GAP_POLL_INTERVAL_MS, signal);
+      ({ oldest } = await read());
     }
   }
 
-  /**
-   * Returns whether the stream can tell what changed since. Then it has to be asked: Redis may have lost everything while half of it was
-   * loaded.
-   */
+  /** Returns whether the stream has to be read from here: Redis may have lost everything while half of it was loaded. */
   async #reset(client: RedisClient, shard: number, key: string): Promise<boolean> {
     this.#cursors[shard] = undefined;
-    // The end first, then the groups: what changes meanwhile is told again, which does no harm.
-    const recent = (await client.xrevrange(key, '+', '-', 'COUNT', PAGE)) as ChangeEntries;
-    const end = recent[0]?.[0] ?? (await this.#endOfEmpty(client, shard, key));
-    // Whoever waits for one of these pushes need not wait in vain.
-    const { outcomes } = decodeChanges(recent);
+    // First the end of the stream, then the groups: changes in between are passed twice, which does no harm.
+    const recent = entriesOf(await client.xrevrange(key, '+', '-', 'COUNT', PAGE_SIZE));
+    const end = recent[0]?.id ?? (await this.#endOfEmpty(client, shard, key));
+    // A client may be waiting for one of these pushes.
+    const { outcomes } = this.#decode(recent);
     for (const consumer of this.#consumers) await consumer.reset(client, shard, outcomes);
     this.#cursors[shard] = end;
     return end !== undefined;
   }
 
   /**
-   * Where a stream without entries ends: it still knows the last ID it gave. '' = there is nothing at all in the shard;
-   * undefined = there are groups, but no stream that could say when they change.
+   * The cursor for a stream without entries: the last ID that it had. '' if the shard has no groups either; undefined if it has
+   * groups but no stream.
    */
   async #endOfEmpty(client: RedisClient, shard: number, key: string): Promise<Cursor | undefined> {
     try {
-      const info = (await client.call('XINFO', 'STREAM', key)) as unknown[];
-      return String(info[info.indexOf('last-generated-id') + 1]);
+      const info = (await client.call('XINFO', 'STREAM', key)) as string[];
+      return fieldsOf(info).get('last-generated-id');
     } catch (thrown) {
       if (!asError(thrown).message.includes('no such key')) throw thrown;
     }
-    return (await client.exists(this.#keyspace.shards[shard]?.groups ?? '')) === 0 ? '' : undefined;
+    return (await client.exists(this.#keyspace.keysOf(shard).groups)) === 0 ? '' : undefined;
   }
 
-  async #tell(client: RedisClient, shard: number, changes: ShardChanges): Promise<void> {
+  #decode(entries: readonly ChangeEntry[]): ShardChanges {
+    const changes = decodeChanges(entries);
+    for (const outcome of changes.unknownOutcomes) {
+      if (this.#unknownOutcomes.has(outcome)) continue;
+      this.#unknownOutcomes.add(outcome);
+      this.#logger.warn({ outcome }, 'unknown outcome of a push: a worker of another version wrote it');
+    }
+    return changes;
+  }
+
+  async #pass(client: RedisClient, shard: number, changes: ShardChanges): Promise<void> {
     try {
       for (const consumer of this.#consumers) await consumer.changes(client, shard, changes);
     } catch (thrown) {
@@ -267,7 +272,7 @@ export class ChangeFeed {
   }
 }
 
-/** Of two stream IDs. */
+/** Compares two stream IDs. */
 function isAfter(one: string, other: string): boolean {
   const [ms = 0, sequence = 0] = one.split('-').map(Number);
   const [otherMs = 0, otherSequence = 0] = other.split('-').map(Number);

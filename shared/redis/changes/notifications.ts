@@ -1,18 +1,19 @@
 /**
- * Wakes the change feed when a shard's `changes` stream grows: keyspace notifications of XADD.
+ * Wakes the change feed when the `changes` stream of a shard grows, by keyspace notifications of XADD.
  *
- * Best effort throughout. A managed Redis may refuse CONFIG, an ACL may refuse SUBSCRIBE, a notification may get lost: the
- * feed's poll then finds the change a little later.
+ * Best effort: a managed Redis may refuse CONFIG, an ACL may deny SUBSCRIBE, a notification may be lost. The poll of the feed then
+ * finds the change up to a second later.
  */
 import { Cluster, type Redis } from 'ioredis';
 import type { Logger } from '../../logger.ts';
 import { asError } from '../../errors.ts';
-import type { Connections, RedisClient } from '../connection/connections.ts';
+import type { RedisClient } from '../connection/client.ts';
+import type { Connections } from '../connection/connections.ts';
 import type { Keyspace } from '../keys.ts';
 import { classify } from '../connection/error-classes.ts';
 
 /** K: keyspace channels. t: stream commands. */
-const WANTED = ['K', 't'] as const;
+const NEEDED_FLAGS = ['K', 't'] as const;
 
 export class Notifications {
   readonly #connections: Connections;
@@ -20,9 +21,11 @@ export class Notifications {
   readonly #onChange: (shard: number) => void;
   readonly #shardOf = new Map<string, number>();
   readonly #keyspace: Keyspace;
-  readonly #subscribers = new Map<string, Redis>();
-  #switchOn = false;
-  #complained = false;
+  /** By `host:port` of the master; on a Cluster there are several. */
+  readonly #subscribers = new Map<string | undefined, Redis>();
+  /** The next poll has to configure the masters. */
+  #configureDue = false;
+  #warned = false;
 
   constructor(connections: Connections, keyspace: Keyspace, logger: Logger, onChange: (shard: number) => void) {
     this.#connections = connections;
@@ -31,23 +34,21 @@ export class Notifications {
     this.#onChange = onChange;
   }
 
-  /** Brings the subscriptions in line with the masters there are now. Never throws; called every poll. */
+  /** Brings the subscriptions in line with the present masters. Called by every poll; never throws. */
   async ensure(client: RedisClient): Promise<void> {
-    const masters = client instanceof Cluster ? client.nodes('master') : [undefined];
-    const names = masters.map((master) =>
-      master === undefined ? '' : `${master.options.host}:${master.options.port}`,
-    );
+    const nodes = client instanceof Cluster ? client.nodes('master') : [undefined];
+    const masters = new Map(nodes.map((node) => [node && `${node.options.host}:${node.options.port}`, node]));
     for (const [name, subscriber] of this.#subscribers) {
-      if (names.includes(name) && subscriber.status !== 'end') continue;
+      if (masters.has(name) && subscriber.status !== 'end') continue;
       this.#connections.close(subscriber);
       this.#subscribers.delete(name);
     }
-    for (const [i, name] of names.entries()) {
-      if (!this.#subscribers.has(name)) this.#subscribers.set(name, this.#subscribe(client, masters[i]));
+    for (const [name, master] of masters) {
+      if (!this.#subscribers.has(name)) this.#subscribers.set(name, this.#subscribe(client, master));
     }
-    if (!this.#switchOn) return;
-    this.#switchOn = false;
-    await this.#configure(masters.map((master) => master ?? (client as Redis)));
+    if (!this.#configureDue) return;
+    this.#configureDue = false;
+    await this.#configure(Array.from(masters.values(), (master) => master ?? (client as Redis)));
   }
 
   destroy(): void {
@@ -67,15 +68,15 @@ export class Notifications {
       this.#shardOf.set(channel, shard);
       return channel;
     });
-    this.#switchOn = true;
+    // A connection that is ready again may lead to another server. The first time, `ensure` configures without waiting for it.
+    this.#configureDue = true;
     let isFirst = true;
     const subscribe = (): void => {
-      // A server that came back may be another one, without our setting. The first time it is `ensure` that sees to it.
-      if (!isFirst) this.#switchOn = true;
+      if (!isFirst) this.#configureDue = true;
       isFirst = false;
       subscriber.subscribe(...channels).catch((thrown: unknown) => {
-        // A connection that broke before Redis had answered comes back, and is ready again.
-        if (classify(thrown) === 'broken') this.#complain(thrown);
+        // If the connection broke before Redis answered, it becomes ready again.
+        if (classify(thrown) === 'broken') this.#warn(thrown);
       });
     };
     subscriber.on('ready', subscribe);
@@ -83,26 +84,24 @@ export class Notifications {
     return subscriber;
   }
 
-  /** Adds to what is configured, for others may need their own; once a connection, so that an operator may switch it off. */
+  /** Adds our flags to those that are configured. Once for each connection, so that an operator can switch them off. */
   async #configure(masters: readonly Redis[]): Promise<void> {
     try {
       for (const master of masters) {
         const [, flags = ''] = await master.config('GET', 'notify-keyspace-events');
-        const missing = WANTED.filter((flag) => !flags.includes(flag) && !(flag === 't' && flags.includes('A')));
+        const missing = NEEDED_FLAGS.filter((flag) => !flags.includes(flag) && !(flag === 't' && flags.includes('A')));
         if (missing.length > 0) await master.config('SET', 'notify-keyspace-events', flags + missing.join(''));
       }
     } catch (thrown) {
-      if (classify(thrown) === 'broken') this.#complain(thrown);
-      else this.#switchOn = true;
+      if (classify(thrown) === 'broken') this.#warn(thrown);
+      else this.#configureDue = true;
     }
   }
 
-  #complain(thrown: unknown): void {
-    if (this.#complained) return;
-    this.#complained = true;
-    this.#logger.warn(
-      { err: asError(thrown) },
-      'no keyspace notifications (notify-keyspace-events Kt): changes are found by polling, up to 1 s later',
-    );
+  #warn(thrown: unknown): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    const text = 'no keyspace notifications (notify-keyspace-events Kt): changes are found by polling, up to 1 s later';
+    this.#logger.warn({ err: asError(thrown) }, text);
   }
 }

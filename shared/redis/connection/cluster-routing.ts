@@ -1,31 +1,28 @@
 /**
- * The connection to the server that has a key.
- *
- * A pipeline goes to one server. ioredis' own for a Cluster sends all of it elsewhere when some of it was redirected and the
- * rest only read: while a slot moves, keys that have not moved yet then look as if they did not exist. So pipelines go to the
- * owner itself, and redirections are for whoever sent them.
+ * Which server a pipeline goes to. Pipelines are sent to the master of their shard directly (ioredis-workarounds.ts says why),
+ * so their sender follows redirections itself.
  */
 import { Cluster, Command, type Redis } from 'ioredis';
-import type { RedisClient } from './connections.ts';
+import type { RedisClient } from './client.ts';
 
-/** Undefined while nobody is known to have it; what a Cluster knows is then brought up to date. */
-export function ownerOf(client: RedisClient, key: string): Redis | undefined {
+/** The server that has the key. Undefined while a Cluster does not know one; its slots are then refreshed. */
+export function masterOf(client: RedisClient, key: string): Redis | undefined {
   if (!(client instanceof Cluster)) return client;
   const slot = new Command('get', [key]).getSlot() ?? 0;
   const [name] = client.slots[slot] ?? [];
-  const owner = name === undefined ? undefined : nodeOf(client, name);
-  if (owner === undefined && client.status === 'ready') client.refreshSlotsCache();
-  return owner;
+  const master = name === undefined ? undefined : nodeOf(client, name);
+  if (master === undefined && client.status === 'ready') client.refreshSlotsCache();
+  return master;
 }
 
-/** Whom an error says to ask instead, this once: the key is on its way to it. */
-export function askedFrom(client: RedisClient, error: Error | null | undefined): Redis | undefined {
+/** The server to ask once instead (ASK): the slot of the key is moving there. */
+export function redirectTarget(client: RedisClient, error: Error | null | undefined): Redis | undefined {
   const [, name] = /^ASK \d+ (\S+)$/.exec(error?.message ?? '') ?? [];
   return name === undefined || !(client instanceof Cluster) ? undefined : nodeOf(client, name);
 }
 
-/** Has a Cluster look who owns what, when an error says that it was wrong about it. */
-export function learnFrom(client: RedisClient, error: Error): void {
+/** Refreshes the slots of a Cluster when an error says that a slot has moved. */
+export function refreshIfMoved(client: RedisClient, error: Error): void {
   if (client instanceof Cluster && error.message.startsWith('MOVED ')) client.refreshSlotsCache();
 }
 

@@ -11,7 +11,7 @@
 import { Cluster, type Redis } from 'ioredis';
 import type { Config } from '../../config/config.ts';
 import { asError, GatewayError } from '../../errors.ts';
-import type { RedisClient } from './connections.ts';
+import type { RedisClient } from './client.ts';
 
 type Command = readonly [string, ...(string | number)[]];
 
@@ -34,7 +34,7 @@ const WAITAOF_TIMEOUT_MS = 2_500;
 const SYNCED = { appendonly: 'yes', appendfsync: 'always' } as const;
 
 /** Undefined where no barrier is needed. Throws `config_invalid` when this Redis cannot give what is asked for. */
-export async function settleBarrier(client: RedisClient, config: Config): Promise<Barrier | undefined> {
+export async function chooseBarrier(client: RedisClient, config: Config): Promise<Barrier | undefined> {
   const { durability } = config.push;
   switch (durability) {
     case 'memory':

@@ -1,27 +1,29 @@
-/**
- * What an error of Redis means: gone for a while (try again), full, or a fault of ours.
- */
+/** Classes of Redis errors: whether a command was executed, and whether sending it again may help. */
 import { backoff } from '../../async/backoff.ts';
 import { sleep } from '../../async/sleep.ts';
 import { asError, GatewayError } from '../../errors.ts';
+import { isNotSent } from './ioredis-workarounds.ts';
 
-export type RedisFault =
-  /** The command was not carried out; try again later. */
+type ErrorClass =
+  /** The command was not executed; try again later. */
   | 'refused'
-  /** No reply came: it may have been carried out. */
+  /** No reply: the command may have been executed. */
   | 'unknown'
   /** `maxmemory` is reached. */
   | 'full'
   /** Anything else: trying again would not help. */
   | 'broken';
 
-// READONLY: a demoted master; LOADING: starting up; MASTERDOWN, CLUSTERDOWN, TRYAGAIN, MOVED, ASK: a failover or a migration
-// under way; NOREPLICAS: too few replicas (min-replicas-to-write); UNBLOCKED: demoted while blocked; BUSY: a script runs long.
+/** A command that was not sent. */
+export class NotSentError extends Error {}
+
+// READONLY: a demoted master; LOADING: starting up; MASTERDOWN, CLUSTERDOWN, TRYAGAIN, MOVED, ASK: a failover or a slot that
+// moves; NOREPLICAS: too few replicas (min-replicas-to-write); UNBLOCKED: demoted while blocked; BUSY: a script runs long;
 // NOAUTH, WRONGPASS: the password is being changed.
 const REFUSALS =
   /^(NOAUTH|WRONGPASS|READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|UNBLOCKED|BUSY|MISCONF)\b/;
 
-export function classify(thrown: unknown): RedisFault {
+export function classify(thrown: unknown): ErrorClass {
   const error = asError(thrown);
   if (error instanceof GatewayError) return 'broken';
   const { message, name } = error;
@@ -29,13 +31,20 @@ export function classify(thrown: unknown): RedisFault {
     if (message.startsWith('OOM ')) return 'full';
     return REFUSALS.test(message) ? 'refused' : 'broken';
   }
-  if (message.includes('enableOfflineQueue options is false') || message.includes('None of startup nodes'))
-    return 'refused';
-  if (message.startsWith('Too many Cluster redirections')) return 'refused';
-  return 'unknown';
+  return error instanceof NotSentError || isNotSent(error) ? 'refused' : 'unknown';
 }
 
-/** Retries while Redis is away; gives up after an attempt when `signal` is aborted or the fault is ours. For commands that do no harm twice. */
+/** Whether a script failed by itself: not because Redis is away or full, and not for a permission (ACL) it lacks. */
+export function isScriptFailure(error: Error): boolean {
+  const { message } = error;
+  const isDenied = message.startsWith('NOPERM') || message.includes("can't run this command");
+  return classify(error) === 'broken' && message.includes('@user_script') && !isDenied;
+}
+
+/**
+ * Repeats a command while Redis is away. Throws when `signal` is aborted after an attempt, or when trying again would not help. For
+ * commands that may be executed twice.
+ */
 export async function retrying<T>(run: () => Promise<T>, signal: AbortSignal): Promise<T> {
   const pause = backoff({ minMs: 20, maxMs: 1_000 });
   for (;;) {
@@ -43,10 +52,9 @@ export async function retrying<T>(run: () => Promise<T>, signal: AbortSignal): P
       return await run();
     } catch (thrown) {
       if (signal.aborted) throw thrown;
-      if (asError(thrown).message.startsWith('NOPERM')) {
-        throw new GatewayError('config_invalid', `Redis refuses this to our user: ${asError(thrown).message}`, {
-          cause: thrown,
-        });
+      const { message } = asError(thrown);
+      if (message.startsWith('NOPERM')) {
+        throw new GatewayError('config_invalid', `Redis denies our user a command: ${message}`, { cause: thrown });
       }
       if (classify(thrown) === 'broken') throw thrown;
       await sleep(pause.next(), signal);

@@ -1,44 +1,39 @@
 /**
  * Keeps connections off a master that the Sentinels have replaced.
  *
- * A client asks one Sentinel for the master when it connects. For a moment after a failover, another Sentinel may still name the
- * old one; if that is back already, it believes to be a master for some ten seconds, until the Sentinels demote it. A reader
- * there would see nothing new, a push would be written where it cannot stay. So all Sentinels are asked, each second: the
- * answer with the highest configuration epoch is the newest, and a connection to another address is to be left.
+ * A client asks one Sentinel for the master when it connects. Just after a failover another Sentinel may still name the old one,
+ * and that one, if it is back already, takes itself for a master for some ten seconds, until the Sentinels demote it. A reader
+ * there would see nothing new, and a push would be written where it cannot stay. So all Sentinels are asked each second: the
+ * answer with the highest configuration epoch is the newest.
  */
 import { isIP, type Socket } from 'node:net';
-import { Redis, type RedisOptions } from 'ioredis';
+import { Redis } from 'ioredis';
 import { sleep } from '../../async/sleep.ts';
+import { fieldsOf } from '../reply.ts';
+import type { ServerOptions } from './client.ts';
+import type { HostAndPort } from './connection-options.ts';
 
-const ASK_MS = 1_000;
+const POLL_INTERVAL_MS = 1_000;
 
-export interface MasterAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-export interface MasterWatchContext {
-  readonly sentinels: readonly MasterAddress[];
-  readonly masterName: string;
-  /** Of a connection to one Sentinel. */
-  readonly options: RedisOptions & { replyMapping: 'legacy' };
-  /** Called with every answer. */
-  readonly onMaster: (master: MasterAddress) => void;
-}
-
-export class MasterWatch {
-  readonly #context: MasterWatchContext;
+export class SentinelWatch {
+  readonly #masterName: string;
   readonly #abort = new AbortController();
   readonly #clients: readonly Redis[];
 
-  constructor(context: MasterWatchContext) {
-    this.#context = context;
-    this.#clients = context.sentinels.map(({ host, port }) => {
-      const client = new Redis({ ...context.options, commandTimeout: ASK_MS, host, port });
+  /** `onMaster` is called after each poll with the master that the newest answer names. */
+  constructor(
+    sentinels: readonly HostAndPort[],
+    masterName: string,
+    options: ServerOptions,
+    onMaster: (master: HostAndPort) => void,
+  ) {
+    this.#masterName = masterName;
+    this.#clients = sentinels.map((sentinel) => {
+      const client = new Redis({ ...options, ...sentinel, commandTimeout: POLL_INTERVAL_MS });
       client.on('error', () => undefined);
       return client;
     });
-    void this.#run();
+    void this.#run(onMaster);
   }
 
   destroy(): void {
@@ -46,23 +41,22 @@ export class MasterWatch {
     for (const client of this.#clients) client.disconnect();
   }
 
-  async #run(): Promise<void> {
+  async #run(onMaster: (master: HostAndPort) => void): Promise<void> {
     const { signal } = this.#abort;
     while (!signal.aborted) {
-      const master = await this.#ask();
-      if (master !== undefined && !signal.aborted) this.#context.onMaster(master);
-      await sleep(ASK_MS, signal);
+      const master = await this.#poll();
+      if (master !== undefined && !signal.aborted) onMaster(master);
+      await sleep(POLL_INTERVAL_MS, signal);
     }
   }
 
-  /** What the Sentinel with the newest configuration says; undefined when none answers. */
-  async #ask(): Promise<MasterAddress | undefined> {
-    const asked = this.#clients.map(async (client) => client.call('SENTINEL', 'MASTER', this.#context.masterName));
-    let newest: (MasterAddress & { epoch: number }) | undefined;
-    for (const reply of await Promise.allSettled(asked)) {
+  /** Undefined when no Sentinel answers. */
+  async #poll(): Promise<HostAndPort | undefined> {
+    const replies = this.#clients.map(async (client) => client.call('SENTINEL', 'MASTER', this.#masterName));
+    let newest: (HostAndPort & { epoch: number }) | undefined;
+    for (const reply of await Promise.allSettled(replies)) {
       if (reply.status === 'rejected' || !Array.isArray(reply.value)) continue;
-      const fields = new Map<unknown, unknown>();
-      for (let i = 0; i + 1 < reply.value.length; i += 2) fields.set(reply.value[i], reply.value[i + 1]);
+      const fields = fieldsOf(reply.value.map(String));
       const epoch = Number(fields.get('config-epoch'));
       if (newest !== undefined && newest.epoch >= epoch) continue;
       newest = { host: String(fields.get('ip')), port: Number(fields.get('port')), epoch };
@@ -71,8 +65,8 @@ export class MasterWatch {
   }
 }
 
-/** A Sentinel may know the master by a name; then the port has to do. */
-export function isConnectedTo(stream: Pick<Socket, 'remoteAddress' | 'remotePort'>, master: MasterAddress): boolean {
+/** A Sentinel may give the master's name instead of its address: then only the ports are compared. */
+export function isConnectedTo(stream: Pick<Socket, 'remoteAddress' | 'remotePort'>, master: HostAndPort): boolean {
   const { remoteAddress, remotePort } = stream;
   if (remoteAddress === undefined) return true;
   if (remotePort !== master.port) return false;

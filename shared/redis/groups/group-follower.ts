@@ -1,43 +1,42 @@
 /**
- * Brings groups from Redis to those who keep a view of all of them (a reader's snapshot, an ingest node's catalogue), each
- * group fetched once: all of a shard after a reset, then what changed: of groups with many families those that did.
+ * Fetches groups from Redis for the views of all groups (a reader's snapshot, an ingest node's catalogue), each group once: all
+ * groups of a shard after a reset, then those that changed; of groups with many families, only the families that changed.
  */
 import { Slices } from '../../async/time-slices.ts';
 import type { GroupRecord } from '../../records/group-record.ts';
-import type { Outcome } from '../../records/push.ts';
 import type { ChangeConsumer } from '../changes/change-feed.ts';
-import type { ShardChanges } from '../../records/change-record.ts';
-import type { RedisClient } from '../connection/connections.ts';
+import type { PushOutcomes, ShardChanges } from '../../records/change-record.ts';
+import type { RedisClient } from '../connection/client.ts';
 import type { GroupStore } from './group-store.ts';
 import type { Keyspace } from '../keys.ts';
 
-/** Groups fetched in one pipeline. */
-const LOAD_BATCH = 256;
+/** Groups fetched by one pipeline. */
+const BATCH_SIZE = 256;
 
 interface Fetched {
   readonly batch: readonly string[];
   readonly records: Promise<(GroupRecord | undefined)[]>;
 }
 
-export interface GroupSink {
-  /** IDs of the groups it holds. */
+interface GroupSink {
+  /** IDs of the groups that it holds. */
   ids(): Iterable<string>;
-  /** A group as it is in Redis; undefined = it does not exist. */
+  /** A group as stored in Redis; undefined if it does not exist. */
   set(id: string, record: GroupRecord | undefined, nowMs: number): void;
   /**
-   * A group that is in Redis, with some of its families: the others have not changed since the group was set or updated before.
-   * Returns whether that was enough; if not, the group follows.
+   * A group of which only these families may have changed since it was last set or updated. Returns false when the sink needs all of it:
+   * `set` follows.
    */
   update(id: string, record: GroupRecord, nowMs: number): boolean;
-  /** Every shard has been loaded once: does what the first reader would have to do until told to stop; returns how many steps are left. */
+  /** Called when every shard has been loaded once: prepares for the first scrape until `isOver`. Returns how many steps are left. */
   tidy?(isOver: () => boolean): number;
-  /** What Redis holds of the shard counts now, whatever was expected: the groups follow. */
+  /** The shard is loaded again: drops what was expected of it. Its groups follow. */
   forget?(shard: number): void;
-  /** Called before the groups that these pushes changed are set. */
-  settle?(outcomes: ReadonlyMap<string, Outcome>): void;
+  /** These pushes are settled. Called before the groups that they changed are set. */
+  settle?(outcomes: PushOutcomes): void;
 }
 
-export interface FollowerEvents {
+interface FollowerEvents {
   readonly onLoaded: (seconds: number) => void;
   readonly onChanged: (records: readonly (GroupRecord | undefined)[]) => void;
 }
@@ -59,7 +58,7 @@ export class GroupFollower implements ChangeConsumer {
     if (events !== undefined) this.#events.push(events);
   }
 
-  /** Loads a shard anew. Until a group's turn comes, what was known of it stands. */
+  /** Loads a shard again. A group keeps its old state until its turn comes. */
   async reset(client: RedisClient, shard: number): Promise<void> {
     const startedMs = performance.now();
     for (const sink of this.#sinks) sink.forget?.(shard);
@@ -76,40 +75,40 @@ export class GroupFollower implements ChangeConsumer {
     { groupIds, families, newest, outcomes }: ShardChanges,
   ): Promise<void> {
     for (const sink of this.#sinks) sink.settle?.(outcomes);
-    const left = families.size === 0 ? [] : await this.#update(client, shard, [...families], newest);
-    await this.#load(client, shard, [...groupIds, ...left], (records) => this.#changed(records));
+    const incomplete = families.size === 0 ? [] : await this.#update(client, shard, [...families], newest);
+    await this.#load(client, shard, [...groupIds, ...incomplete], (records) => this.#changed(records));
   }
 
   #changed(records: readonly (GroupRecord | undefined)[]): void {
     for (const { onChanged } of this.#events) onChanged(records);
   }
 
-  /** Brings families that changed; returns the groups that have to be loaded as a whole. */
+  /** Fetches only the families that changed. Returns the groups of which that was not possible. */
   async #update(
     client: RedisClient,
     shard: number,
     families: readonly (readonly [id: string, names: ReadonlySet<string>])[],
     since: string,
   ): Promise<string[]> {
-    const left: string[] = [];
-    for (let from = 0; from < families.length; from += LOAD_BATCH) {
-      const batch = families.slice(from, from + LOAD_BATCH);
+    const incomplete: string[] = [];
+    for (let from = 0; from < families.length; from += BATCH_SIZE) {
+      const batch = families.slice(from, from + BATCH_SIZE);
       const loading = batch.map(
         async ([id, names]) => await this.#store.loadChanged(client, shard, id, { names, since }),
       );
       const records = await Promise.all(loading);
       const now = Date.now();
-      const taken: GroupRecord[] = [];
+      const updated: GroupRecord[] = [];
       for (const [i, [id]] of batch.entries()) {
         const record = records[i];
-        // Each of them is told.
+        // Every sink is updated, also after one that needs more.
         const isEnough = record !== undefined && this.#sinks.map((sink) => sink.update(id, record, now)).every(Boolean);
-        if (isEnough) taken.push(record);
-        else left.push(id);
+        if (isEnough) updated.push(record);
+        else incomplete.push(id);
       }
-      this.#changed(taken);
+      this.#changed(updated);
     }
-    return left;
+    return incomplete;
   }
 
   async #tidy(): Promise<void> {
@@ -127,17 +126,17 @@ export class GroupFollower implements ChangeConsumer {
   ): Promise<void> {
     const fetch = (from: number): Fetched | undefined => {
       if (from >= ids.length) return undefined;
-      const batch = ids.slice(from, from + LOAD_BATCH);
+      const batch = ids.slice(from, from + BATCH_SIZE);
       const records = this.#store.load(client, shard, batch);
-      // Whoever has stopped waiting for it has told why.
+      // The error is thrown where the batch is awaited; if an earlier batch failed, it is not awaited.
       records.catch(() => undefined);
       return { batch, records };
     };
     let fetched = fetch(0);
-    for (let from = LOAD_BATCH; fetched !== undefined; from += LOAD_BATCH) {
+    for (let from = BATCH_SIZE; fetched !== undefined; from += BATCH_SIZE) {
       const { batch } = fetched;
       const records = await fetched.records;
-      // On its way while these are taken in.
+      // Fetched while the sinks process this batch.
       fetched = fetch(from);
       const now = Date.now();
       for (const [i, id] of batch.entries()) for (const sink of this.#sinks) sink.set(id, records[i], now);

@@ -1,8 +1,8 @@
 /**
- * Appends on their way to a server, and the barrier behind them: one for all, as it may take long and keeps everything that comes
- * after it on the connection waiting. So the lanes of a Cluster that go to the same master share what they send:
+ * Sends appends to a server, followed by one barrier for all of them. A barrier may take long and blocks the connection, so
+ * the queues of a Cluster that append to the same master share it:
  *
- *     idle ──append──▶ under way ──replies──▶ idle, or again with what has come meanwhile
+ *     idle ──exec──▶ sending ──replies──▶ idle, or sending again what was queued meanwhile
  */
 import type { Redis } from 'ioredis';
 import type { Barrier } from '../connection/durability.ts';
@@ -11,9 +11,9 @@ export type Append = readonly [key: string, fields: readonly (string | number | 
 export type Reply = readonly [error: Error | null, reply: unknown];
 
 export interface Replies {
-  /** The stream ID, or why not. */
+  /** The stream ID, or an error. */
   readonly appends: readonly Reply[];
-  /** Of each command of the barrier. */
+  /** One for each command of the barrier. */
   readonly barrier: readonly Reply[];
 }
 
@@ -21,14 +21,14 @@ export const NO_REPLY: Reply = [new Error('no reply'), null];
 
 interface Request {
   readonly appends: readonly Append[];
-  /** A command before each append. */
+  /** Commands to send before each append. */
   readonly before: readonly string[];
   readonly resolve: (replies: Replies) => void;
 }
 
-export class AppendFlush {
+export class AppendPipeline {
   readonly #barrier: Barrier | undefined;
-  /** Requests that wait for the one under way, by connection. */
+  /** By connection that is sending: the requests that wait for its replies. */
   readonly #waiting = new WeakMap<Redis, Request[]>();
 
   constructor(barrier: Barrier | undefined) {
@@ -40,7 +40,7 @@ export class AppendFlush {
     return await new Promise((resolve) => {
       const request = { appends, before, resolve };
       const waiting = this.#waiting.get(node);
-      // Without a barrier nothing is kept waiting.
+      // Without a barrier the connection is not blocked.
       if (this.#barrier === undefined) void this.#send(node, [request]);
       else if (waiting !== undefined) waiting.push(request);
       else void this.#drain(node, [request]);
@@ -67,7 +67,7 @@ export class AppendFlush {
     }
     const commands = this.#barrier?.commands ?? [];
     for (const [command, ...args] of commands) pipeline.call(command, ...args);
-    // What broke it is told by each command's own error.
+    // An error of the pipeline is also the error of each of its commands.
     const replies = (await pipeline.exec().catch(() => null)) ?? [];
     const barrier = commands.map((_, i) => replies[replies.length - commands.length + i] ?? NO_REPLY);
     let at = 0;

@@ -1,91 +1,92 @@
 /**
- * One lane of the log: pushes that arrive while an append is on its way are appended together, one pipeline at a time, so that
- * the round trip is shared and pushes of one shard keep their order.
+ * The append queue of shards that are on one server. Pushes that arrive while a pipeline is sent go together into the next one:
+ * they share its round trip, and pushes of one shard keep their order.
  *
- *     queued ──flush──▶ sent ──reply, and the barrier's──▶ settled
- *        ▲               │
- *        ├── refused ────┤  not carried out: again, as it is
- *        └── in doubt ───┘  perhaps carried out, or not durable yet: again, marked, so that the merge drops a second one
+ *     queued ──send──▶ sent ──replies of append and barrier──▶ answered
+ *        ▲              │
+ *        ├── refused ───┤  not executed: sent again as it is
+ *        └── in doubt ──┘  perhaps executed, or not durable yet: resent with `since`, so that the merge drops a second one
  *
- * The mark is the newest change that was known of the shard before the push was first sent: had it been merged since, the changes
- * after that one would say so (merge.lua). Changes are compared with changes only, so no clock has to be right.
+ * `since` is the newest change of the shard that was known before the push was first sent: if the push was merged, a later change
+ * names it (merge.lua). Changes are compared with changes only, so no clock has to be right.
  *
- * While the barrier falls short (a failover, after which replicas have yet to find their new master, or are still missing) one push
- * at a time tries whether it is enough again; the others wait where they are. A shortage that outlasts the time for which pushes
- * are held will not pass: from then on each is told at once.
+ * While the barrier falls short (replicas that have not found their new master, or are missing), one push at a time tests
+ * whether it is met again; the others wait in the queue. A shortfall that outlasts `patienceMs` is taken for permanent: from then
+ * on each push is answered with it at once.
  *
- * A push that is past its deadline is settled as unavailable; if it may have been stored, the error says so.
+ * A push that is past its deadline is answered as unavailable; if it may have been stored, the error says so.
  */
 import { GatewayError } from '../../errors.ts';
 import { backoff } from '../../async/backoff.ts';
 import { sleep } from '../../async/sleep.ts';
-import { NO_REPLY, type Append, type AppendFlush, type Replies } from './append-pipeline.ts';
-import type { RedisClient } from '../connection/connections.ts';
+import { NO_REPLY, type Append, type AppendPipeline, type Replies, type Reply } from './append-pipeline.ts';
+import type { RedisClient } from '../connection/client.ts';
 import type { Barrier, Shortfall } from '../connection/durability.ts';
 import type { Keyspace } from '../keys.ts';
-import { askedFrom, learnFrom, ownerOf } from '../connection/cluster-routing.ts';
+import { redirectTarget, refreshIfMoved, masterOf } from '../connection/cluster-routing.ts';
 import type { PushEntry } from '../../records/push-record.ts';
-import { classify } from '../connection/error-classes.ts';
+import { classify, NotSentError } from '../connection/error-classes.ts';
 
-const FLUSH_MAX_PUSHES = 512;
-/** A barrier may take long (a second, for a file that is synced each second): it is to be shared by all who wait for it. */
-const BARRIER_MAX_PUSHES = 4_096;
-const FLUSH_MAX_BYTES = 8 * 1024 * 1024;
+const BATCH_MAX_PUSHES = 512;
+/** With a barrier, which may take a second (an append-only file that is synced each second): pushes share it. */
+const BARRIER_BATCH_MAX_PUSHES = 4_096;
+const BATCH_MAX_BYTES = 8 * 1024 * 1024;
 
-export interface Waiting {
+export interface QueuedPush {
   readonly shard: number;
   readonly entry: PushEntry;
   readonly deadlineMs: number;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
-  /** The newest change known before it was first sent; undefined until then. */
-  mark: string | undefined;
+  /** Newest change known before it was first sent; undefined until then. */
+  resentSince: string | undefined;
   /** It may have been stored. */
   inDoubt: boolean;
-  settled: boolean;
+  /** Resolved or rejected. */
+  answered: boolean;
 }
 
-export interface LaneContext {
+export interface AppendContext {
   readonly client: RedisClient;
   readonly keyspace: Keyspace;
-  readonly flush: AppendFlush;
+  readonly pipeline: AppendPipeline;
   readonly barrier: Barrier | undefined;
-  /** So long a shortfall of the barrier may take. */
+  /** How long a shortfall of the barrier is taken for temporary. */
   readonly patienceMs: number;
-  /** The newest change known of a shard, a stream ID; undefined if nothing is known yet. */
+  /** Stream ID of the newest known change of a shard; undefined if nothing is known yet. */
   readonly newestChange: (shard: number) => string | undefined;
   readonly signal: AbortSignal;
 }
 
-const NO_OWNER = new Error('no owner is known, and enableOfflineQueue options is false');
+const NO_MASTER: Reply = [new NotSentError('no master of the shard is known'), null];
 
-export class AppendLane {
-  readonly #context: LaneContext;
-  #queue: Waiting[] = [];
-  #sent: Waiting[] = [];
+export class AppendQueue {
+  readonly #context: AppendContext;
+  #queue: QueuedPush[] = [];
+  #sent: QueuedPush[] = [];
   #running = false;
   #short: { readonly sinceMs: number; readonly reason: string } | undefined;
 
-  constructor(context: LaneContext) {
+  constructor(context: AppendContext) {
     this.#context = context;
   }
 
-  add(waiting: Waiting): void {
-    this.#queue.push(waiting);
+  add(push: QueuedPush): void {
+    this.#queue.push(push);
     if (this.#running) return;
     this.#running = true;
-    // The rest of this tick's pushes go along.
+    // Pushes that arrive in this tick share the first pipeline.
     setImmediate(() => void this.#run());
   }
 
   expire(now: number): void {
     const reason = this.#isPatient ? this.#short?.reason : undefined;
-    this.#queue = this.#queue.filter((waiting) => !expire(waiting, now, { reason }));
-    for (const waiting of this.#sent) expire(waiting, now, { reason, isUnderWay: true });
+    this.#queue = this.#queue.filter((push) => !expire(push, now, { reason }));
+    for (const push of this.#sent) expire(push, now, { reason, isSent: true });
   }
 
   refuseAll(error: Error): void {
-    for (const waiting of [...this.#sent, ...this.#queue]) settle(waiting, error);
+    for (const push of [...this.#sent, ...this.#queue]) answer(push, error);
     this.#queue = [];
   }
 
@@ -93,7 +94,7 @@ export class AppendLane {
     const { signal } = this.#context;
     const pause = backoff({ minMs: 10, maxMs: 500 });
     while (this.#queue.length > 0 && !signal.aborted) {
-      const again = await this.#flush();
+      const again = await this.#sendBatch();
       if (again.length === 0) {
         pause.reset();
         continue;
@@ -104,68 +105,65 @@ export class AppendLane {
     this.#running = false;
   }
 
-  /** Returns, in order, what has to be appended again. */
-  async #flush(): Promise<Waiting[]> {
+  /** Returns, in order, the pushes to be appended again. */
+  async #sendBatch(): Promise<QueuedPush[]> {
     const batch = this.#take();
     this.#sent = batch;
     const { appends, barrier } = await this.#send(batch);
     this.#sent = [];
     const [barrierError] = barrier.find(([error]) => error !== null) ?? [null];
     const shortfall = barrierError === null ? this.#shortfall(barrier.map(([, reply]) => reply)) : undefined;
-    return batch.filter((waiting, i) => {
+    return batch.filter((push, i) => {
       const [error] = appends[i] ?? NO_REPLY;
-      if (error !== null) return this.#failed(waiting, error);
-      if (barrierError !== null) return this.#unconfirmed(waiting, barrierError);
-      if (shortfall?.mayPass === true) return doubt(waiting);
-      settle(waiting, shortfall && notDurable(shortfall.reason));
+      if (error !== null) return this.#failed(push, error);
+      if (barrierError !== null) return this.#unconfirmed(push, barrierError);
+      if (shortfall?.mayPass === true) return doubt(push);
+      answer(push, shortfall && notDurable(shortfall.reason));
       return false;
     });
   }
 
-  async #send(batch: readonly Waiting[]): Promise<Replies> {
-    const { client, flush } = this.#context;
+  async #send(batch: readonly QueuedPush[]): Promise<Replies> {
+    const { client, pipeline } = this.#context;
     try {
-      for (const waiting of batch) waiting.mark ??= await this.#newestChange(waiting.shard);
+      for (const push of batch) push.resentSince ??= await this.#newestChange(push.shard);
     } catch {
-      return refusal(batch);
+      return notSentTo(batch);
     }
-    // All of a lane is in one place.
-    const owner = ownerOf(client, this.#key(batch[0]?.shard ?? 0));
-    if (owner === undefined) return refusal(batch);
+    // All shards of the queue are on one server.
+    const master = masterOf(client, this.#key(batch[0]?.shard ?? 0));
+    if (master === undefined) return notSentTo(batch);
     const commands = batch.map(({ shard, entry }): Append => [this.#key(shard), entry.fields]);
-    const replies = await flush.exec(owner, commands, []);
+    const replies = await pipeline.exec(master, commands, []);
     const errors = replies.appends.map(([error]) => error);
-    for (const error of errors) if (error !== null) learnFrom(client, error);
-    const asked = errors.includes(null) ? undefined : askedFrom(client, errors[0]);
-    return asked === undefined ? replies : await flush.exec(asked, commands, ['ASKING']);
+    for (const error of errors) if (error !== null) refreshIfMoved(client, error);
+    const target = errors.includes(null) ? undefined : redirectTarget(client, errors[0]);
+    return target === undefined ? replies : await pipeline.exec(target, commands, ['ASKING']);
   }
 
-  /** Whether the push has to be appended again. */
-  #failed(waiting: Waiting, error: Error): boolean {
+  /** Returns whether the push has to be appended again. */
+  #failed(push: QueuedPush, error: Error): boolean {
     switch (classify(error)) {
       case 'unknown':
-        return doubt(waiting);
+        return doubt(push);
       case 'refused':
-        return !waiting.settled;
+        return !push.answered;
       case 'full':
-        settle(waiting, new GatewayError('redis_full', 'Redis is out of memory (maxmemory)', { cause: error }));
+        answer(push, new GatewayError('redis_full', 'Redis is out of memory (maxmemory)', { cause: error }));
         return false;
       case 'broken':
-        settle(
-          waiting,
-          new GatewayError('redis_unavailable', `cannot append push: ${error.message}`, { cause: error }),
-        );
+        answer(push, new GatewayError('redis_unavailable', `cannot append push: ${error.message}`, { cause: error }));
         return false;
       default:
         return false;
     }
   }
 
-  /** It was appended, but the barrier failed. Whether the push has to be appended again. */
-  #unconfirmed(waiting: Waiting, error: Error): boolean {
-    // The master may have become a replica in between: then the push may not be there any more.
-    if (classify(error) !== 'broken' || error.message.includes('replica')) return doubt(waiting);
-    settle(waiting, notDurable(`Redis does not confirm it (${error.message})`));
+  /** The push was appended, but the barrier failed. Returns whether the push has to be appended again. */
+  #unconfirmed(push: QueuedPush, error: Error): boolean {
+    // The master may have been demoted in between and lost the push.
+    if (classify(error) !== 'broken' || error.message.includes('replica')) return doubt(push);
+    answer(push, notDurable(`Redis does not confirm the push (${error.message})`));
     return false;
   }
 
@@ -180,7 +178,7 @@ export class AppendLane {
     return { reason, mayPass: this.#isPatient };
   }
 
-  /** The barrier falls short, and may yet be enough. */
+  /** The barrier falls short, and this is taken for temporary. */
   get #isPatient(): boolean {
     return this.#short !== undefined && performance.now() - this.#short.sinceMs < this.#context.patienceMs;
   }
@@ -197,11 +195,15 @@ export class AppendLane {
     return this.#context.keyspace.shards[shard]?.pushes ?? '';
   }
 
-  #take(): Waiting[] {
-    const most = this.#isPatient ? 1 : this.#context.barrier === undefined ? FLUSH_MAX_PUSHES : BARRIER_MAX_PUSHES;
+  #take(): QueuedPush[] {
+    const most = this.#isPatient
+      ? 1
+      : this.#context.barrier === undefined
+        ? BATCH_MAX_PUSHES
+        : BARRIER_BATCH_MAX_PUSHES;
     let bytes = 0;
     let count = 0;
-    while (count < this.#queue.length && count < most && bytes < FLUSH_MAX_BYTES) {
+    while (count < this.#queue.length && count < most && bytes < BATCH_MAX_BYTES) {
       bytes += this.#queue[count]?.entry.bytes ?? 0;
       count++;
     }
@@ -209,16 +211,15 @@ export class AppendLane {
   }
 }
 
-/** Nothing was sent. */
-function refusal(batch: readonly Waiting[]): Replies {
-  return { appends: batch.map(() => [NO_OWNER, null]), barrier: [] };
+function notSentTo(batch: readonly QueuedPush[]): Replies {
+  return { appends: batch.map(() => NO_MASTER), barrier: [] };
 }
 
-/** Whether the push has to be appended again. */
-function doubt(waiting: Waiting): boolean {
-  waiting.inDoubt = true;
-  waiting.entry.mark(waiting.mark ?? '0-0');
-  return !waiting.settled;
+/** Returns whether the push has to be appended again. */
+function doubt(push: QueuedPush): boolean {
+  push.inDoubt = true;
+  push.entry.markResent(push.resentSince ?? '0-0');
+  return !push.answered;
 }
 
 function notDurable(reason: string): GatewayError {
@@ -226,29 +227,30 @@ function notDurable(reason: string): GatewayError {
   return new GatewayError('not_durable', `indeterminate: ${reason} (--push.durability); ${fate}`);
 }
 
-interface Circumstances {
-  /** In what the barrier falls short. */
+interface ExpireOptions {
+  /** Shortfall of the barrier. */
   readonly reason?: string | undefined;
-  readonly isUnderWay?: boolean;
+  readonly isSent?: boolean;
 }
 
-/** Whether it is settled. */
-export function expire(waiting: Waiting, now: number, { reason, isUnderWay = false }: Circumstances = {}): boolean {
-  if (now < waiting.deadlineMs) return waiting.settled;
-  const isUnknown = waiting.inDoubt || isUnderWay;
+/** Answers a push that is past its deadline. Returns whether it is answered. */
+export function expire(push: QueuedPush, now: number, { reason, isSent = false }: ExpireOptions = {}): boolean {
+  if (now < push.deadlineMs) return push.answered;
+  const isUnknown = push.inDoubt || isSent;
   if (isUnknown && reason !== undefined) {
-    settle(waiting, notDurable(reason));
+    answer(push, notDurable(reason));
     return true;
   }
-  const why = reason === undefined ? 'Redis did not take the push in time' : `of the pushes before it, ${reason}`;
+  const why =
+    reason === undefined ? 'Redis did not take the push in time' : `pushes before it are not durable: ${reason}`;
   const fate = isUnknown ? 'indeterminate: it is not known whether the push was stored' : 'nothing was stored';
-  settle(waiting, new GatewayError('redis_unavailable', `${why}; ${fate}`));
+  answer(push, new GatewayError('redis_unavailable', `${why}; ${fate}`));
   return true;
 }
 
-export function settle(waiting: Waiting, error?: Error): void {
-  if (waiting.settled) return;
-  waiting.settled = true;
-  if (error === undefined) waiting.resolve();
-  else waiting.reject(error);
+export function answer(push: QueuedPush, error?: Error): void {
+  if (push.answered) return;
+  push.answered = true;
+  if (error === undefined) push.resolve();
+  else push.reject(error);
 }

@@ -1,8 +1,8 @@
 /**
- * Watches how far the workers are behind, how full Redis is, and whether it answers: a look each second, kept for telemetry
- * (a scrape of it never waits for Redis) and for ingest, which stops taking pushes before Redis is too full to drain them.
+ * Measures once a second how far the workers are behind, how full Redis is, and whether it answers: for telemetry, whose scrape must
+ * not wait for Redis, and for ingest, which refuses pushes before Redis is too full to merge the backlog.
  *
- *     flowing ──above a high-water mark──▶ refusing ──below four fifths of it──▶ flowing
+ *     flowing ──a value above its high-water mark──▶ refusing ──all below their low-water marks──▶ flowing
  */
 import { Cluster } from 'ioredis';
 import { Gauge, type Registry } from 'prom-client';
@@ -10,31 +10,30 @@ import { formatBytes } from '../../config/values/bytes.ts';
 import type { Config } from '../../config/config.ts';
 import { GatewayError } from '../../errors.ts';
 import { sleep } from '../../async/sleep.ts';
-import { CONNECT_TIMEOUT_MS, ready, type Connections, type RedisClient } from '../connection/connections.ts';
+import { CONNECT_TIMEOUT_MS, ready, type RedisClient } from '../connection/client.ts';
+import type { Connections } from '../connection/connections.ts';
 import type { Keyspace } from '../keys.ts';
-import { Script } from '../scripts/scripts.ts';
+import { readShardBacklog } from './shard-backlog.ts';
 
-const LOOK_MS = 1_000;
-/** After a look that failed. */
-const AGAIN_MS = 100;
+const INTERVAL_MS = 1_000;
+/** Interval after the first failure. */
+const RETRY_MS = 100;
+/** Share of the high-water mark. */
+const LOW_WATER = 0.8;
 
-export interface Backlog {
-  /** Pushes in the log. */
+interface Backlog {
+  /** Number of pushes in the log. */
   readonly length: number;
-  /** About their size in Redis' memory. */
+  /** Approximate size of the log in Redis' memory. */
   readonly bytes: number;
-  /** Age of the oldest push in the log, s. */
+  /** Age of the oldest push in the log. */
   readonly oldestSeconds: number;
   readonly deadLetters: number;
 }
 
 type Limited = 'pushes' | 'bytes' | 'memory';
 
-const NOTHING: Backlog = { length: 0, bytes: 0, oldestSeconds: 0, deadLetters: 0 };
-/** Of the high-water mark. */
-const LOW_WATER = 0.8;
-
-export interface BacklogContext {
+interface BacklogContext {
   readonly config: Config;
   readonly connections: Connections;
   readonly keyspace: Keyspace;
@@ -45,12 +44,11 @@ export class BacklogMonitor {
   readonly #connections: Connections;
   readonly #keyspace: Keyspace;
   readonly #limits: Config['push'];
-  /** Limits that were reached, and are until their low-water mark. */
+  /** Values that were above their high-water mark and are not yet below their low-water mark. */
   readonly #above = new Set<Limited>();
   readonly #abort = new AbortController();
-  readonly #script = new Script('backlog');
   #running: Promise<void> | undefined;
-  #backlog = NOTHING;
+  #backlog: Backlog = { length: 0, bytes: 0, oldestSeconds: 0, deadLetters: 0 };
   #up: boolean | undefined;
   /** Undefined while pushes flow. */
   #refusal: GatewayError | undefined;
@@ -59,45 +57,39 @@ export class BacklogMonitor {
     this.#connections = connections;
     this.#keyspace = keyspace;
     this.#limits = config.push;
-    const gauge = (name: string, help: string, read: () => number): Gauge =>
-      new Gauge({
-        name,
-        help,
-        registers: [registry],
-        collect() {
-          this.set(read());
-        },
-      });
-    gauge('pushgateway_redis_up', 'Whether Redis answered the last time it was asked (each second).', () =>
-      Number(this.#up === true),
-    );
-    gauge('pushgateway_stream_length', 'Pushes in the log that are not settled yet.', () => this.#backlog.length);
-    gauge('pushgateway_stream_bytes', 'About the memory that the log takes in Redis.', () => this.#backlog.bytes);
-    gauge(
-      'pushgateway_stream_oldest_pending_seconds',
-      'Age of the oldest push in the log.',
-      () => this.#backlog.oldestSeconds,
-    );
-    gauge(
-      'pushgateway_dead_letters',
-      'Pushes put aside because they could not be applied.',
-      () => this.#backlog.deadLetters,
-    );
+    const gauges: Readonly<Record<string, readonly [help: string, read: () => number]>> = {
+      pushgateway_redis_up: [
+        'Whether Redis answered when it was last asked (each second).',
+        () => Number(this.#up === true),
+      ],
+      pushgateway_stream_length: ['Pushes in the log, not merged yet.', () => this.#backlog.length],
+      pushgateway_stream_bytes: ['Approximate memory that the log takes in Redis.', () => this.#backlog.bytes],
+      pushgateway_stream_oldest_pending_seconds: [
+        'Age of the oldest push in the log.',
+        () => this.#backlog.oldestSeconds,
+      ],
+      pushgateway_dead_letters: [
+        'Pushes put aside because they could not be applied.',
+        () => this.#backlog.deadLetters,
+      ],
+    };
+    for (const [name, [help, read]] of Object.entries(gauges)) {
+      const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(read()) });
+    }
   }
 
-  /** Whether Redis answered the last time it was asked; undefined before it was, or has. */
+  /** Whether Redis answered when it was last asked; undefined before the first answer or failure. */
   get isRedisUp(): boolean | undefined {
     return this.#up;
   }
 
-  /** Throws `overloaded` or `redis_full` while new pushes must wait until the workers have caught up. */
+  /** Throws `overloaded` or `redis_full` while new pushes have to wait until the workers have caught up. */
   admit(): void {
     if (this.#refusal !== undefined) throw this.#refusal;
   }
 
   start(): void {
-    const client = this.#connections.open('commands', 'backlog');
-    this.#running = this.#run(client);
+    this.#running = this.#run(this.#connections.open('commands', 'backlog'));
   }
 
   async destroy(): Promise<void> {
@@ -111,17 +103,17 @@ export class BacklogMonitor {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        this.#backlog = await this.#look(client);
+        this.#backlog = await this.#measure(client);
         const memory = this.#connections.mayInfo ? await memoryUse(client) : 0;
         this.#refusal = this.#judge(this.#backlog, memory);
         this.#up = true;
         failures = 0;
       } catch {
         failures++;
-        // Once may be a connection that broke, or is only being opened.
+        // A single failure may be a connection that broke or is only being opened.
         if (failures > 1) this.#up = false;
       }
-      await sleep(failures === 1 ? AGAIN_MS : LOOK_MS, signal);
+      await sleep(failures === 1 ? RETRY_MS : INTERVAL_MS, signal);
     }
     this.#connections.close(client);
   }
@@ -135,11 +127,11 @@ export class BacklogMonitor {
       const size = formatBytes(maxBacklogBytes);
       return overloaded(`more than ${size} of pushes that are not merged yet (--push.max-backlog-bytes)`);
     }
-    // With nothing left to drain, waiting would free no more: what is stored may need that much for good.
+    // With an empty log, waiting frees no more memory: the groups may need that much for good.
     if (length === 0 && memory * 100 <= maxMemoryPercent) this.#above.delete('memory');
     if (this.#isAbove('memory', memory * 100, maxMemoryPercent)) {
-      const why = `Redis is out of memory: it uses more than ${maxMemoryPercent} % of its maxmemory (--push.max-memory-percent)`;
-      return new GatewayError('redis_full', `${why}; nothing was stored, try again later`);
+      const why = `it uses more than ${maxMemoryPercent} % of its maxmemory (--push.max-memory-percent)`;
+      return new GatewayError('redis_full', `Redis is out of memory: ${why}; nothing was stored, try again later`);
     }
     return undefined;
   }
@@ -151,23 +143,20 @@ export class BacklogMonitor {
     return isAbove;
   }
 
-  async #look(client: RedisClient): Promise<Backlog> {
-    const looks = this.#keyspace.shards.map(async ({ pushes, dead }) => {
-      // One key a command: while a slot moves, they are not always in the same place.
-      const [reply, deadLetters] = await Promise.all([this.#script.run(client, [pushes], []), client.xlen(dead)]);
-      const [length, bytes, oldestId] = reply as [number, number, string];
-      return { length, bytes, oldestMs: oldestId === '' ? Infinity : Number(oldestId.split('-')[0]), deadLetters };
-    });
-    const shards = await Promise.all(looks);
+  async #measure(client: RedisClient): Promise<Backlog> {
+    // One key for each command: while a slot moves, the keys of a shard may be on different nodes.
+    const shards = await Promise.all(
+      this.#keyspace.shards.map(async ({ pushes, dead }) => {
+        const [backlog, deadLetters] = await Promise.all([readShardBacklog(client, pushes), client.xlen(dead)]);
+        return { ...backlog, deadLetters };
+      }),
+    );
     const sum = (of: 'length' | 'bytes' | 'deadLetters'): number =>
       shards.reduce((total, shard) => total + shard[of], 0);
-    const oldestMs = Math.min(...shards.map((shard) => shard.oldestMs));
-    return {
-      length: sum('length'),
-      bytes: sum('bytes'),
-      oldestSeconds: oldestMs === Infinity ? 0 : Math.max(0, Date.now() - oldestMs) / 1000,
-      deadLetters: sum('deadLetters'),
-    };
+    const now = Date.now();
+    const ages = shards.map(({ oldest }) => (oldest === '' ? 0 : now - Number(oldest.split('-')[0])));
+    const oldestSeconds = Math.max(0, ...ages) / 1000;
+    return { length: sum('length'), bytes: sum('bytes'), oldestSeconds, deadLetters: sum('deadLetters') };
   }
 }
 
@@ -175,7 +164,7 @@ function overloaded(log: string): GatewayError {
   return new GatewayError('overloaded', `the log holds ${log}; nothing was stored, try again later`);
 }
 
-/** Of the fullest master, as a part of its `maxmemory`; 0 where that is not set. */
+/** Share of `maxmemory` that is used, of the fullest master; 0 where it is not set. */
 async function memoryUse(client: RedisClient): Promise<number> {
   const nodes = client instanceof Cluster ? client.nodes('master') : [client];
   const uses = nodes.map(async (node) => {

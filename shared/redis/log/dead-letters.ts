@@ -1,11 +1,12 @@
 /**
- * The dead letters of all shards: pushes that could not be applied, kept with the reason until somebody replays or drops them, or
- * their retention ends. An ID is `SHARD:STREAM-ID`.
+ * The dead letters of all shards: pushes that could not be applied, kept with the reason until they are replayed, dropped, or
+ * older than the retention. The ID of a dead letter is `SHARD:STREAM-ID`.
  */
-import type { RedisClient } from '../connection/connections.ts';
-import type { Keyspace, ShardKeys } from '../keys.ts';
+import type { RedisClient } from '../connection/client.ts';
+import type { Keyspace } from '../keys.ts';
 import { describeBody } from '../../records/push-record.ts';
 import { retrying } from '../connection/error-classes.ts';
+import { fieldsOf } from '../reply.ts';
 import { Script } from '../scripts/scripts.ts';
 
 export interface DeadLetter {
@@ -13,18 +14,21 @@ export interface DeadLetter {
   /** When it was put aside, ms since the epoch. */
   readonly buriedMs: number;
   readonly reason: string;
-  /** How often its merge was tried. */
+  /** Number of attempts to merge it. */
   readonly attempts: number;
-  /** The rest of the entry as it was in the log, without the body: whatever it is, it may be broken. */
+  /** The other fields of the log entry. Any of them may be missing or invalid. */
   readonly push: Readonly<Record<string, string>>;
-  /** What it brings to which groups, for people to read. */
+  /** The body, as text for people. */
   readonly body: string;
 }
 
-/** For so long a look is repeated while Redis is away, or a connection is only being opened. */
+/** How long a read is repeated while Redis is away or the connection is only being opened. */
 const PATIENCE_MS = 3_000;
 
-const OWN_FIELDS = new Set(['reason', 'attempts', 'body']);
+interface Location {
+  readonly shard: number;
+  readonly entryId: string;
+}
 
 export class DeadLetters {
   readonly #keyspace: Keyspace;
@@ -44,54 +48,59 @@ export class DeadLetters {
     return all.toSorted((a, b) => b.buriedMs - a.buriedMs).slice(0, limit);
   }
 
-  /** Undefined when there is none of that ID. */
+  /** Undefined if there is no dead letter with this ID. */
   async get(client: RedisClient, id: string): Promise<DeadLetter | undefined> {
     const at = this.#locate(id);
     if (at === undefined) return undefined;
-    const { entryId, keys } = at;
-    const [entry] = await patiently(() => client.xrangeBuffer(keys.dead, entryId, entryId));
+    const { dead } = this.#keyspace.keysOf(at.shard);
+    const [entry] = await patiently(() => client.xrangeBuffer(dead, at.entryId, at.entryId));
     return entry === undefined ? undefined : decode(at.shard, at.entryId, entry[1]);
   }
 
-  /** Back to the end of the log, as a push that arrives now under a new push ID. False when there is none of that ID. */
+  /** Appends it to the log as a new push with ID `pushId`. False if there is no dead letter with this ID. */
   async replay(client: RedisClient, id: string, pushId: string): Promise<boolean> {
-    const at = this.#locate(id);
-    // What follows is not repeated, as the second time would find nothing. The look finds out whether there is a connection.
-    if (at === undefined || (await this.get(client, id)) === undefined) return false;
-    const { pushes, dead } = at.keys;
+    const at = await this.#find(client, id);
+    if (at === undefined) return false;
+    const { pushes, dead } = this.#keyspace.keysOf(at.shard);
     return (await this.#replay.run(client, [pushes, dead], [at.entryId, Date.now(), pushId])) === 1;
   }
 
-  /** False when there is none of that ID. */
+  /** False if there is no dead letter with this ID. */
   async drop(client: RedisClient, id: string): Promise<boolean> {
-    const at = this.#locate(id);
-    if (at === undefined || (await this.get(client, id)) === undefined) return false;
-    return (await client.xdel(at.keys.dead, at.entryId)) === 1;
+    const at = await this.#find(client, id);
+    return at !== undefined && (await client.xdel(this.#keyspace.keysOf(at.shard).dead, at.entryId)) === 1;
   }
 
-  #locate(id: string): { shard: number; keys: ShardKeys; entryId: string } | undefined {
-    const match = /^(\d{1,4}):(\d{1,15}-\d{1,15})$/.exec(id);
-    if (match === null) return undefined;
-    const shard = Number(match[1]);
-    const keys = this.#keyspace.shards[shard];
-    return keys === undefined ? undefined : { shard, keys, entryId: String(match[2]) };
+  /** Drops those of a shard that were put aside before `ms` since the epoch. */
+  async dropOlder(client: RedisClient, shard: number, ms: number): Promise<void> {
+    await client.xtrim(this.#keyspace.keysOf(shard).dead, 'MINID', `${ms}-0`);
+  }
+
+  /** Before a write that must not be repeated: the read waits for a connection. */
+  async #find(client: RedisClient, id: string): Promise<Location | undefined> {
+    return (await this.get(client, id)) === undefined ? undefined : this.#locate(id);
+  }
+
+  #locate(id: string): Location | undefined {
+    const [, shard = '', entryId = ''] = /^(\d{1,4}):(\d{1,15}-\d{1,15})$/.exec(id) ?? [];
+    return entryId !== '' && Number(shard) < this.#keyspace.shards.length
+      ? { shard: Number(shard), entryId }
+      : undefined;
   }
 }
 
-function patiently<T>(look: () => Promise<T>): Promise<T> {
-  return retrying(look, AbortSignal.timeout(PATIENCE_MS));
+function patiently<T>(read: () => Promise<T>): Promise<T> {
+  return retrying(read, AbortSignal.timeout(PATIENCE_MS));
 }
 
 function decode(shard: number, entryId: string, fields: readonly Buffer[]): DeadLetter {
-  const entry = new Map<string, Buffer>();
-  for (let i = 0; i + 1 < fields.length; i += 2) entry.set(String(fields[i]), fields[i + 1] as Buffer);
-  const push = [...entry].filter(([name]) => !OWN_FIELDS.has(name)).map(([name, value]) => [name, value.toString()]);
+  const { reason, attempts, body, ...push } = Object.fromEntries(fieldsOf(fields));
   return {
     id: `${shard}:${entryId}`,
     buriedMs: Number(entryId.split('-')[0]),
-    reason: String(entry.get('reason') ?? ''),
-    attempts: Number(entry.get('attempts') ?? 0),
-    push: Object.fromEntries(push) as Record<string, string>,
-    body: describeBody(entry.get('body') ?? Buffer.alloc(0)),
+    reason: String(reason ?? ''),
+    attempts: Number(attempts ?? 0),
+    push: Object.fromEntries(Object.entries(push).map(([name, value]) => [name, value.toString()])),
+    body: describeBody(body ?? Buffer.alloc(0)),
   };
 }

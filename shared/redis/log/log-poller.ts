@@ -1,26 +1,23 @@
 /**
- * Waits for work: which shards have pushes in their log.
- *
- * It reads the oldest push of each, and leaves it there; merge.lua takes it. A push that is merged in between is no matter.
+ * Waits until the log of a shard has pushes. It reads the oldest push of each shard and leaves it there for merge.lua: it does not
+ * matter if another worker merges the push in between.
  */
-import { BLOCK_MS, type RedisClient } from '../connection/connections.ts';
+import { BLOCK_MS, type RedisClient } from '../connection/client.ts';
 import type { Keyspace } from '../keys.ts';
 
-export class PushWaiter {
-  readonly #shards: readonly number[];
-  readonly #keys: readonly string[];
+export class LogPoller {
+  readonly #shardOf: ReadonlyMap<string, number>;
 
+  /** The shards must be on one server. */
   constructor(keyspace: Keyspace, shards: readonly number[]) {
-    this.#shards = shards;
-    this.#keys = shards.map((shard) => keyspace.shards[shard]?.pushes ?? '');
+    this.#shardOf = new Map(shards.map((shard) => [keyspace.keysOf(shard).pushes, shard]));
   }
 
-  /** Blocks up to BLOCK_MS; empty when there was nothing. `client` must be of purpose `blocking`. */
-  async wait(client: RedisClient): Promise<number[]> {
-    const from = this.#keys.map(() => '0');
-    // As buffers: a large body is not to be decoded for nothing.
-    const reply = await client.xreadBuffer('COUNT', 1, 'BLOCK', BLOCK_MS, 'STREAMS', ...this.#keys, ...from);
-    const found = new Set((reply ?? []).map(([key]) => key.toString('latin1')));
-    return this.#shards.filter((_, i) => found.has(this.#keys[i] ?? ''));
+  /** The shards that have pushes; empty after BLOCK_MS without any. `client` must be of purpose `blocking`. */
+  async poll(client: RedisClient): Promise<number[]> {
+    const keys = [...this.#shardOf.keys()];
+    // As buffers: decoding a large body that nobody reads would be wasted.
+    const reply = await client.xreadBuffer('COUNT', 1, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...keys.map(() => '0'));
+    return (reply ?? []).flatMap(([key]) => this.#shardOf.get(key.toString('latin1')) ?? []);
   }
 }

@@ -1,12 +1,10 @@
-/**
- * The Lua scripts, called by their hash; a server that has forgotten them (restart, failover, SCRIPT FLUSH) gets the text.
- */
+/** Runs the Lua scripts: by their hash, or by their text on a server that does not know them (restart, failover, SCRIPT FLUSH). */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { asError } from '../../errors.ts';
-import type { RedisClient } from '../connection/connections.ts';
+import type { RedisClient } from '../connection/client.ts';
 
-export type ScriptArgument = string | number | Buffer;
+type ScriptArgument = string | number | Buffer;
 
 export class Script {
   readonly #lua: string;
@@ -21,7 +19,7 @@ export class Script {
     return await this.#run(async (command, list) => await client.call(command, list), keys, args);
   }
 
-  /** Strings of the reply as buffers. */
+  /** As `run`, with the strings of the reply as buffers. */
   async runBuffer(client: RedisClient, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown> {
     return await this.#run(async (command, list) => await client.callBuffer(command, list), keys, args);
   }
@@ -31,7 +29,7 @@ export class Script {
     keys: readonly string[],
     args: readonly ScriptArgument[],
   ): Promise<unknown> {
-    // As a list: so many as a batch may have would not fit on the stack of a call.
+    // As one list: too many arguments would not fit on the stack.
     const list = [keys.length, ...keys, ...args];
     try {
       return await call('EVALSHA', [this.#sha, ...list]);

@@ -1,0 +1,110 @@
+/**
+ * What we do only because ioredis does not behave as we need it to, with the upstream issue where there is one. Seen in ioredis
+ * 6.0.0: when package.json names a version that fixes an issue, remove its workaround.
+ *
+ * One is elsewhere: cluster-routing.ts sends pipelines to the master of their shard, because ioredis decides about redirections
+ * for a pipeline as a whole. While a slot moves, it would also send reads of keys that have not moved yet to the new master,
+ * where they do not exist. https://github.com/redis/ioredis/issues/2075
+ */
+import { Cluster, Redis } from 'ioredis';
+import { asError } from '../../errors.ts';
+import type { RedisClient, ServerOptions } from './client.ts';
+
+export const SERVER_WORKAROUNDS = {
+  // A connection that breaks while ioredis subscribes again ends the process: nothing handles the rejection. notifications.ts
+  // subscribes again instead. https://github.com/redis/ioredis/pull/2187
+  autoResubscribe: false,
+} as const;
+
+export const JOBS_WORKAROUNDS = {
+  // With neither a limit of retries nor resending, a command in flight when the connection breaks stays pending for good.
+  // https://github.com/redis/ioredis/issues/2193
+  autoResendUnfulfilledCommands: true,
+} as const;
+
+export const SENTINEL_WORKAROUNDS = {
+  // The detector leaves subscriptions behind (https://github.com/redis/ioredis/issues/1362), and a connection that is asking a
+  // Sentinel when the detector fires ends for good (no upstream issue found). sentinel-watch.ts detects failovers instead.
+  failoverDetector: false,
+} as const;
+
+export const CLUSTER_WORKAROUNDS = {
+  // A disconnect() during the ready check does not keep ioredis from starting this timer, which then outlives the connection.
+  // Connections refreshes the slots itself. No upstream issue found.
+  slotsRefreshInterval: 0,
+} as const;
+
+/**
+ * Makes disconnect() end a client that is waiting to reconnect. ioredis only stops waiting: commands in its queue stay pending
+ * and no 'end' is emitted. BullMQ waits for both. https://github.com/redis/ioredis/pull/2169
+ */
+export function endOnDisconnect(client: RedisClient): void {
+  const disconnect = client.disconnect.bind(client);
+  client.disconnect = (reconnect = false) => {
+    if (client.status === 'end') return;
+    const isWaiting = client.status === 'reconnecting' && !reconnect;
+    // The attempt to connect fails, and with it the commands in the queue.
+    if (isWaiting && client instanceof Redis) client.connect().catch(() => undefined);
+    disconnect(reconnect);
+    // A Cluster ends when its attempt to connect fails; one that succeeds is disconnected again. No upstream issue found.
+    if (isWaiting && client instanceof Cluster) void client.connect().then(() => disconnect(), ignore);
+  };
+}
+
+/**
+ * Throws if the server does not have the database: ioredis only emits an error, and goes on in database 0. Its handling of
+ * SELECT is described in https://github.com/redis/ioredis/pull/2187
+ */
+export async function checkDatabase(client: Redis, db: number): Promise<void> {
+  if (db !== 0) await client.select(db);
+}
+
+/**
+ * Why none of the servers accepts us; undefined as soon as one does. ioredis hides the reason: it reports "Connection is closed"
+ * for Sentinels (https://github.com/redis/ioredis/issues/397) and "Failed to refresh slots cache" for the nodes of a Cluster
+ * (https://github.com/redis/ioredis/pull/1941).
+ */
+export async function whyNoneAccepts(servers: readonly ServerOptions[]): Promise<Error | undefined> {
+  let reason: Error | undefined;
+  for (const server of servers) {
+    const probe = new Redis({ ...server, lazyConnect: true, enableReadyCheck: false, retryStrategy: null });
+    let emitted: Error | undefined;
+    probe.on('error', (error: Error) => (emitted = error));
+    try {
+      await probe.connect();
+      await probe.ping();
+      return undefined;
+    } catch (thrown) {
+      // The emitted error has the reason, the thrown one may only say that the connection is closed.
+      reason = emitted ?? asError(thrown);
+    } finally {
+      probe.disconnect();
+    }
+  }
+  return reason;
+}
+
+/** Whether a command was not sent at all. ioredis has no error classes or codes: https://github.com/redis/ioredis/pull/1767 */
+export function isNotSent({ message }: Error): boolean {
+  return (
+    message.includes('enableOfflineQueue options is false') ||
+    message.includes('None of startup nodes') ||
+    message.startsWith('Too many Cluster redirections')
+  );
+}
+
+/**
+ * Whether the message names options of ioredis (for a command that was not sent, or had no reply), which our users cannot set.
+ */
+export function namesOptions({ message }: Error): boolean {
+  return /maxRetriesPerRequest|enableOfflineQueue/.test(message);
+}
+
+/** The error of a node, where ioredis has wrapped it in one of the Cluster. */
+export function nodeError(error: Error): Error {
+  return 'lastNodeError' in error ? asError(error.lastNodeError) : error;
+}
+
+function ignore(): void {
+  // Nothing to do.
+}
