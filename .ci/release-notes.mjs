@@ -1,5 +1,5 @@
-// release-notes.mjs TAG: prints the section of CHANGELOG.md for a tag such as v1.2.3. Ends with status 1 if the tag is not
-// the version of package.json, or if the section is missing, empty or without a date.
+// release-notes.mjs TAG: prints the section of CHANGELOG.md for a tag such as v1.2.3. Ends with status 1 if the tag is
+// not the version of package.json, or if the section is missing, empty or without a date.
 import { readFileSync } from 'node:fs';
 
 const tag = process.argv[2] ?? '';

@@ -1,5 +1,5 @@
-// totals.mjs REPORT TESTS CHECKS: prints `N passed, N failed[, N skipped]` from vitest's JSON report and the exit statuses
-// of `make test` and `make check`, and before that what failed. Ends with 1 when anything did.
+// totals.mjs REPORT TESTS CHECKS: prints the failures and then `N passed, N failed[, N skipped]`, from the JSON report
+// of vitest and the exit statuses of `make test` and `make check`. Ends with status 1 if anything failed.
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -9,9 +9,10 @@ const report = readReport();
 
 let passed = report.numPassedTests;
 const skipped = report.numPendingTests + report.numTodoTests;
-// A test without a result was cut off by a crash.
+// A test without a result was interrupted by a crash.
 let failed = report.numTotalTests - passed - skipped;
-// A file that could not be loaded, a leak or an unhandled error fails the run without failing a test; no test is no pass.
+// A file that cannot be loaded, a leak or an unhandled error fails the run without a failed test. A run without tests
+// fails.
 if (failed === 0 && (tests !== '0' || passed === 0)) failed = 1;
 if (checks === '0') passed++;
 else failed++;
@@ -26,7 +27,7 @@ for (const file of report.testResults ?? []) {
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
 process.exitCode = failed > 0 ? 1 : 0;
 
-/** Without colours. */
+/** The first line, without colour codes. */
 function firstLine(text) {
   return stripVTControlCharacters(text.split('\n')[0]);
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
-# local.sh start|stop redis|prometheus: a Redis or a Prometheus to try things with on this machine; `make start-redis` and
-# its like call it. Where a Docker engine answers it is a container, else the installed program, with its data, its log and
-# its pid file under DATA_DIR/local. Starting what runs and stopping what does not are harmless.
+# local.sh start|stop redis|prometheus: starts or stops a Redis or a Prometheus for experiments on this machine. `make
+# start-redis`, `make stop-redis`, `make start-prom` and `make stop-prom` call it. If a Docker engine answers, the
+# service runs in a container, otherwise as a local process with its data, log and pid file under DATA_DIR/local. To
+# start a service that runs, or to stop one that does not, changes nothing.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -27,7 +28,7 @@ docker_answers() {
   command -v docker >/dev/null 2>&1 && docker info >/dev/null 2>&1
 }
 
-# The pid of the local process; fails where there is none. A pid that now belongs to another program is none.
+# Prints the pid of the local process; fails if there is none, or if the pid belongs to another program by now.
 local_pid() {
   [ -s "$pid_file" ] || return 1
   pid=$(cat "$pid_file")
@@ -37,14 +38,14 @@ local_pid() {
   esac
 }
 
-# examples/prometheus.yml with the gateway where it is seen from.
+# Writes examples/prometheus.yml with the address of the gateway as Prometheus reaches it.
 write_prometheus_config() {
   sed "s/localhost:9753/$1:$PORT/" examples/prometheus.yml >"$folder/prometheus.yml"
 }
 
 start_container() {
   if [ -n "$(docker ps -q -f "name=^$container\$")" ]; then
-    echo "$service runs already: $url"
+    echo "$service is running already: $url"
     return
   fi
   docker rm -f "$container" >/dev/null 2>&1 || true
@@ -59,12 +60,12 @@ start_container() {
         -v "$folder/prometheus.yml:/etc/prometheus/prometheus.yml:ro" prom/prometheus >/dev/null
       ;;
   esac
-  echo "$service runs in the container $container: $url"
+  echo "$service is running in the container $container: $url"
 }
 
 start_process() {
   if pid=$(local_pid); then
-    echo "$service runs already, pid $pid: $url"
+    echo "$service is running already, pid $pid: $url"
     return
   fi
   .ci/install-tools "$program"
@@ -81,7 +82,7 @@ start_process() {
   nohup "$program" "$@" >"$folder/$service.log" 2>&1 </dev/null &
   pid=$!
   echo "$pid" >"$pid_file"
-  # Ready when it says so; a port that is taken ends it instead.
+  # Wait until its log reports that it is ready. If the port is in use, the process ends instead.
   tries=0
   until grep -q -e 'Ready to accept connections' -e 'Server is ready to receive web requests' "$folder/$service.log"; do
     tries=$((tries + 1))
@@ -92,7 +93,7 @@ start_process() {
     fi
     sleep 0.1
   done
-  echo "$service runs, pid $pid: $url (log: $folder/$service.log)"
+  echo "$service is running, pid $pid: $url (log: $folder/$service.log)"
 }
 
 stop_container() {
@@ -113,7 +114,7 @@ stop_process() {
   tries=0
   while kill -0 "$pid" 2>/dev/null; do
     tries=$((tries + 1))
-    [ $tries -le 150 ] || { echo "$service (pid $pid) does not stop" >&2 && exit 1; }
+    [ $tries -le 150 ] || { echo "cannot stop $service: pid $pid is still running" >&2 && exit 1; }
     sleep 0.1
   done
   rm -f "$pid_file"
@@ -125,7 +126,7 @@ case $action in
     if docker_answers; then start_container; else start_process; fi
     ;;
   stop)
-    # Whichever way it was started.
+    # As a local process or as a container, depending on how it was started.
     if local_pid >/dev/null || ! docker_answers; then stop_process; else stop_container; fi
     ;;
   *) echo "usage: $0 start|stop redis|prometheus" >&2 && exit 2 ;;

@@ -3,8 +3,8 @@
 #
 #   examples/copy-groups.sh http://old:9091 http://user:password@new:9091
 #
-# Needs python3. A group that exists at the target is replaced. Push times become those of the copy. Native histograms and
-# gauge histograms are left out, because the API does not contain all of them.
+# Needs python3. A group that exists at the target is replaced. Push times become those of the copy. Native histograms
+# and gauge histograms are left out, because the API does not contain all of them.
 set -eu
 
 if [ $# -ne 2 ]; then

@@ -1,6 +1,6 @@
 #!/bin/sh
-# push.sh JOB COMMAND [ARGUMENTS]: runs the command, then pushes when it ended, how long it took and its exit status. Ends
-# with the status of the command, whether or not the push succeeds.
+# push.sh JOB COMMAND [ARGUMENTS]: runs the command, then pushes when it ended, how long it took and its exit status.
+# Ends with the status of the command, whether or not the push succeeds.
 #
 #   crontab:   15 2 * * *  PUSHGATEWAY_TTL=36h push.sh nightly-backup /usr/local/bin/backup --all
 #   CI:        PUSHGATEWAY_URL=http://pushgateway:9753 PUSHGATEWAY_INSTANCE=main ./push.sh ci-build make

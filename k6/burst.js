@@ -1,5 +1,5 @@
-// A whole fleet pushes at once: VUS clients as fast as they can, for DURATION. The stream absorbs it. The watcher reads the
-// telemetry meanwhile, then times the drain: until the log is empty again, and a scrape shows every group.
+// Burst: VUS clients push as fast as they can, for DURATION. The watcher reads the backlog from the telemetry, then
+// measures the time until the log is empty, and checks that a scrape shows every group.
 //
 //   k6 run k6/burst.js      TARGET SCRAPE_TARGET TELEMETRY VUS DURATION GROUP_COUNT SERIES P95_MS DRAIN_SECONDS
 import { check, sleep } from 'k6';
@@ -20,8 +20,8 @@ import {
 const JOB = 'k6_burst';
 const burstSeconds = parseFloat(__ENV.DURATION || '10s');
 const drainSeconds = number('DRAIN_SECONDS', 60);
-// Telemetry may be a second old: empty is what two looks this far apart call empty.
-const LOOK_SECONDS = 1.5;
+// Time between two reads that must both see an empty log, s: the telemetry may be a second old.
+const CONFIRM_SECONDS = 1.5;
 
 const pushesAccepted = new Counter('pushes_accepted');
 const pushesRefused = new Counter('pushes_refused');
@@ -68,7 +68,7 @@ export function watch({ burstEnd }) {
     if (isOver && left === 0) {
       if (emptySince > 0) break;
       emptySince = Date.now();
-      sleep(LOOK_SECONDS);
+      sleep(CONFIRM_SECONDS);
     } else {
       emptySince = 0;
       sleep(0.2);
@@ -78,16 +78,16 @@ export function watch({ burstEnd }) {
   const { body: text } = http.get(`${scrapeTarget}/metrics`, { tags: { name: 'scrape' }, timeout: '60s' });
   check(text, {
     'the log is empty': () => emptySince > 0,
-    // Every group is pushed to, as long as there are more pushes than groups.
+    // True as long as there are more pushes than groups.
     'every group is scraped': () => groupsVisible(text || '', JOB) === groupCount,
   });
 }
 
-/** Pushes in the log, settled by no worker yet. */
+/** Pushes that wait in the log. */
 function backlog() {
   const response = http.get(telemetryUrl, { tags: { name: 'telemetry' } });
   check(response, {
-    'telemetry tells the backlog': ({ body: text }) => sum(text, 'pushgateway_stream_length') !== undefined,
+    'telemetry has the backlog': ({ body: text }) => sum(text, 'pushgateway_stream_length') !== undefined,
   });
   return sum(response.body, 'pushgateway_stream_length') || 0;
 }

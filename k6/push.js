@@ -1,4 +1,4 @@
-// Steady pushing: VUS clients, each its next push as soon as the last is answered, over GROUP_COUNT groups.
+// Steady load: VUS clients push over GROUP_COUNT groups; each sends its next push as soon as the last is answered.
 //
 //   k6 run k6/push.js       TARGET VUS DURATION GROUP_COUNT SERIES P95_MS
 import { check } from 'k6';

@@ -1,17 +1,17 @@
 #!/bin/sh
-# `make k6`: runs the scripts of this folder one after the other, each with its thresholds; ends with 1 when one was missed.
-# Against TARGET, or without one against a gateway with an embedded Redis that is started here and ended after.
-# SCRIPTS="push burst" picks some. All else they read from the environment is in README.md.
+# `make k6`: runs the scripts of this folder one after the other, each with its thresholds; ends with status 1 if one of
+# them was missed. They run against TARGET, or else against a gateway with an embedded Redis that is started and stopped
+# here. SCRIPTS="push burst" selects some. README.md lists the other variables.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
 k6=$(command -v k6) || k6=$PWD/.cache/bin/k6
 if [ ! -x "$k6" ]; then
   if ! command -v go >/dev/null 2>&1; then
-    echo "k6 is not installed, and without Go it can't be built: https://grafana.com/docs/k6 says how to get it" >&2
+    echo "cannot find k6, nor Go to build it: see https://grafana.com/docs/k6 for the installation" >&2
     exit 1
   fi
-  echo "building k6 (once, some minutes)"
+  echo "building k6 (once, takes some minutes)"
   GOBIN=$PWD/.cache/bin go install go.k6.io/k6@latest || exit 1
 fi
 "$k6" version

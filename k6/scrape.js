@@ -1,5 +1,5 @@
-// Scraping a gateway that holds GROUP_COUNT groups, while a fleet pushes PUSH_RATE times a second: VUS scrapers, every
-// second one with gzip, each its next scrape as soon as the last has been read to its end.
+// Scrapes of GROUP_COUNT groups during PUSH_RATE pushes per second: VUS scrapers, half of them with gzip; each starts
+// its next scrape as soon as it has read the last one.
 //
 //   k6 run k6/scrape.js     TARGET SCRAPE_TARGET VUS DURATION GROUP_COUNT SERIES PUSH_RATE P95_MS
 import { check, fail, sleep } from 'k6';
@@ -37,7 +37,7 @@ export const options = {
   },
 };
 
-/** Fills the gateway, and waits until a scrape shows all of it. */
+/** Pushes every group, and waits until a scrape shows all of them. */
 export function setup() {
   const batchSize = 100;
   for (let from = 0; from < groupCount; from += batchSize) {
@@ -64,8 +64,8 @@ export function scrape() {
     timeout: '60s',
   });
   check(response, {
-    'scrape is whole': ({ status, body: text }) => status === 200 && text !== null && text.endsWith('\n'),
-    'scrape has what was pushed': ({ body: text }) => text !== null && text.includes('k6_rows_total{'),
+    'scrape is complete': ({ status, body: text }) => status === 200 && text !== null && text.endsWith('\n'),
+    'scrape has the pushed metrics': ({ body: text }) => text !== null && text.includes('k6_rows_total{'),
   });
   if (response.body !== null) scrapeBytes.add(response.body.length);
 }

@@ -1,6 +1,6 @@
-// What every script reads from the environment, and the bodies they push.
+// Settings from the environment, and the bodies that the scripts push.
 export const target = (__ENV.TARGET || 'http://localhost:9753').replace(/\/+$/, '');
-/** Where readers are, when they are not where pushes go. */
+/** Address for scrapes, if it is not the one for pushes. */
 export const scrapeTarget = (__ENV.SCRAPE_TARGET || target).replace(/\/+$/, '');
 export const telemetryUrl = __ENV.TELEMETRY || `${scrapeTarget}/telemetry`;
 
@@ -14,17 +14,17 @@ export function number(name, fallback) {
 
 export const vus = number('VUS', 20);
 export const duration = __ENV.DURATION || '30s';
-/** Different groups that are pushed to. Not GROUPS: bash keeps that name for itself. */
+/** Number of groups. The variable is not GROUPS, because bash reserves that name. */
 export const groupCount = number('GROUP_COUNT', 1000);
-/** Series in each push. */
+/** Series per push. */
 export const series = number('SERIES', 10);
 
-/** The path of group number n, of a job of the script's own. */
+/** URL of group number n of a job. */
 export function groupPath(job, n) {
   return `${target}/metrics/job/${job}/instance/node-${n % groupCount}`;
 }
 
-/** A gauge and a counter of `series` samples together, as a batch job would leave them. */
+/** A gauge and a counter with `series` samples in total, as a batch job would push them. */
 export function body(value) {
   const lines = ['# HELP k6_progress_ratio How far the job is.', '# TYPE k6_progress_ratio gauge'];
   const gauges = Math.ceil(series / 2);
@@ -34,12 +34,12 @@ export function body(value) {
   return `${lines.join('\n')}\n`;
 }
 
-/** 202 is durable, 200 also merged. */
+/** 202 means durable, 200 also merged. */
 export function accepted(response) {
   return response.status === 202 || response.status === 200;
 }
 
-/** How many groups of a job an exposition shows. */
+/** Number of groups of a job in an exposition. */
 export function groupsVisible(text, job) {
   return text.split('\n').filter((line) => line.startsWith('push_time_seconds{') && line.includes(`job="${job}"`))
     .length;
