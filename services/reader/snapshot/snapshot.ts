@@ -12,7 +12,7 @@
  *     duplicate   another group pushed the same series earlier
  *     clash       the family has a name that a summary or a histogram takes: x_sum, x_count or x_bucket
  *
- * Families with the names of push times are ignored. Version 0.2 and earlier accepted them on /ingest, and they may still be stored.
+ * Families with the names of push times are ignored. Versions before 0.2 accepted them on /ingest, and they may still be stored.
  */
 import { groupingNames, hasNames } from '../../../shared/consistency/series-owners.ts';
 import { isPushTime } from '../../../shared/model/group-labels.ts';
