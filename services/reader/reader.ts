@@ -13,9 +13,9 @@ import type { GroupRecord } from '../../shared/records/group-record.ts';
 import { formatSelector } from '../../shared/model/format-selector.ts';
 import { Snapshot } from './snapshot/snapshot.ts';
 import { stampMs } from '../../shared/records/stamp.ts';
-import { serveApi } from './query/routes.ts';
+import { serveQueryApi } from './query/routes.ts';
 import { CompressAhead } from './scrape/compress-ahead.ts';
-import { GroupIndex } from './query/list-groups-index.ts';
+import { GroupIndex } from './query/group-index.ts';
 import { Assets } from './page/assets.ts';
 import { servePage } from './page/routes.ts';
 import { serveMetrics } from './scrape/serve-metrics.ts';
@@ -60,7 +60,7 @@ export class ReaderService implements Service {
     const { config, feed, registry } = this.#context;
     const index = new GroupIndex(this.#snapshot);
     const page = { config, snapshot: this.#snapshot, index, feed, assets: new Assets(), startedAt: this.#startedAt };
-    serveApi(app, this.#snapshot, index, feed);
+    serveQueryApi(app, this.#snapshot, index, feed);
     servePage(app, page);
     serveMetrics(app, {
       path: config.paths.metrics,

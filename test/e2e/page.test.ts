@@ -90,7 +90,7 @@ test('search', async () => {
   await page.goto(gateway.url);
   await items().nth(2).waitFor();
   const search = async (text: string): Promise<void> => {
-    await page.getByLabel('Search the labels of groups').fill(text);
+    await page.getByLabel('Search groups by label').fill(text);
     await page.keyboard.press('Enter');
     await page.waitForURL((url) => url.searchParams.get('q') === text);
   };
@@ -148,7 +148,7 @@ test('delete a group from the list, after a question', async () => {
     await (asked.length === 1 ? dialog.dismiss() : dialog.accept());
   };
   await second.click();
-  await expect.poll(() => asked).toEqual(['Delete the group {job="job-001"}? It cannot be brought back.']);
+  await expect.poll(() => asked).toEqual(['Delete the group {job="job-001"}? This cannot be undone.']);
   expect(await items().count()).toBe(3);
   await second.click();
   await page.getByRole('status').waitFor();
@@ -230,7 +230,7 @@ test('works without JavaScript, but for deleting', async () => {
   await page.goto(gateway.url);
   expect(await page.getByRole('button', { name: 'Delete' }).count()).toBe(0);
   await page.getByRole('link', { name: 'Next' }).first().click();
-  await page.getByLabel('Search the labels of groups').fill('job-059');
+  await page.getByLabel('Search groups by label').fill('job-059');
   await page.getByRole('button', { name: 'Search' }).click();
   await page.getByRole('link', { name: 'job="job-059"' }).click();
   expect(await page.getByRole('row').nth(1).innerText()).toMatch(/^m\s+1$/);

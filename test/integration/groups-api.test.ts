@@ -48,7 +48,7 @@ async function list(query = ''): Promise<Listed> {
 const names = ({ groups }: Listed): string[] =>
   groups.map(({ labels }) => [labels['job'], labels['instance'], labels['region']].filter(Boolean).join(' '));
 
-test('a group is all that can be said of it', async () => {
+test('a group has all its fields', async () => {
   const { groups } = await list('q=db-');
   const now = Date.now() / 1000;
   expect(groups).toEqual([
@@ -68,7 +68,7 @@ test('a group is all that can be said of it', async () => {
   ]);
 });
 
-test('families are listed when asked for', async () => {
+test('families are listed on request', async () => {
   const { groups } = await list('families=true&q=db-1');
   expect(groups[0]).toMatchObject({
     families: [
@@ -96,7 +96,7 @@ describe('the filters', () => {
   });
 });
 
-test('a list in parts', async () => {
+test('a list in pages', async () => {
   const first = await list('limit=3');
   expect(names(first)).toEqual(['backup db-1', 'backup db-2', 'ci']);
   const rest = await list(`limit=3&cursor=${first.next_cursor ?? ''}`);
@@ -104,7 +104,7 @@ test('a list in parts', async () => {
   expect([first.total, rest.total, rest.next_cursor]).toEqual([4, 4, null]);
 });
 
-describe('what cannot be used is refused in one line', () => {
+describe('invalid parameters are refused with a reason', () => {
   test.for([
     ['match[]={job=x}', 'cannot use selector "{job=x}": expected a value in quotes at character 6, found \'x\''],
     ['match[]=', 'cannot use selector "": expected a label name at character 1, found the end'],
@@ -112,7 +112,7 @@ describe('what cannot be used is refused in one line', () => {
     ['limit=0', 'cannot use limit "0": expected a whole number from 1 to 1000'],
     ['limit=1001', 'cannot use limit "1001": expected a whole number from 1 to 1000'],
     ['limit=1e2', 'cannot use limit "1e2": expected a whole number from 1 to 1000'],
-    ['cursor=x', 'cannot use cursor "x": expected a next_cursor as it was given'],
+    ['cursor=x', 'cannot use cursor "x": expected the next_cursor of an earlier response'],
     ['failed=yes', 'cannot use failed "yes": expected true or false'],
     ['families=1', 'cannot use families "1": expected true or false'],
   ] as const)('%s', async ([query, error]) => {
@@ -148,7 +148,7 @@ describe('one group', () => {
     });
   });
 
-  test('of /ingest, too', async () => {
+  test('of /ingest', async () => {
     const { groups } = await list('q=region');
     const { text } = await gateway.request(`/api/v1/groups/${groups[0]?.id ?? ''}`);
     expect(JSON.parse(text)).toMatchObject({
@@ -156,7 +156,7 @@ describe('one group', () => {
     });
   });
 
-  test.for(['AAAAAAAAAAAAAAAAAAAAAA', 'x', '%00'])('%s is not there', async (id) => {
+  test.for(['AAAAAAAAAAAAAAAAAAAAAA', 'x', '%00'])('%s is not found', async (id) => {
     const { status, text } = await gateway.request(`/api/v1/groups/${id}`);
     expect([status, JSON.parse(text)]).toMatchObject([404, { status: 'error', errorType: 'not_found' }]);
   });
@@ -196,13 +196,13 @@ test('10,000 groups', async () => {
   }
 }, 60_000);
 
-// The last, for it takes Redis away.
-test('all of it is there while Redis is not', async () => {
+// The last test, because it stops Redis.
+test('everything is still served while Redis is away', async () => {
   const before = names(await list());
   await redis.stop();
   expect(names(await list())).toEqual(before);
   await expect
     .poll(async () => (await gateway.request('/')).text, { timeout: 15_000 })
-    .toContain('Redis is out of reach');
+    .toContain('Redis is unreachable');
   expect(names(await list())).toEqual(before);
 }, 30_000);

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { filterGroups, partOf } from '../../services/reader/query/list-groups.ts';
-import { GroupIndex } from '../../services/reader/query/list-groups-index.ts';
+import { filterGroups, takePage } from '../../services/reader/query/list-groups.ts';
+import { GroupIndex } from '../../services/reader/query/group-index.ts';
 import { parseSelector } from '../../services/reader/query/selector.ts';
 import type { Labels } from '../../shared/model/metric-family.ts';
 import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
@@ -28,14 +28,14 @@ const labelsOf = (job: string, a?: string): Labels =>
 
 const found = (filter: Parameters<typeof filterGroups>[1]): string[] => listed(filterGroups(index.groups(), filter));
 
-/** Follows the cursors to the end; `meanwhile` happens after each part. */
+/** Follows the cursors to the end; `meanwhile` is called after each page. */
 function walk(limit: number, meanwhile: (at: number) => void = () => {}): string[] {
   const seen: string[] = [];
   let cursor: string | undefined;
   for (let at = 0; ; at++) {
-    const part = partOf(index.groups(), limit, cursor);
-    seen.push(...part.groups.map(({ labels }) => values(labels)));
-    cursor = part.nextCursor;
+    const page = takePage(index.groups(), limit, cursor);
+    seen.push(...page.groups.map(({ labels }) => values(labels)));
+    cursor = page.nextCursor;
     if (cursor === undefined) return seen;
     meanwhile(at);
   }
@@ -77,7 +77,7 @@ describe('the order', () => {
   });
 });
 
-describe('parts', () => {
+describe('pages', () => {
   test.for([1, 2, 3, 9, 10, 11])('of %i show every group once', (limit) => {
     const jobs = Array.from({ length: 10 }, (_, i) => `job-${i}`);
     for (const job of jobs) add(job);
@@ -86,8 +86,8 @@ describe('parts', () => {
 
   test('there is no cursor behind the last one', () => {
     add('j');
-    expect(partOf(index.groups(), 1, undefined).nextCursor).toBeUndefined();
-    expect(partOf([], 1, undefined)).toEqual({ groups: [], nextCursor: undefined });
+    expect(takePage(index.groups(), 1, undefined).nextCursor).toBeUndefined();
+    expect(takePage([], 1, undefined)).toEqual({ groups: [], nextCursor: undefined });
   });
 
   test('go on in the same place when the group of the cursor has gone', () => {
@@ -122,8 +122,8 @@ describe('parts', () => {
   test.for(['', 'x', 'AAAA', Buffer.from('0"job","x"').toString('base64url'), `${'A'.repeat(30)}=`, 'né'])(
     'cursor %j is refused',
     (cursor) => {
-      expect(() => partOf(index.groups(), 1, cursor)).toThrow(
-        /^cannot use cursor ".*": expected a next_cursor as it was given$/,
+      expect(() => takePage(index.groups(), 1, cursor)).toThrow(
+        /^cannot use cursor ".*": expected the next_cursor of an earlier response$/,
       );
     },
   );

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { GroupIndex } from '../../services/reader/query/list-groups-index.ts';
+import { GroupIndex } from '../../services/reader/query/group-index.ts';
 import { Assets } from '../../services/reader/page/assets.ts';
 import { groupPage } from '../../services/reader/page/group-page.ts';
 import { groupsPage } from '../../services/reader/page/groups-page.ts';
-import { documentOf, number, type Page, type PageContext } from '../../services/reader/page/layout.ts';
+import { renderPage, type Page, type PageContext } from '../../services/reader/page/layout.ts';
+import { formatNumber } from '../../services/reader/page/components.ts';
 import { markup } from '../../services/reader/page/markup.ts';
 import { statusPage } from '../../services/reader/page/status-page.ts';
-import { absolute, relative, span } from '../../services/reader/page/time.ts';
+import { absoluteTime, formatSpan, relativeTime } from '../../services/reader/page/time.ts';
 import { loadConfig } from '../../shared/config/read/load.ts';
 import type { Labels } from '../../shared/model/metric-family.ts';
 import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
@@ -24,7 +25,7 @@ function contextOf(argv: readonly string[] = [], feed = { isComplete: true, last
 }
 
 const query = (text = ''): URLSearchParams => new URLSearchParams(text);
-const html = (page: Page, context: PageContext): string => documentOf(page, context, NOW).text;
+const html = (page: Page, context: PageContext): string => renderPage(page, context, NOW);
 const groupsHtml = (context: PageContext, q = ''): string =>
   html(groupsPage(context, query(q), 'http://gw:9753', NOW), context);
 const statusHtml = (context: PageContext): string => html(statusPage(context, query(), 'http://gw:9753', NOW), context);
@@ -57,13 +58,13 @@ describe('times and numbers', () => {
     [7_500_000, '2 h 5 min'],
     [90_000_000, '1 d 1 h'],
   ] as const)('%i ms are %s', ([ms, text]) => {
-    expect(span(ms)).toBe(text);
+    expect(formatSpan(ms)).toBe(text);
   });
 
   test('past and future', () => {
-    expect(relative(NOW - 61_000, NOW).text).toBe('<time datetime="2024-05-01T11:59:02.000Z">1 min 1 s ago</time>');
-    expect(relative(NOW + 2_000, NOW).text).toContain('in 2 s');
-    expect(absolute(NOW)).toBe('2024-05-01 12:00:03 UTC');
+    expect(relativeTime(NOW - 61_000, NOW).text).toBe('<time datetime="2024-05-01T11:59:02.000Z">1 min 1 s ago</time>');
+    expect(relativeTime(NOW + 2_000, NOW).text).toContain('in 2 s');
+    expect(absoluteTime(NOW)).toBe('2024-05-01 12:00:03 UTC');
   });
 
   test.for([
@@ -72,7 +73,7 @@ describe('times and numbers', () => {
     [1_000, '1,000'],
     [1_234_567, '1,234,567'],
   ] as const)('%i is %s', ([value, text]) => {
-    expect(number(value)).toBe(text);
+    expect(formatNumber(value)).toBe(text);
   });
 });
 
@@ -105,7 +106,7 @@ describe('the list of groups', () => {
     const page = groupsHtml(context);
     expect(page).toMatch(/class="group failed"/);
     expect(page).toMatch(/Last push failed<\/strong> <time [^>]*>1 s ago</);
-    expect(page).toContain('Never pushed with success');
+    expect(page).toContain('Never pushed successfully');
     expect(page).toContain('never expires');
   });
 
@@ -133,7 +134,7 @@ describe('the list of groups', () => {
     expect(shown('{job="ci"}')).toEqual(['ci']);
     expect(shown('job!="ci"')).toEqual(['backup']);
     expect(shown('job="c')).toEqual(['ci']);
-    expect(groupsHtml(context, 'q=zzz')).toContain('No group is like that');
+    expect(groupsHtml(context, 'q=zzz')).toContain('No groups match');
     expect(groupsHtml(context, 'q=ci')).toContain('1 of 2\u00a0groups');
   });
 
@@ -249,7 +250,7 @@ describe('one group', () => {
     const alone = groupHtml(context, id, 'b/c');
     expect(alone.match(/<tr><th scope="row">/g)).toHaveLength(5_000);
     expect(alone).toContain('<details class="family" open>');
-    expect(alone).toContain(`<a href="./api/v1/groups/${id}">see them as JSON</a>`);
+    expect(alone).toContain(`<a href="./api/v1/groups/${id}">view all as JSON</a>`);
   });
 
   test('what is kept out of /metrics says why, everywhere', () => {
@@ -261,8 +262,8 @@ describe('one group', () => {
     });
     expect(groupsHtml(context)).toContain('1\u00a0family is kept out of <code>/metrics</code>');
     expect(groupsHtml(context)).toContain('1 kept out');
-    expect(groupHtml(context, id)).toContain('another group pushed this family before, as another type');
-    expect(statusHtml(context)).toMatch(new RegExp(`<code>m</code>.*group=${id}.*as another type`));
+    expect(groupHtml(context, id)).toContain('another group pushed this family earlier with a different type');
+    expect(statusHtml(context)).toMatch(new RegExp(`<code>m</code>.*group=${id}.*with a different type`));
   });
 
   test('one that is gone', () => {
@@ -275,7 +276,7 @@ describe('one group', () => {
   test('an ingest series says why it cannot be deleted', () => {
     const context = contextOf();
     const id = put(context.snapshot, { kind: 'ingest', labels: [], families: [{ name: 'm', text: 'm 1\n' }] });
-    expect(groupHtml(context, id)).toContain('it cannot be deleted, and goes when it expires');
+    expect(groupHtml(context, id)).toContain('each series expires on its own and cannot be deleted');
     expect(groupHtml(context, id)).toContain('no labels');
     expect(groupHtml(context, id)).not.toContain('data-method');
   });
@@ -302,7 +303,7 @@ describe('the status', () => {
   test('tells when Redis is away, and when nothing is loaded yet', () => {
     const late = contextOf([], { isComplete: true, lastCompleteMs: NOW - 65_000 });
     expect(groupsHtml(late)).toMatch(
-      /Redis is out of reach\.<\/strong> What you see is as of <time [^>]*>1 min 5 s ago/,
+      /Redis is unreachable\.<\/strong> The groups are shown as of <time [^>]*>1 min 5 s ago/,
     );
     const loading = contextOf([], { isComplete: false, lastCompleteMs: 0 });
     expect(groupsPage(loading, query(), '', NOW).status).toBe(503);

@@ -1,4 +1,4 @@
-/** The page's files, under /static/. Their URLs change with their content, so a browser may keep them for good. */
+/** The files of the page, under /static/. A URL contains the version of its file, so browsers may cache it forever. */
 import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
@@ -30,7 +30,7 @@ export class Assets {
     return this.#assets.get(name);
   }
 
-  /** Below the external prefix. */
+  /** Path and query, without a prefix. */
   pathOf(name: AssetName): string {
     return `/static/${name}?v=${this.#assets.get(name)?.version ?? ''}`;
   }

@@ -1,20 +1,28 @@
-/** Parts of a group that several pages show. */
+/** Links, labels and buttons that several pages have in common. */
 import type { Config } from '../../../shared/config/config.ts';
+import { formatLabelName, formatSelector } from '../../../shared/model/format-selector.ts';
+import { pathOf } from '../../../shared/model/group.ts';
 import type { Labels } from '../../../shared/model/metric-family.ts';
 import { escaped } from '../../../shared/model/quote.ts';
-import { pathOf } from '../../../shared/model/group.ts';
-import type { SnapshotGroup } from '../snapshot/groups.ts';
-import { jobFirst } from '../query/list-groups-index.ts';
+import type { KeptOut, SnapshotGroup } from '../snapshot/groups.ts';
+import { jobFirst } from '../query/group-index.ts';
 import { markup, type Content, type Markup } from './markup.ts';
-import { formatLabelName, formatSelector } from '../../../shared/model/format-selector.ts';
 
-/** In lists, labels are cut to these; all of them are on the group's own page. */
+/** Limits in lists; the group's own page shows all labels in full. */
 const SHORT_LABELS = 10;
 const SHORT_VALUE = 80;
 const SHORT_PATH = 500;
+const MAX_NAME = 300;
 
-/** Values stand for themselves whatever direction they are written in: what cannot be seen is escaped, the rest isolated. */
-export function labelsOf(labels: Labels, { isShort = false } = {}): Content {
+/** Why a family of a group is kept out of /metrics. */
+export const KEPT_OUT_REASONS: Readonly<Record<KeptOut, string>> = {
+  type: 'another group pushed this family earlier with a different type',
+  duplicate: 'another group pushed the same series earlier',
+  clash: 'a summary or histogram has series of the same name',
+};
+
+/** Each value in an element that isolates its writing direction. Invisible characters are escaped. */
+export function labelList(labels: Labels, { isShort = false } = {}): Content {
   if (labels.length === 0) return markup`<span class="label none">no labels</span>`;
   const ordered = jobFirst(labels);
   const shown = isShort ? ordered.slice(0, SHORT_LABELS) : ordered;
@@ -28,22 +36,22 @@ export function labelsOf(labels: Labels, { isShort = false } = {}): Content {
   ];
 }
 
-/** For a title or a question: of bounded length. */
-export function nameOf(group: SnapshotGroup): string {
+/** The group's labels as a selector of limited length, for titles and questions. */
+export function groupName(group: SnapshotGroup): string {
   const name = formatSelector(jobFirst(group.labels).slice(0, SHORT_LABELS));
-  return name.length > 300 ? `${name.slice(0, 300)}…` : name;
+  return name.length > MAX_NAME ? `${name.slice(0, MAX_NAME)}…` : name;
 }
 
 /**
- * What every link of the page begins with. Without an external URL, links are relative: the page then works below the route prefix, and behind a
- * proxy that takes a prefix away and has told nobody. All pages are of one depth.
+ * What every link begins with. Without an external URL, links are relative: they then work below the route prefix, and
+ * behind a proxy that strips a prefix we do not know. All pages have the same depth.
  */
 export function linkBase({ web }: Config): string {
   return web.externalPrefix || '.';
 }
 
-/** For people to copy: what stands before our paths, as far as we know. */
-export function shownPrefix({ web }: Config): string {
+/** Prefix of displayed paths, as far as it is known. */
+export function displayedPrefix({ web }: Config): string {
   return web.externalPrefix || web.routePrefix;
 }
 
@@ -51,28 +59,38 @@ export function groupLink(config: Config, { id }: SnapshotGroup): string {
   return `${linkBase(config)}/?group=${id}`;
 }
 
-/** Where the group is pushed to and deleted, below a prefix. */
+/** Where the group is pushed to and deleted, without a prefix. */
 export function pushPath(group: Pick<SnapshotGroup, 'labels' | 'record'>): string {
   return pathOf({ kind: group.record.kind, labels: group.labels });
 }
 
-/** Not for a series of /ingest, which has no path; nor in a list when the path would fill it. */
+/** Series of /ingest have no path, so no button. A list has none either if the path is very long. */
 export function deleteButton(config: Config, group: SnapshotGroup, { isShort = false } = {}): Content {
   if (group.record.kind !== 'push') return undefined;
   const path = linkBase(config) + pushPath(group);
   if (isShort && path.length > SHORT_PATH) return undefined;
-  return actionButton({ label: 'Delete', method: 'DELETE', path, what: `the group ${nameOf(group)}` });
+  return actionButton({ label: 'Delete', method: 'DELETE', path, what: `the group ${groupName(group)}` });
 }
 
 interface Action {
   readonly label: string;
   readonly method: 'DELETE' | 'PUT';
   readonly path: string;
-  /** What would be deleted. */
+  /** What is deleted, for the confirmation. */
   readonly what: string;
 }
 
-/** Shown by the script alone (static/page.js), since nothing else can send such a request. */
+/** Hidden until the script (static/page.js) makes it work, because a form cannot send these methods. */
 export function actionButton({ label, method, path, what }: Action): Markup {
   return markup`<button type="button" class="danger" data-method="${method}" data-path="${path}" data-what="${what}" hidden>${label}</button>`;
+}
+
+/** `10,000 groups`, without a line break after the number. */
+export function plural(count: number, one: string, many: string): string {
+  return `${formatNumber(count)}\u00a0${count === 1 ? one : many}`;
+}
+
+/** `10,000`. Intl takes longer for its first number than the rest of the page. */
+export function formatNumber(value: number): string {
+  return String(value).replaceAll(/\B(?=(\d{3})+$)/g, ',');
 }

@@ -1,78 +1,88 @@
-/** The page of one group: its families, with their samples. */
+/** The page of one group: its families with their samples. */
 import type { Config } from '../../../shared/config/config.ts';
+import { parseText } from '../../../shared/exposition/text/parse-text.ts';
+import { formatSelector } from '../../../shared/model/format-selector.ts';
 import type { Labels } from '../../../shared/model/metric-family.ts';
 import { escaped } from '../../../shared/model/quote.ts';
-import { parseText } from '../../../shared/exposition/text/parse-text.ts';
+import { hasFailed, sortedHoldings } from '../query/group-summary.ts';
 import type { Holding, SnapshotGroup } from '../snapshot/groups.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import { holdingsOf, KEPT_OUT } from '../query/groups-summary.ts';
-import { hasFailed } from '../query/list-groups.ts';
-import { counted, type Page, type PageContext } from './layout.ts';
+import {
+  deleteButton,
+  displayedPrefix,
+  groupLink,
+  groupName,
+  KEPT_OUT_REASONS,
+  labelList,
+  linkBase,
+  plural,
+  pushPath,
+} from './components.ts';
+import type { Page, PageContext } from './layout.ts';
 import { markup, type Content, type Markup } from './markup.ts';
-import { deleteButton, groupLink, labelsOf, linkBase, nameOf, pushPath, shownPrefix } from './components.ts';
-import { absolute, relative } from './time.ts';
-import { formatSelector } from '../../../shared/model/format-selector.ts';
+import { absoluteTime, timeWithDate } from './time.ts';
 
-/** So many sample lines are shown of a group, and of a family that is asked for. */
+/** Number of sample lines shown of a group, and of a single family. */
 const MAX_SAMPLES = 500;
-const MAX_SAMPLES_OF_ONE = 5_000;
-/** A group with more than this comes with its families closed. */
-const OPEN_UP_TO = 60;
+const MAX_FAMILY_SAMPLES = 5_000;
+/** Number of sample lines above which the families of a group are collapsed. */
+const MAX_OPEN_SAMPLES = 60;
 
+/** `family` is the only one to show; null = all. */
 export function groupPage(context: PageContext, id: string, family: string | null, nowMs: number): Page {
   const { config, snapshot } = context;
   const group = snapshot.get(id);
   const back = markup`<p class="back"><a href="${linkBase(config)}/">← All groups</a></p>`;
   if (group === undefined) {
-    const content = markup`${back}<h1>No such group</h1><p>It was deleted or has expired, or the link is wrong.</p>`;
-    return { status: 404, title: 'No such group', part: 'groups', content };
+    const content = markup`${back}<h1>Group not found</h1><p>The group was deleted or has expired, or the link is wrong.</p>`;
+    return { status: 404, title: 'Group not found', section: 'groups', content };
   }
   const failed = hasFailed(group);
   const content = markup`${back}
 <article class="group${failed && ' failed'}">
-<h1>${labelsOf(group.labels)}</h1>
-${failed && markup`<p class="notice bad"><strong>The last push failed</strong> ${relative(group.record.failedMs, nowMs)}; what is shown is from before.</p>`}
+<h1>${labelList(group.labels)}</h1>
+${failed && markup`<p class="notice bad"><strong>The last push failed</strong> and changed nothing.${group.record.pushedMs > 0 && ' The metrics below are from earlier pushes.'}</p>`}
 ${factList(config, group, nowMs)}
-<p class="actions">${deleteButton(config, group)} <a href="${linkBase(config)}/api/v1/groups/${id}">As JSON</a></p>
+<p class="actions">${deleteButton(config, group)} <a href="${linkBase(config)}/api/v1/groups/${id}">View as JSON</a></p>
 ${families(config, snapshot, group, family)}
 </article>`;
-  return { status: 200, title: nameOf(group), part: 'groups', content };
+  return { status: 200, title: groupName(group), section: 'groups', content };
 }
 
 function factList(config: Config, group: SnapshotGroup, nowMs: number): Markup {
   const { kind, pushedMs, failedMs, untilMs } = group.record;
-  const time = (ms: number, never: string): Content =>
-    ms === 0 ? never : markup`${relative(ms, nowMs)} <small>${absolute(ms)}</small>`;
+  const time = (ms: number): Content => (ms === 0 ? 'never' : timeWithDate(ms, nowMs));
+  const pushedTo =
+    kind === 'push'
+      ? markup`<code>${displayedPrefix(config) + pushPath(group)}</code>`
+      : markup`<code>${displayedPrefix(config) + config.paths.ingest}</code>; each series expires on its own and cannot be deleted`;
   return markup`<dl class="facts">
-<div><dt>Last push</dt><dd>${time(pushedMs, 'never with success')}</dd></div>
-${failedMs > 0 && markup`<div><dt>Last failure</dt><dd>${time(failedMs, '')}</dd></div>`}
-<div><dt>Expires</dt><dd>${time(untilMs, 'never')}</dd></div>
-${
-  kind === 'push'
-    ? markup`<div><dt>Pushed to</dt><dd><code>${shownPrefix(config) + pushPath(group)}</code></dd></div>`
-    : markup`<div><dt>Pushed to</dt><dd><code>${shownPrefix(config) + config.paths.ingest}</code>, where each series lives on its own: it cannot be deleted, and goes when it expires</dd></div>`
-}
+<div><dt>Last successful push</dt><dd>${time(pushedMs)}</dd></div>
+${failedMs > 0 && markup`<div><dt>Last failed push</dt><dd>${time(failedMs)}</dd></div>`}
+<div><dt>Expires</dt><dd>${time(untilMs)}</dd></div>
+<div><dt>Pushed to</dt><dd>${pushedTo}</dd></div>
 </dl>`;
 }
 
 function families(config: Config, snapshot: Snapshot, group: SnapshotGroup, only: string | null): Content {
-  const all = holdingsOf(group);
+  const all = sortedHoldings(group);
   const holdings = only === null ? all : all.filter(({ name }) => name === only);
   const total = holdings.reduce((sum, { samples }) => sum + samples, 0);
-  let left = only === null ? MAX_SAMPLES : MAX_SAMPLES_OF_ONE;
-  const isOpen = total <= OPEN_UP_TO || only !== null;
+  let left = only === null ? MAX_SAMPLES : MAX_FAMILY_SAMPLES;
+  const isOpen = total <= MAX_OPEN_SAMPLES || only !== null;
   const shown = holdings.map((holding) => {
     const lines = linesOf(snapshot, holding, left);
     left -= lines.length;
     return familyDetails(config, holding, lines, isOpen, only !== null);
   });
   return [
-    markup`<h2>${counted(all.length, 'family', 'families')}</h2>`,
-    only !== null && markup`<p><a href="${groupLink(config, group)}">All families of this group</a></p>`,
+    all.length > 0 && markup`<h2>${plural(all.length, 'family', 'families')}</h2>`,
+    only !== null && markup`<p><a href="${groupLink(config, group)}">Show all families of this group</a></p>`,
     group.labels.length > 0 &&
       total > 0 &&
-      markup`<p class="hint">Every series also has the labels of the group, which are not repeated here.</p>`,
-    shown.length === 0 && markup`<p class="empty">There is nothing in it.</p>`,
+      markup`<p class="hint">All series also have the labels of the group, which are not repeated here.</p>`,
+    shown.length === 0 &&
+      markup`<p class="empty">${only === null ? 'This group is empty.' : 'This group does not have this family.'}</p>`,
     shown,
   ];
 }
@@ -85,18 +95,18 @@ function familyDetails(
   isAlone: boolean,
 ): Markup {
   const left = samples - lines.length;
-  // Of a group's families, most live as long as it does.
-  const expiry = deadlineMs !== 0 && deadlineMs !== group.record.untilMs && `expires ${absolute(deadlineMs)}`;
+  // Most families expire together with their group, whose time is shown already.
+  const expiry = deadlineMs !== 0 && deadlineMs !== group.record.untilMs && ` · expires ${absoluteTime(deadlineMs)}`;
   const more = isAlone
-    ? markup`<a href="${linkBase(config)}/api/v1/groups/${group.id}">see them as JSON</a>`
-    : markup`<a href="${groupLink(config, group)}&amp;family=${encodeURIComponent(name)}">show this family alone</a>`;
+    ? markup`<a href="${linkBase(config)}/api/v1/groups/${group.id}">view all as JSON</a>`
+    : markup`<a href="${groupLink(config, group)}&amp;family=${encodeURIComponent(name)}">show only this family</a>`;
   const isKeptOut = reason !== undefined;
   return markup`<details class="family"${(isOpen || isKeptOut) && markup` open`}>
-<summary><code>${escaped(name)}</code> <span class="badge">${type.replace('_', ' ')}</span> <span class="hint">${counted(samples, 'series', 'series')}${expiry && ` · ${expiry}`}</span>${isKeptOut && markup` <span class="badge warn">kept out</span>`}</summary>
+<summary><code>${escaped(name)}</code> <span class="badge">${type.replace('_', ' ')}</span> <span class="hint">${plural(samples, 'series', 'series')}${expiry}</span>${isKeptOut && markup` <span class="badge warn">kept out</span>`}</summary>
 ${help !== '' && markup`<p class="help" dir="auto">${help}</p>`}
-${isKeptOut && markup`<p class="notice warn">Not on <code>${config.paths.metrics}</code>: ${KEPT_OUT[reason]}.</p>`}
+${isKeptOut && markup`<p class="notice warn">Kept out of <code>${config.paths.metrics}</code>: ${KEPT_OUT_REASONS[reason]}.</p>`}
 ${lines.length > 0 && samplesTable(name, group.labels, lines)}
-${left > 0 && markup`<p class="hint">${counted(left, 'more series', 'more series')}: ${more}</p>`}
+${left > 0 && markup`<p class="hint">${plural(left, 'more series', 'more series')}: ${more}</p>`}
 </details>
 `;
 }
@@ -104,9 +114,9 @@ ${left > 0 && markup`<p class="hint">${counted(left, 'more series', 'more series
 function samplesTable(family: string, grouping: Labels, lines: readonly string[]): Markup {
   const own = new Map(grouping);
   const rows = lines.map((line) => {
-    const { name, labels, value } = readLine(line, family);
+    const { name, labels, value } = parseLine(line, family);
     const others = labels.filter(([label, text]) => own.get(label) !== text && !(label === 'instance' && text === ''));
-    const series = others.length === 0 ? escaped(name) : `${escaped(name)}${formatSelector(others)}`;
+    const series = escaped(name) + (others.length === 0 ? '' : formatSelector(others));
     return markup`<tr><th scope="row"><bdi>${series}</bdi></th><td>${value}</td></tr>
 `;
   });
@@ -126,8 +136,8 @@ function linesOf(snapshot: Snapshot, holding: Holding, max: number): string[] {
   return lines;
 }
 
-/** A sample line by itself is an untyped metric, `le` and `quantile` ordinary labels of it. */
-function readLine(line: string, family: string): { name: string; labels: Labels; value: string } {
+/** Parsed alone, a sample line is an untyped metric, so `le` and `quantile` are among its labels. */
+function parseLine(line: string, family: string): { name: string; labels: Labels; value: string } {
   const [parsed] = parseText(line, { utf8Names: true }).values();
   const value = line.slice(line.lastIndexOf(' ') + 1, -1);
   return { name: parsed?.name ?? family, labels: parsed?.metrics[0]?.labels ?? [], value };

@@ -1,25 +1,26 @@
-/** The page of all groups: searched, and in parts. */
+/** The page with the list of groups, searched and in pages. */
 import { GatewayError } from '../../../shared/errors.ts';
 import { PUSH_PATH } from '../../../shared/model/group.ts';
 import type { SnapshotGroup } from '../snapshot/groups.ts';
-import { countsOf } from '../query/groups-summary.ts';
-import { filterGroups, hasFailed, type GroupFilter } from '../query/list-groups.ts';
-import { counted, number, type Page, type PageContext } from './layout.ts';
-import { markup, type Content, type Markup } from './markup.ts';
-import { deleteButton, groupLink, labelsOf, linkBase, shownPrefix } from './components.ts';
-import { absolute, relative } from './time.ts';
+import { countsOf, hasFailed } from '../query/group-summary.ts';
+import { filterGroups, type GroupFilter } from '../query/list-groups.ts';
 import { parseSelector } from '../query/selector.ts';
+import { deleteButton, displayedPrefix, formatNumber, groupLink, labelList, linkBase, plural } from './components.ts';
+import type { Page, PageContext } from './layout.ts';
+import { markup, type Content, type Markup } from './markup.ts';
+import { relativeTime, timeWithDate } from './time.ts';
 
-const GROUPS_A_PAGE = 50;
+const GROUPS_PER_PAGE = 50;
 
-/** `origin` is where the gateway was reached, for the command that a newcomer is shown. */
+/** `origin` is the URL at which the gateway was reached; an example command uses it. */
 export function groupsPage(context: PageContext, query: URLSearchParams, origin: string, nowMs: number): Page {
   const { status, content } = groupsList(context, '/', query, origin, nowMs);
-  const title = query.get('q') === null || query.get('q') === '' ? 'Groups' : `Groups: ${query.get('q')}`;
-  return { status, title, part: 'groups', content: markup`<h1>Groups</h1>${content}` };
+  const text = query.get('q') ?? '';
+  const title = text === '' ? 'Groups' : `Groups: ${text}`;
+  return { status, title, section: 'groups', content: markup`<h1>Groups</h1>${content}` };
 }
 
-/** Search field and list. `path` is that of the page it is on. */
+/** Search form and list. `path` is that of the page they are on. */
 export function groupsList(
   context: PageContext,
   path: string,
@@ -33,43 +34,36 @@ export function groupsList(
   const failed = query.get('failed') === 'true';
   if (!feed.isComplete) return { status: 503, content: undefined };
   const all = index.groups();
-  const search = readSearch(text, failed);
-  if (typeof search === 'string') {
-    const fault = markup`<p class="notice bad" id="fault">${search}</p>`;
+  const filter = parseSearch(text, failed);
+  if (typeof filter === 'string') {
+    const fault = markup`<p class="notice bad" id="fault">${filter}</p>`;
     return { status: 400, content: [searchForm(action, text, failed, true), fault] };
   }
-  const found = filterGroups(all, search);
-  const pages = Math.max(1, Math.ceil(found.length / GROUPS_A_PAGE));
+  if (all.length === 0) return { status: 200, content: noGroups(context, origin) };
+  const found = filterGroups(all, filter);
+  const pages = Math.max(1, Math.ceil(found.length / GROUPS_PER_PAGE));
   const page = Math.min(pages, Math.max(1, Number.parseInt(query.get('page') ?? '', 10) || 1));
-  const start = (page - 1) * GROUPS_A_PAGE;
-  const shown = found.slice(start, start + GROUPS_A_PAGE);
-  const isSearch = found !== all;
-  const position =
-    shown.length === found.length ? undefined : markup`, ${number(start + 1)} to ${number(start + shown.length)} shown`;
-  const count = isSearch
-    ? `${number(found.length)} of ${counted(all.length, 'group', 'groups')}`
-    : counted(found.length, 'group', 'groups');
+  const start = (page - 1) * GROUPS_PER_PAGE;
+  const shown = found.slice(start, start + GROUPS_PER_PAGE);
+  const range = pages > 1 && `, ${formatNumber(start + 1)} to ${formatNumber(start + shown.length)} shown`;
+  const ofAll = found !== all && `${formatNumber(found.length)} of `;
   const pager = pages > 1 && pageLinks(action, { q: text, failed }, page, pages);
-  const list =
-    all.length === 0
-      ? emptyGateway(context, origin)
-      : shown.length === 0
-        ? markup`<p class="empty">No group is like that. <a href="${action}">Show all groups</a></p>`
-        : markup`<ul class="groups">${shown.map(({ group }) => groupItem(context, group, nowMs))}</ul>`;
   const content = [
-    all.length > 0 && searchForm(action, text, failed, false),
-    all.length > 0 && markup`<div class="bar"><p class="count">${count}${position}</p>${pager}</div>`,
-    list,
+    searchForm(action, text, failed, false),
+    markup`<div class="bar"><p class="count">${ofAll}${plural(all.length, 'group', 'groups')}${range}</p>${pager}</div>`,
+    shown.length === 0
+      ? markup`<p class="empty">No groups match. <a href="${action}">Show all groups</a></p>`
+      : markup`<ul class="groups">${shown.map(({ group }) => groupItem(context, group, nowMs))}</ul>`,
     pager && markup`<div class="bar">${pager}</div>`,
   ];
   return { status: 200, content };
 }
 
 /**
- * One field for both: what begins with a brace is a selector, and so is whatever reads as one; all else is looked for in the
- * labels. Returns what is wrong with a selector.
+ * A text that begins with a brace, or that is a valid selector, is a selector; any other text is searched for in the
+ * labels. Returns an error message if the selector is invalid.
  */
-function readSearch(text: string, failed: boolean): GroupFilter | string {
+function parseSearch(text: string, failed: boolean): GroupFilter | string {
   if (text === '') return { failed };
   try {
     return { selectors: [parseSelector(text)], failed };
@@ -79,17 +73,17 @@ function readSearch(text: string, failed: boolean): GroupFilter | string {
   }
 }
 
-function searchForm(action: string, text: string, failed: boolean, isFaulty: boolean): Markup {
+function searchForm(action: string, text: string, failed: boolean, isInvalid: boolean): Markup {
   return markup`<form class="search" role="search" action="${action}">
-<label for="q">Search the labels of groups</label>
-<input type="search" id="q" name="q" value="${text}" maxlength="2000" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="backup, or {job=&quot;backup&quot;, instance=~&quot;db-.*&quot;}"${isFaulty && markup` aria-invalid="true" aria-describedby="fault"`}>
+<label for="q">Search groups by label</label>
+<input type="search" id="q" name="q" value="${text}" maxlength="2000" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="backup, or {job=&quot;backup&quot;, instance=~&quot;db-.*&quot;}"${isInvalid && markup` aria-invalid="true" aria-describedby="fault"`}>
 <label class="check"><input type="checkbox" name="failed" value="true"${failed && markup` checked`}> failed only</label>
 <button>Search</button>
 </form>`;
 }
 
 function pageLinks(action: string, search: { q: string; failed: boolean }, page: number, pages: number): Markup {
-  const link = (to: number, name: string, rel: Content): Markup => {
+  const link = (to: number, name: string, rel?: Content): Markup => {
     if (to < 1 || to > pages || to === page) return markup`<span aria-disabled="true">${name}</span>`;
     const query = new URLSearchParams();
     if (search.q !== '') query.set('q', search.q);
@@ -97,15 +91,15 @@ function pageLinks(action: string, search: { q: string; failed: boolean }, page:
     if (to > 1) query.set('page', String(to));
     return markup`<a href="${action}${query.size === 0 ? '' : `?${query.toString()}`}"${rel}>${name}</a>`;
   };
-  return markup`<nav class="pages" aria-label="Pages">${link(1, 'First', undefined)} ${link(page - 1, 'Previous', markup` rel="prev"`)} <span class="page">Page ${number(page)} of ${number(pages)}</span> ${link(page + 1, 'Next', markup` rel="next"`)} ${link(pages, 'Last', undefined)}</nav>`;
+  return markup`<nav class="pages" aria-label="Pages">${link(1, 'First')} ${link(page - 1, 'Previous', markup` rel="prev"`)} <span class="page">Page ${formatNumber(page)} of ${formatNumber(pages)}</span> ${link(page + 1, 'Next', markup` rel="next"`)} ${link(pages, 'Last')}</nav>`;
 }
 
 function groupItem({ config }: PageContext, group: SnapshotGroup, nowMs: number): Markup {
   const failed = hasFailed(group);
   return markup`<li class="group${failed && ' failed'}">
-<h2><a href="${groupLink(config, group)}">${labelsOf(group.labels, { isShort: true })}</a></h2>
+<h2><a href="${groupLink(config, group)}">${labelList(group.labels, { isShort: true })}</a></h2>
 <p class="facts">${facts(group, nowMs)}</p>
-${failed && markup`<p class="failure"><strong>Last push failed</strong> ${relative(group.record.failedMs, nowMs)} <small>${absolute(group.record.failedMs)}</small></p>`}
+${failed && markup`<p class="failure"><strong>Last push failed</strong> ${timeWithDate(group.record.failedMs, nowMs)}</p>`}
 ${deleteButton(config, group, { isShort: true })}
 </li>
 `;
@@ -115,19 +109,17 @@ function facts(group: SnapshotGroup, nowMs: number): Content {
   const { kind, pushedMs, untilMs } = group.record;
   const { families, series, keptOut } = countsOf(group);
   return [
-    kind === 'ingest' && markup`<span class="badge" title="One series of POST /ingest">ingest</span> `,
-    pushedMs === 0
-      ? 'Never pushed with success'
-      : markup`Pushed ${relative(pushedMs, nowMs)} <small>${absolute(pushedMs)}</small>`,
-    ` · ${counted(families, 'family', 'families')}, ${counted(series, 'series', 'series')}`,
+    kind === 'ingest' && markup`<span class="badge" title="A series of POST /ingest">ingest</span> `,
+    pushedMs === 0 ? 'Never pushed successfully' : markup`Pushed ${timeWithDate(pushedMs, nowMs)}`,
+    ` · ${plural(families, 'family', 'families')}, ${plural(series, 'series', 'series')}`,
     keptOut > 0 && markup` · <strong class="warn">${keptOut} kept out</strong>`,
-    untilMs === 0 ? ' · never expires' : markup` · expires ${relative(untilMs, nowMs)}`,
+    untilMs === 0 ? ' · never expires' : markup` · expires ${relativeTime(untilMs, nowMs)}`,
   ];
 }
 
-function emptyGateway({ config }: PageContext, origin: string): Markup {
-  const url = `${origin}${shownPrefix(config)}${PUSH_PATH}/job/some_job`;
-  return markup`<div class="empty"><p><strong>Nothing has been pushed yet</strong>, or all of it has expired.</p>
-<p>To push a first metric:</p>
+function noGroups({ config }: PageContext, origin: string): Markup {
+  const url = `${origin}${displayedPrefix(config)}${PUSH_PATH}/job/some_job`;
+  return markup`<div class="empty"><p><strong>Nothing has been pushed yet</strong>, or everything has expired.</p>
+<p>Push a first metric:</p>
 <pre><code>echo "some_metric 3.14" | curl --data-binary @- ${url}</code></pre></div>`;
 }

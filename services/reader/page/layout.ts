@@ -1,15 +1,15 @@
-/** What all pages have in common: head, navigation, notices, footer. */
+/** The frame of every page: head, navigation, notices and footer. */
 import { packageVersion } from '../../../shared/config/version.ts';
 import type { Config } from '../../../shared/config/config.ts';
 import type { ChangeFeed } from '../../../shared/redis/changes/change-feed.ts';
+import type { GroupIndex } from '../query/group-index.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { Assets } from './assets.ts';
-import type { GroupIndex } from '../query/list-groups-index.ts';
+import { linkBase, plural } from './components.ts';
 import { markup, type Content, type Markup } from './markup.ts';
-import { linkBase } from './components.ts';
-import { absolute, relative, span } from './time.ts';
+import { absoluteTime, formatSpan, relativeTime } from './time.ts';
 
-/** Everything that a page shows something of. */
+/** What the pages are made from. */
 export interface PageContext {
   readonly config: Config;
   readonly snapshot: Snapshot;
@@ -22,15 +22,15 @@ export interface PageContext {
 export interface Page {
   readonly status: number;
   readonly title: string;
-  /** Which part of the navigation this belongs to. */
-  readonly part: 'groups' | 'status';
+  /** The entry of the navigation that is highlighted. */
+  readonly section: 'groups' | 'status';
   readonly content: Content;
 }
 
-/** The feed polls each second: when nothing came for so long, Redis is out of reach. */
+/** Age of the last answer from which Redis counts as unreachable, ms. The change feed polls each second. */
 const OUT_OF_SYNC_MS = 5_000;
 
-export function documentOf(page: Page, context: PageContext, nowMs: number): Markup {
+export function renderPage(page: Page, context: PageContext, nowMs: number): string {
   const { config, assets } = context;
   const base = linkBase(config);
   const nav = (path: string, name: string, isCurrent = false): Markup =>
@@ -50,7 +50,7 @@ export function documentOf(page: Page, context: PageContext, nowMs: number): Mar
 <a class="skip" href="#content">Skip to content</a>
 <header class="top">
 <a class="brand" href="${base}/">Pushgateway</a>
-<nav aria-label="Main">${nav('/', 'Groups', page.part === 'groups')} ${nav('/status', 'Status', page.part === 'status')} ${nav(config.paths.metrics, 'Metrics')} ${nav(config.paths.telemetry, 'Telemetry')}</nav>
+<nav aria-label="Main">${nav('/', 'Groups', page.section === 'groups')} ${nav('/status', 'Status', page.section === 'status')} ${nav(config.paths.metrics, 'Metrics')} ${nav(config.paths.telemetry, 'Telemetry')}</nav>
 </header>
 <main id="content" tabindex="-1">
 <p id="message" class="notice" role="status" hidden></p>
@@ -58,23 +58,23 @@ ${notices(page, context, nowMs)}
 ${page.content}
 </main>
 <footer>
-<p>pushgateway-redis ${packageVersion()} · up ${span(nowMs - context.startedAt.getTime())}, since ${absolute(context.startedAt.getTime())} · ${syncState(context, nowMs)}</p>
+<p>pushgateway-redis ${packageVersion()} · up ${uptime(context, nowMs)} · ${syncState(context, nowMs)}</p>
 </footer>
 </body>
 </html>
-`;
+`.text;
 }
 
-function notices({ part }: Page, { feed, snapshot, config }: PageContext, nowMs: number): Content {
+function notices({ section }: Page, { feed, snapshot, config }: PageContext, nowMs: number): Content {
   const { keptOut } = snapshot.stats;
   return [
     isOutOfSync(feed, nowMs) &&
-      markup`<p class="notice bad"><strong>Redis is out of reach.</strong> What you see is as of ${relative(feed.lastCompleteMs, nowMs)}; it is still served, and still expires when it is due.</p>`,
+      markup`<p class="notice bad"><strong>Redis is unreachable.</strong> The groups are shown as of ${relativeTime(feed.lastCompleteMs, nowMs)}. Scrapes still get them, and they still expire.</p>`,
     !feed.isComplete &&
-      markup`<p class="notice bad"><strong>Not loaded yet.</strong> The groups in Redis are being read; nothing is served before that is done.</p>`,
+      markup`<p class="notice bad"><strong>Not loaded yet.</strong> The groups are being loaded from Redis. Scrapes get an error until that is complete.</p>`,
     keptOut > 0 &&
-      part === 'groups' &&
-      markup`<p class="notice warn"><strong>${counted(keptOut, 'family is', 'families are')} kept out of <code>${config.paths.metrics}</code>,</strong> because ${keptOut === 1 ? 'it contradicts' : 'they contradict'} what other groups pushed before. <a href="${linkBase(config)}/status#kept-out">See which, and why</a></p>`,
+      section === 'groups' &&
+      markup`<p class="notice warn"><strong>${plural(keptOut, 'family is', 'families are')} kept out of <code>${config.paths.metrics}</code></strong> because of conflicts with what other groups pushed earlier. <a href="${linkBase(config)}/status#kept-out">Show details</a></p>`,
   ];
 }
 
@@ -82,19 +82,15 @@ function isOutOfSync(feed: PageContext['feed'], nowMs: number): boolean {
   return feed.isComplete && nowMs - feed.lastCompleteMs > OUT_OF_SYNC_MS;
 }
 
+/** `1 h 5 min, since 2024-05-01 10:59:02 UTC`. */
+export function uptime({ startedAt }: PageContext, nowMs: number): string {
+  const startedMs = startedAt.getTime();
+  return `${formatSpan(nowMs - startedMs)}, since ${absoluteTime(startedMs)}`;
+}
+
 export function syncState({ feed }: PageContext, nowMs: number): Content {
   if (!feed.isComplete) return 'not yet in sync with Redis';
   return isOutOfSync(feed, nowMs)
-    ? markup`last in sync with Redis ${relative(feed.lastCompleteMs, nowMs)}`
+    ? markup`last in sync with Redis ${relativeTime(feed.lastCompleteMs, nowMs)}`
     : 'in sync with Redis';
-}
-
-export function counted(count: number, one: string, many: string): string {
-  // Not broken between number and word.
-  return `${number(count)}\u00a0${count === 1 ? one : many}`;
-}
-
-/** `10,000`. Intl would take longer for its first number than for the page. */
-export function number(value: number): string {
-  return String(value).replaceAll(/\B(?=(\d{3})+$)/g, ',');
 }

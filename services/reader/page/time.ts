@@ -1,4 +1,4 @@
-/** Points in time as the page shows them: how far away, and when exactly. */
+/** Durations and points in time as the page shows them. */
 import { markup, type Markup } from './markup.ts';
 
 const UNITS: readonly (readonly [symbol: string, ms: number])[] = [
@@ -8,27 +8,32 @@ const UNITS: readonly (readonly [symbol: string, ms: number])[] = [
   ['s', 1_000],
 ];
 
-/** The two largest units that say something: `3 min`, `1 h 5 min`, `0 s`. */
-export function span(ms: number): string {
+/** The two largest units that are not 0: `3 min`, `1 h 5 min`, `0 s`. */
+export function formatSpan(ms: number): string {
   const first = UNITS.findIndex(([, unitMs]) => ms >= unitMs);
   if (first === -1) return '0 s';
   let leftMs = ms;
-  const parts: string[] = [];
+  const terms: string[] = [];
   for (const [symbol, unitMs] of UNITS.slice(first, first + 2)) {
     const count = Math.floor(leftMs / unitMs);
     leftMs -= count * unitMs;
-    if (count > 0) parts.push(`${count} ${symbol}`);
+    if (count > 0) terms.push(`${count} ${symbol}`);
   }
-  return parts.join(' ');
+  return terms.join(' ');
 }
 
-/** `2 min ago` or `in 2 min`, with the time itself when one asks for it. */
-export function relative(atMs: number, nowMs: number): Markup {
-  const text = atMs > nowMs ? `in ${span(atMs - nowMs)}` : `${span(nowMs - atMs)} ago`;
+/** `2 min ago` or `in 2 min`. */
+export function relativeTime(atMs: number, nowMs: number): Markup {
+  const text = atMs > nowMs ? `in ${formatSpan(atMs - nowMs)}` : `${formatSpan(nowMs - atMs)} ago`;
   return markup`<time datetime="${new Date(atMs).toISOString()}">${text}</time>`;
 }
 
 /** `2024-05-01 12:00:03 UTC`. */
-export function absolute(atMs: number): string {
+export function absoluteTime(atMs: number): string {
   return `${new Date(atMs).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+/** `2 min ago 2024-05-01 12:00:03 UTC`. */
+export function timeWithDate(atMs: number, nowMs: number): Markup {
+  return markup`${relativeTime(atMs, nowMs)} <small>${absoluteTime(atMs)}</small>`;
 }

@@ -1,53 +1,48 @@
-/**
- * Groups that are asked for, in order and in parts: by cursor, which stays good whatever comes and goes, or by page number.
- */
+/** Filters the ordered groups, and takes pages of them. A cursor stays valid when groups are added and removed. */
 import { GatewayError } from '../../../shared/errors.ts';
 import { quote } from '../../../shared/model/quote.ts';
 import type { SnapshotGroup } from '../snapshot/snapshot.ts';
-import { firstAfter, type ListedGroup } from './list-groups-index.ts';
+import { firstAfter, type ListedGroup } from './group-index.ts';
+import { hasFailed } from './group-summary.ts';
 import { isSelected, type Selector } from './selector.ts';
 
 export interface GroupFilter {
-  /** One of them has to select the group, if there are any. */
+  /** If there are any, at least one must select the group. */
   readonly selectors?: readonly Selector[];
-  /** Part of its labels as they are shown, in any case. */
+  /** Must occur in the labels as they are displayed, ignoring case. */
   readonly text?: string;
-  /** Only those whose last push failed. */
+  /** Whether to list only groups whose last push failed. */
   readonly failed?: boolean;
 }
 
 export function filterGroups(groups: readonly ListedGroup[], filter: GroupFilter): readonly ListedGroup[] {
   const { selectors = [], text = '', failed = false } = filter;
-  const searched = text.toLowerCase();
-  if (selectors.length === 0 && searched === '' && !failed) return groups;
+  const lowerCase = text.toLowerCase();
+  if (selectors.length === 0 && lowerCase === '' && !failed) return groups;
   return groups.filter(
     (one) =>
       (!failed || hasFailed(one.group)) &&
-      one.searched.includes(searched) &&
+      one.searchText.includes(lowerCase) &&
       (selectors.length === 0 || selectors.some((selector) => isSelected(one.labels, selector))),
   );
 }
 
-export function hasFailed({ record }: SnapshotGroup): boolean {
-  return record.failedMs > record.pushedMs;
-}
-
-export interface ListPart {
+export interface GroupsPage {
   readonly groups: readonly SnapshotGroup[];
-  /** Undefined at the end. */
+  /** Undefined on the last page. */
   readonly nextCursor: string | undefined;
 }
 
-/** `cursor` is that of the part before; undefined = from the beginning. Throws GatewayError `request_invalid`. */
-export function partOf(groups: readonly ListedGroup[], limit: number, cursor: string | undefined): ListPart {
+/** `cursor` is that of the previous page; undefined for the first page. Throws GatewayError `request_invalid`. */
+export function takePage(groups: readonly ListedGroup[], limit: number, cursor: string | undefined): GroupsPage {
   const start = cursor === undefined ? 0 : firstAfter(groups, keyOf(cursor));
-  const part = groups.slice(start, start + limit);
-  const last = part.at(-1);
+  const page = groups.slice(start, start + limit);
+  const last = page.at(-1);
   const isEnd = last === undefined || start + limit >= groups.length;
-  return { groups: part.map(({ group }) => group), nextCursor: isEnd ? undefined : cursorOf(last) };
+  return { groups: page.map(({ group }) => group), nextCursor: isEnd ? undefined : cursorOf(last) };
 }
 
-/** It says after which key to go on, so that the group itself may be gone by then. */
+/** Contains the key of the last group rather than its position, so the group may be gone when the cursor is used. */
 function cursorOf({ key }: ListedGroup): string {
   return Buffer.from(key).toString('base64url');
 }
@@ -57,7 +52,7 @@ function keyOf(cursor: string): string {
   if (!/^[01](?:".*)? [\w-]{22}$/su.test(key) || Buffer.from(key).toString('base64url') !== cursor) {
     throw new GatewayError(
       'request_invalid',
-      `cannot use cursor ${quote(cursor)}: expected a next_cursor as it was given`,
+      `cannot use cursor ${quote(cursor)}: expected the next_cursor of an earlier response`,
     );
   }
   return key;

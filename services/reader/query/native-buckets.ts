@@ -1,6 +1,7 @@
 /**
- * The sparse buckets of a native histogram as the query API shows them: `[boundaries, lower, upper, count]`, from the lowest
- * up, empty ones left out. Boundaries: 0 = (] 1 = [) 2 = () 3 = []. https://prometheus.io/docs/specs/native_histograms/
+ * The buckets of a native histogram as the query API writes them: `[boundaries, lower, upper, count]`, in ascending
+ * order, without empty buckets. Boundaries: 0 = (], 1 = [), 2 = (), 3 = [].
+ * https://prometheus.io/docs/specs/native_histograms/
  */
 import { formatCount, formatFloat } from '../../../shared/exposition/text/format-float.ts';
 import type { BucketSpan, HistogramMetric, NativeBuckets } from '../../../shared/model/metric-family.ts';
@@ -36,7 +37,7 @@ function runningSums(deltas: readonly number[]): number[] {
   return deltas.map((delta) => (sum += delta));
 }
 
-/** Buckets that are not empty, with their index. */
+/** The non-empty buckets with their index. */
 function indexed(spans: readonly BucketSpan[], counts: readonly number[]): [index: number, count: number][] {
   const found: [number, number][] = [];
   let index = 0;
@@ -45,7 +46,7 @@ function indexed(spans: readonly BucketSpan[], counts: readonly number[]): [inde
     index += offset;
     for (let i = 0; i < length; i++, index++, at++) {
       const count = counts[at];
-      // A span may claim more buckets than there are.
+      // Spans may describe more buckets than there are counts.
       if (count === undefined) return found;
       if (count !== 0) found.push([index, count]);
     }
@@ -53,20 +54,24 @@ function indexed(spans: readonly BucketSpan[], counts: readonly number[]): [inde
   return found;
 }
 
-/** Upper bound of a bucket: 2^(index / 2^schema); the last that a float can hold stands for infinity below it. */
+/**
+ * Upper bound of a bucket: 2^(index / 2^schema). The bound 2^1024, which is not a finite float, becomes the largest
+ * float.
+ */
 function boundOf(index: number, schema: number): number {
   const perPowerOfTwo = 2 ** schema;
   const power = schema <= 0 ? index / perPowerOfTwo : Math.floor(index / perPowerOfTwo);
   const fraction = schema <= 0 ? 0 : index - power * perPowerOfTwo;
   if (power === 1024 && fraction === 0) return Number.MAX_VALUE;
-  // In two factors, since 2^power alone may be too large or too small.
+  // In two factors, because 2^power alone may overflow or underflow.
   const half = Math.trunc(power / 2);
   return root(fraction, schema) * 2 ** half * 2 ** (power - half);
 }
 
 /**
- * Prometheus has its bounds in a table (`exponentialBounds` in its model/histogram/generic.go) that is a little low in most places: one digit for
- * each 256th of a power of two, how many units in the last place it is below the true value, plus one.
+ * Prometheus reads the bounds from a table (`exponentialBounds` in model/histogram/generic.go) whose values are mostly
+ * a little low. One digit for each 256th of a power of two: the difference from the exact value in units in the last
+ * place, plus one.
  */
 const TOO_LOW =
   '1111112111211111112311222222222211211121122211221122102211221122' +
@@ -74,10 +79,11 @@ const TOO_LOW =
   '2121223322322122222222323233323311221121223321332233212232332232' +
   '2243223233433343333333444455435422322333324422333243223333543344';
 
+/** Fractional bits of the fixed-point numbers. */
 const PRECISION = 128n;
 const roots = new Map<string, number>();
 
-/** 2^(fraction / 2^schema), as in that table. */
+/** 2^(fraction / 2^schema) as in Prometheus's table. */
 function root(fraction: number, schema: number): number {
   if (fraction === 0) return 1;
   const key = `${fraction}/${schema}`;
@@ -92,7 +98,7 @@ function root(fraction: number, schema: number): number {
   return value;
 }
 
-/** Largest integer whose square is not above `n` (Newton). */
+/** Largest integer whose square is at most `n`, by Newton's method. */
 function integerRoot(n: bigint): bigint {
   let x = 1n << BigInt((n.toString(2).length + 1) >> 1);
   for (;;) {

@@ -1,19 +1,19 @@
 /**
- * Patterns of selectors. They are RE2: whoever may read can send one, so it must not take longer than its input is long, which
- * JavaScript's own do not promise.
+ * Regular expressions in selectors. They are RE2, because any client may send one and matching must take linear time,
+ * which JavaScript's own regular expressions do not guarantee.
  *
- * Most are a text with `.*` before or behind it, or a few texts to choose from; those need no engine, as in Prometheus
- * (`FastRegexMatcher` of its model/labels/regexp.go).
+ * Most patterns are a text with `.*` before or after it, or a choice of texts; these are matched without the engine, as
+ * in Prometheus (`FastRegexMatcher` in model/labels/regexp.go).
  */
 import { RE2JS } from 're2js';
 
-/** Values whose answer is kept: many groups share those of some labels. */
+/** Number of values whose result is cached: many groups have the same value of a label. */
 const MAX_KNOWN = 1_000;
 
 const AROUND = /^(\.\*)?([^\\.+*?()|[\]{}^$]*)(\.\*)?$/;
 const CHOICE = /^[^\\.+*?()[\]{}^$]*$/;
 
-/** Says whether all of a value is like the pattern. Throws for what is no pattern. */
+/** Returns a function that tests whether a whole value matches. Throws if the pattern is invalid. */
 export function compilePattern(pattern: string): (value: string) => boolean {
   if (CHOICE.test(pattern)) {
     const choice = new Set(pattern.split('|'));

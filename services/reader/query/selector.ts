@@ -7,7 +7,8 @@
  *     name     = label name | string
  *     string   = as in Go: in double quotes or single quotes with escapes, or in backticks without
  *
- * A label that a group has not is as an empty one. Patterns are anchored at both ends (selector-pattern.ts).
+ * A missing label matches as an empty one. Patterns are anchored at both ends (selector-pattern.ts).
+ *
  * https://prometheus.io/docs/prometheus/latest/querying/basics/#instant-vector-selectors
  */
 import { asError, GatewayError } from '../../../shared/errors.ts';
@@ -20,12 +21,12 @@ export interface Matcher {
   readonly matches: (value: string) => boolean;
 }
 
-/** All of its matchers have to match. */
+/** Selects a group if all matchers match. */
 export type Selector = readonly Matcher[];
 
 const MAX_LENGTH = 2_000;
 
-/** Throws GatewayError `request_invalid`, saying what was expected at which character (the first is 1). */
+/** Throws GatewayError `request_invalid`, with what was expected and at which character (from 1). */
 export function parseSelector(text: string): Selector {
   if (text.length > MAX_LENGTH) throw invalid(text, `expected no more than ${MAX_LENGTH} characters`);
   return new SelectorParser(text).parse();
@@ -35,13 +36,12 @@ export function isSelected(labels: Labels, selector: Selector): boolean {
   return selector.every(({ name, matches }) => matches(labels.find(([label]) => label === name)?.[1] ?? ''));
 }
 
-const BLANKS = /\s*/y;
+const WHITE_SPACE = /\s*/y;
 const LABEL_NAME = /[a-zA-Z_]\w*/y;
 const OPERATOR = /=~|!~|!=|=/y;
-/** `body` is what stands between the quotes. */
 const STRING = /"(?<double>(?:[^"\\\n]|\\.)*)"|'(?<single>(?:[^'\\\n]|\\.)*)'|`(?<raw>[^`]*)`/y;
 const ESCAPE = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|([abfnrtv\\'"]))|\\/g;
-const SHORT: Readonly<Record<string, string>> = {
+const SHORT_ESCAPES: Readonly<Record<string, string>> = {
   a: '\x07',
   b: '\b',
   f: '\f',
@@ -97,7 +97,7 @@ class SelectorParser {
     try {
       return compilePattern(pattern);
     } catch (thrown) {
-      // The library says DOTALL in the pattern itself, and quotes it so.
+      // The library writes the DOTALL flag into the pattern that it quotes.
       const reason = asError(thrown)
         .message.replace(/^error parsing regexp: /, '')
         .replace('`(?s)', '`');
@@ -106,7 +106,7 @@ class SelectorParser {
   }
 
   #string(): string | undefined {
-    this.#skipBlanks();
+    this.#skipWhiteSpace();
     STRING.lastIndex = this.#at;
     const match = STRING.exec(this.#text);
     if (match === null) return undefined;
@@ -123,14 +123,14 @@ class SelectorParser {
       } else if (typeof octal === 'string') {
         return String.fromCodePoint(Number.parseInt(octal, 8));
       } else if (typeof short === 'string') {
-        return SHORT[short] ?? short;
+        return SHORT_ESCAPES[short] ?? short;
       }
       throw invalid(this.#text, `expected no escape like ${quote(whole)} at character ${start + offset + 1}`);
     });
   }
 
   #token(pattern: RegExp): string | undefined {
-    this.#skipBlanks();
+    this.#skipWhiteSpace();
     pattern.lastIndex = this.#at;
     const token = pattern.exec(this.#text)?.[0];
     this.#at += token?.length ?? 0;
@@ -138,20 +138,20 @@ class SelectorParser {
   }
 
   #take(char: string): boolean {
-    this.#skipBlanks();
+    this.#skipWhiteSpace();
     if (this.#text[this.#at] !== char) return false;
     this.#at++;
     return true;
   }
 
   #isAtEnd(close: string): boolean {
-    this.#skipBlanks();
+    this.#skipWhiteSpace();
     return this.#at >= this.#text.length ? close === '' : this.#text[this.#at] === close;
   }
 
-  #skipBlanks(): void {
-    BLANKS.lastIndex = this.#at;
-    this.#at += BLANKS.exec(this.#text)?.[0].length ?? 0;
+  #skipWhiteSpace(): void {
+    WHITE_SPACE.lastIndex = this.#at;
+    this.#at += WHITE_SPACE.exec(this.#text)?.[0].length ?? 0;
   }
 
   #expected(what: string): GatewayError {

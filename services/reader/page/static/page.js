@@ -1,4 +1,4 @@
-// What a form cannot do: DELETE and PUT, after a question. The buttons are hidden without this script.
+// Sends DELETE and PUT, which a form cannot, after a confirmation. Without this script the buttons stay hidden.
 'use strict';
 
 const message = document.getElementById('message');
@@ -10,7 +10,7 @@ for (const button of document.querySelectorAll('button[data-method]')) {
 
 async function act(button) {
   const { method, path, what } = button.dataset;
-  if (!confirm(`Delete ${what}? It cannot be brought back.`)) return;
+  if (!confirm(`Delete ${what}? This cannot be undone.`)) return;
   button.disabled = true;
   try {
     const response = await fetch(path, { method, headers: { Prefer: 'wait=5' }, redirect: 'error' });
@@ -22,7 +22,7 @@ async function act(button) {
   }
   const item = button.closest('li');
   if (item === null) {
-    // The page was about what is gone now.
+    // The page showed what has just been deleted.
     location.assign(document.querySelector('.brand').href);
     return;
   }

@@ -1,20 +1,20 @@
 /**
- * GET /api/v1/metrics, as the official gateway answers it: an array of groups, each with its families as sibling keys of
- * `labels` and `last_push_successful`. A family of that name takes the key's place.
- *
- * Written piece by piece, since the whole may be large.
+ * The JSON of /api/v1/metrics, as the official gateway writes it: an array of groups, each with its families as sibling
+ * keys of `labels` and `last_push_successful`. A family with one of these names replaces that key.
  */
 import type { Family, HistogramMetric, Labels } from '../../../shared/model/metric-family.ts';
 import { formatCount, formatFloat } from '../../../shared/exposition/text/format-float.ts';
 import { parseHolding } from '../snapshot/parse-holding.ts';
 import type { Snapshot, SnapshotGroup } from '../snapshot/snapshot.ts';
+import { hasFailed } from './group-summary.ts';
 import { nativeBuckets } from './native-buckets.ts';
 
+/** Yields the JSON one group at a time, because the whole may be large. */
 export function* metricsJson(snapshot: Snapshot): Generator<string> {
   yield '{"status":"success","data":[';
   let separator = '';
   for (const group of snapshot.groups()) {
-    // An ingest series belongs to no group that the official gateway would know.
+    // The official gateway has no /ingest, and so no groups for its series.
     if (group.record.kind !== 'push') continue;
     yield separator + JSON.stringify(groupJson(snapshot, group));
     separator = ',';
@@ -37,7 +37,7 @@ function groupJson(snapshot: Snapshot, group: SnapshotGroup): Record<string, unk
   });
   return Object.fromEntries([
     ['labels', Object.fromEntries(labels)],
-    ['last_push_successful', record.failedMs <= record.pushedMs],
+    ['last_push_successful', !hasFailed(group)],
     ...families,
   ]);
 }
@@ -58,7 +58,7 @@ export function metricsOf(family: Family): Record<string, unknown>[] {
     case 'histogram':
       return family.metrics.map(histogramJson);
     case 'gauge_histogram':
-      // The official API does not know the type, and shows the value that it has not.
+      // The official API does not support the type: it writes the value of a gauge, which is unset.
       return family.metrics.map(({ labels }) => ({ labels: labelsJson(labels), value: '0' }));
     default:
       family satisfies never;
@@ -69,7 +69,8 @@ export function metricsOf(family: Family): Record<string, unknown>[] {
 export function histogramJson(metric: HistogramMetric): Record<string, unknown> {
   const { labels, buckets, sampleCount, sampleSum, native } = metric;
   const common = { labels: labelsJson(labels), sum: formatFloat(sampleSum) };
-  // One count that is no uint64 makes floats of all. A float above 0 counts; else the whole number beside it, of which there is none.
+  // As in the protobuf model, float counts are stored beside integer counts: a float is used if it is above 0, else the
+  // integer, which is 0.
   const counts = [sampleCount, ...buckets.map(([, value]) => value)];
   const isFloat = metric.floatCounts === true || !counts.every((value) => Number.isInteger(value) && value < 2 ** 64);
   const count = (value: number): string => {
