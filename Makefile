@@ -15,7 +15,7 @@ export PORT REDIS_PORT PROM_PORT DATA_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check lint format ingest metrics start-redis stop-redis start-prom stop-prom \
-	k6 bench bench-check bench-baseline bench-micro scaling fuzz faults soak docker-build clean tools dist
+	k6 bench bench-check bench-baseline bench-micro scaling fuzz faults soak screenshot docker-build clean tools dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,10 @@ start-prom: ## Start a Prometheus on PROM_PORT that scrapes the gateway on PORT
 
 stop-prom: ## Stop it; its data is kept
 	@deploy/local.sh stop prometheus
+
+screenshot: tools build ## Take docs/images/page.png of a gateway with example groups
+	@.ci/install-tools chromium
+	node .ci/screenshot.mjs
 
 docker-build: ## Build the container image IMAGE (pushgateway-redis)
 	docker build -t $(IMAGE) .
