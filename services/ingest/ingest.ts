@@ -1,5 +1,5 @@
 /**
- * Ingest: takes pushes over HTTP, checks them and appends them to the log. It answers when the log has them.
+ * Ingest: takes pushes over HTTP, checks them and appends them to the log. A push is answered once it is in the log.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
@@ -24,12 +24,13 @@ import type { GroupFollower } from '../../shared/redis/groups/group-follower.ts'
 import type { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import type { Keyspace } from '../../shared/redis/keys.ts';
 import { PushLog } from '../../shared/redis/log/push-log.ts';
-import { acceptGroupPush, acceptSeries, acceptWipe, nextId, type AcceptContext } from './accept-push.ts';
-import { answerForError, type PushAnswer } from './push-response.ts';
+import { PushAcceptor } from './accept-push.ts';
 import { ConsistencyCheck } from './consistency-check.ts';
 import { serveDeadLetters } from './dead-letters-routes.ts';
-import { Outcomes } from './push-waiters.ts';
 import { PreparePool } from './prepare/prepare-pool.ts';
+import { PushBodies } from './push-bodies.ts';
+import { responseToError, type PushResponse } from './push-response.ts';
+import { PushWaiters } from './push-waiters.ts';
 import { IngestTelemetry } from './telemetry.ts';
 
 const RETRY_AFTER_SECONDS = '1';
@@ -54,27 +55,35 @@ export class IngestService implements Service {
   readonly #deadLetters: DeadLetters;
   readonly #consistency: ConsistencyCheck;
   readonly #prepare: PreparePool;
-  readonly #accept: AcceptContext;
+  readonly #waiters = new PushWaiters();
+  readonly #acceptor: PushAcceptor;
   readonly #telemetry: IngestTelemetry;
   #client: RedisClient | undefined;
   #ready = false;
 
-  /** The feed tells ingest after all consumers that were added before: in `all`, a push that was waited for is then visible. */
+  /** To be created after the other consumers of the feed: when a push is settled here, it is visible in a reader of this process. */
   constructor({ config, connections, keyspace, feed, follower, store, backlog, registry, logger }: IngestContext) {
     this.#config = config;
     this.#logger = logger;
     this.#connections = connections;
     this.#log = new PushLog(connections, keyspace, (shard) => feed.newestSeen(shard));
     this.#deadLetters = new DeadLetters(keyspace);
-    const { timeoutMs } = config.push;
+    const { timeoutMs, maxBodyBytes, maxInflightBytes } = config.push;
     this.#consistency = new ConsistencyCheck({ feed, follower, store, keyspace, timeoutMs });
-    const outcomes = new Outcomes();
-    feed.add(outcomes);
-    const inflight = new InflightBytes(config.push.maxInflightBytes);
+    feed.add(this.#waiters);
+    const inflight = new InflightBytes(maxInflightBytes);
     this.#telemetry = new IngestTelemetry(registry, inflight);
-    const [log, consistency, telemetry] = [this.#log, this.#consistency, this.#telemetry];
-    const prepare = (this.#prepare = new PreparePool(config.ingest.threads));
-    this.#accept = { config, keyspace, prepare, log, consistency, outcomes, backlog, inflight, telemetry };
+    this.#prepare = new PreparePool(config.ingest.threads);
+    this.#acceptor = new PushAcceptor({
+      config,
+      keyspace,
+      backlog,
+      bodies: new PushBodies(inflight, maxBodyBytes, this.#telemetry),
+      prepare: this.#prepare,
+      consistency: this.#consistency,
+      log: this.#log,
+      waiters: this.#waiters,
+    });
   }
 
   get isReady(): boolean {
@@ -82,8 +91,8 @@ export class IngestService implements Service {
   }
 
   register(app: FastifyInstance): void {
-    const { ingest } = this.#config.paths;
-    // Wildcards, because the labels are read from the path as a whole.
+    const acceptor = this.#acceptor;
+    // Wildcards, because the labels are parsed from the whole path.
     for (const start of [`${PUSH_PATH}/job/`, `${PUSH_PATH}/job@base64/`]) {
       for (const method of ['PUT', 'POST', 'DELETE'] as const) {
         app.route({
@@ -93,29 +102,24 @@ export class IngestService implements Service {
           handler: async (request, reply) => {
             const path = pathOf(request.url);
             if (path === start) return await this.#answerNoJob(reply, start);
-            return await this.#answer(
-              request,
-              reply,
-              async () => await acceptGroupPush(this.#accept, request, method, path.slice(PUSH_PATH.length)),
-            );
+            const rawPath = path.slice(PUSH_PATH.length);
+            return await this.#respond(request, reply, acceptor.acceptGroupPush(request, method, rawPath));
           },
         });
       }
     }
-    app.post(
-      ingest,
-      async (request, reply) => await this.#answer(request, reply, () => acceptSeries(this.#accept, request)),
-    );
-    if (this.#config.web.enableAdminApi) {
-      const deadLetters = this.#deadLetters;
-      serveDeadLetters(app, { deadLetters, client: () => this.#client, nextPushId: nextId });
-      app.put(`${API_PATH}/admin/wipe`, { config: { handlerName: 'wipe' } }, async (request, reply) => {
-        return await this.#answer(request, reply, () => acceptWipe(this.#accept, request));
-      });
-    }
+    app.post(this.#config.paths.ingest, async (request, reply) => {
+      return await this.#respond(request, reply, acceptor.acceptSeries(request));
+    });
+    if (!this.#config.web.enableAdminApi) return;
+    const [deadLetters, client] = [this.#deadLetters, () => this.#client];
+    serveDeadLetters(app, { deadLetters, client, nextPushId: () => acceptor.nextPushId() });
+    app.put(`${API_PATH}/admin/wipe`, { config: { handlerName: 'wipe' } }, async (request, reply) => {
+      return await this.#respond(request, reply, acceptor.acceptWipe(request));
+    });
   }
 
-  /** Redis must have answered. With a barrier, pushes are acknowledged when it says that they are durable. */
+  /** Redis must have answered. With a barrier, pushes are acknowledged once it confirms that they are durable. */
   async start(barrier?: Barrier): Promise<void> {
     this.#log.start(barrier, this.#config.push.timeoutMs);
     this.#client = this.#connections.open('commands', 'ingest');
@@ -128,48 +132,42 @@ export class IngestService implements Service {
   async destroy(): Promise<void> {
     this.#ready = false;
     this.#log.destroy();
-    this.#accept.outcomes.destroy();
+    this.#waiters.destroy();
     await this.#prepare.destroy();
   }
 
-  /** A path that ends before the job is no route to the official gateway's router, and it takes the one without the slash for meant. */
+  /** A path that ends before the job. The router of the official gateway has no such route, and redirects to the one without the slash. */
   async #answerNoJob(reply: FastifyReply, start: string): Promise<FastifyReply> {
     if (start.includes('@')) return await sendText(reply, 404, '404 page not found');
     return await sendRedirect(reply, 307, this.#config.web.routePrefix + start.slice(0, -1));
   }
 
-  async #answer(
+  async #respond(
     request: FastifyRequest,
     reply: FastifyReply,
-    accept: () => Promise<PushAnswer>,
+    accepting: Promise<PushResponse>,
   ): Promise<FastifyReply> {
     const startedMs = performance.now();
-    let answer: PushAnswer;
-    try {
-      answer = await accept();
-    } catch (thrown) {
-      answer = answerForError(thrown) ?? this.#failed(thrown, request);
-    }
-    this.#telemetry.answered(request.method, answer.outcome, (performance.now() - startedMs) / 1000);
-    if (answer.status >= 400) {
-      discardBody(request.raw);
-      if (answer.status === 503 || answer.status === 429) reply.header('Retry-After', RETRY_AFTER_SECONDS);
-    }
-    if (answer.status >= 400 || answer.outcome === 'inconsistent') this.#logRefusal(request, answer);
-    return answer.text === ''
-      ? await reply.code(answer.status).send()
-      : await sendText(reply, answer.status, answer.text);
+    const response = await accepting.catch((thrown: unknown) => {
+      return responseToError(thrown) ?? this.#internalError(thrown, request);
+    });
+    const { status, result, text } = response;
+    this.#telemetry.answered(request.method, result, (performance.now() - startedMs) / 1000);
+    if (status >= 400) discardBody(request.raw);
+    if (status === 503 || status === 429) reply.header('Retry-After', RETRY_AFTER_SECONDS);
+    if (status >= 400 || result === 'inconsistent') this.#logRefusal(request, response);
+    return text === '' ? await reply.code(status).send() : await sendText(reply, status, text);
   }
 
-  #logRefusal({ method, url }: FastifyRequest, { status, outcome, text, reason = text }: PushAnswer): void {
+  #logRefusal({ method, url }: FastifyRequest, { status, result, text, reason = text }: PushResponse): void {
     const fields = { method, url, status, reason };
-    // A group that contradicts others may do so unnoticed for long.
-    if (outcome === 'inconsistent') this.#logger.warn(fields, 'push refused');
+    // An operator should see this: a group that contradicts others can remain unnoticed for long.
+    if (result === 'inconsistent') this.#logger.warn(fields, 'push refused');
     else this.#logger.debug(fields, 'push refused');
   }
 
-  #failed(thrown: unknown, { method, url }: FastifyRequest): PushAnswer {
+  #internalError(thrown: unknown, { method, url }: FastifyRequest): PushResponse {
     this.#logger.error({ err: asError(thrown), method, url }, 'push failed');
-    return { status: 500, outcome: 'failed', text: 'internal error' };
+    return { status: 500, result: 'failed', text: 'internal error' };
   }
 }

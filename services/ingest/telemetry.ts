@@ -1,20 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { InflightBytes } from '../../shared/http/body/read-body.ts';
-
-/** What a client was told. */
-export type Answer =
-  'accepted' | 'applied' | 'invalid' | 'inconsistent' | 'too_large' | 'overloaded' | 'unavailable' | 'failed';
-
-const ANSWERS: readonly Answer[] = [
-  'accepted',
-  'applied',
-  'invalid',
-  'inconsistent',
-  'too_large',
-  'overloaded',
-  'unavailable',
-  'failed',
-];
+import { PUSH_RESULTS, type PushResponse } from './push-response.ts';
 
 export class IngestTelemetry {
   readonly #pushes: Counter<'method' | 'outcome'>;
@@ -25,7 +11,7 @@ export class IngestTelemetry {
     const registers = [registry];
     this.#pushes = new Counter({
       name: 'pushgateway_pushes_total',
-      help: 'Pushes and deletions by what the client was told.',
+      help: 'Pushes and deletions, by the answer to the client.',
       labelNames: ['method', 'outcome'],
       registers,
     });
@@ -45,7 +31,7 @@ export class IngestTelemetry {
     });
     const held = new Gauge({
       name: 'pushgateway_inflight_bytes',
-      help: 'Size of the bodies of pushes under way.',
+      help: 'Size of the bodies of pushes in flight.',
       collect() {
         this.set(inflight.held);
       },
@@ -53,12 +39,12 @@ export class IngestTelemetry {
     });
     registry.registerMetric(held);
     for (const method of ['PUT', 'POST', 'DELETE']) {
-      for (const outcome of ANSWERS) this.#pushes.inc({ method, outcome }, 0);
+      for (const outcome of PUSH_RESULTS) this.#pushes.inc({ method, outcome }, 0);
     }
   }
 
-  answered(method: string, outcome: Answer, seconds: number): void {
-    this.#pushes.inc({ method, outcome });
+  answered(method: string, result: PushResponse['result'], seconds: number): void {
+    this.#pushes.inc({ method, outcome: result });
     this.#duration.observe({ method }, seconds);
   }
 

@@ -53,7 +53,7 @@ describe('just below the limit and just above, the same content', () => {
     ['a push', 'a{x="1"} 1\na{x="2"} -0\nb 1e9\n', PUSH],
     ['several types', `${HISTOGRAM}# TYPE s summary\ns{quantile="0.5"} 1\ns_sum 1\ns_count 1\n`, PUSH],
     ['characters of many bytes', 'a{x="größer \u{1f600}"} 1\n', PUSH],
-    ['names in UTF-8', '{"größe",x="1"} 1\n', { ...PUSH, format: 'text-utf8' }],
+    ['names in UTF-8', '{"größe",x="1"} 1\n', { ...PUSH, utf8Names: true }],
     ['series', 'a{x="1"} 1\na{x="2"} 2\nb{x="1"} 3\n', INGEST],
     ['nothing', '', PUSH],
     ['no series', '', INGEST],

@@ -1,13 +1,13 @@
-/** The thread's side of prepare-pool.ts. */
+/** What runs in the threads of prepare-pool.ts. */
 import { asError, GatewayError, type ErrorCode } from '../../../shared/errors.ts';
 import { preparePush, type PreparedGroup, type PrepareOptions } from './prepare-push.ts';
 
 export interface PrepareTask extends PrepareOptions {
-  /** Transferred to the thread, so it must not be a slice of a pool. */
+  /** Transferred to the thread, so it must not be a slice of a larger buffer. */
   readonly body: ArrayBuffer;
 }
 
-/** An error does not travel between threads as what it is. */
+/** Errors lose their class on the way between threads, so the code and the message travel instead. */
 export type PrepareReply =
   { readonly groups: readonly PreparedGroup[] } | { readonly code: ErrorCode; readonly message: string };
 

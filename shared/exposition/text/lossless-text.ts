@@ -1,7 +1,7 @@
 /** Whether a family loses something when it is only kept as text. */
 import type { Family, HistogramMetric, SimpleMetric, SummaryMetric } from '../../model/metric-family.ts';
 
-export function textSaysAll(family: Family): boolean {
+export function isLosslessAsText(family: Family): boolean {
   if (family.unit !== undefined) return false;
   switch (family.type) {
     case 'counter':
