@@ -1,20 +1,20 @@
 /**
- * Dead letters for those who run the gateway (`--web.enable-admin-api`):
+ * Dead letters, for operators (`--web.enable-admin-api`):
  *
  *     GET    /api/v1/dead-letters?limit=100     the newest, without their bodies
  *     GET    /api/v1/dead-letters/ID            one, with the first kilobytes of its body
- *     POST   /api/v1/dead-letters/ID/replay     back into the log, as a push that arrives now
- *     DELETE /api/v1/dead-letters/ID            for good
+ *     POST   /api/v1/dead-letters/ID/replay     appends it to the log, as a push that arrives now
+ *     DELETE /api/v1/dead-letters/ID            deletes it
  */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { asError } from '../../shared/errors.ts';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { asError, GatewayError } from '../../shared/errors.ts';
 import { API_PATH, apiHeaders } from '../../shared/http/reply/api-reply.ts';
 import type { RedisClient } from '../../shared/redis/connection/client.ts';
 import type { DeadLetter, DeadLetters } from '../../shared/redis/log/dead-letters.ts';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
-const SHOWN_BODY_CHARS = 4_096;
+const MAX_BODY_CHARS = 4_096;
 const PATH = `${API_PATH}/dead-letters`;
 
 export interface DeadLettersContext {
@@ -24,76 +24,61 @@ export interface DeadLettersContext {
   readonly nextPushId: () => string;
 }
 
+/** Returns the data of the reply; undefined if there is no such dead letter. */
+type Handle = (redis: RedisClient, request: FastifyRequest) => Promise<unknown>;
+
 export function serveDeadLetters(app: FastifyInstance, { deadLetters, client, nextPushId }: DeadLettersContext): void {
-  const answer = async (reply: FastifyReply, ask: (client: RedisClient) => Promise<Answer>): Promise<FastifyReply> => {
-    const { status: code, ...body } = await asked(client(), ask);
-    return await apiHeaders(reply)
-      .code(code)
-      .send(JSON.stringify({ status: code < 400 ? 'success' : 'error', ...body }));
+  const route = (method: 'GET' | 'POST' | 'DELETE', url: string, status: number, handle: Handle): void => {
+    app.route({
+      method,
+      url,
+      config: { handlerName: 'api/v1/dead-letters' },
+      handler: async (request, reply) => {
+        const { code, ...body } = await replyTo(client(), request, status, handle);
+        return await apiHeaders(reply).code(code).send(JSON.stringify(body));
+      },
+    });
   };
-  const config = { config: { handlerName: 'api/v1/dead-letters' } };
-  app.get(PATH, config, async (request, reply) => {
-    const limit = limitOf(request);
-    return await answer(reply, async (redis) => {
-      if (limit === undefined) return bad(`limit must be a whole number from 1 to ${MAX_LIMIT}`);
-      return success((await deadLetters.list(redis, limit)).map(summary));
-    });
+  route('GET', PATH, 200, async (redis, { query }) => {
+    return (await deadLetters.list(redis, limitIn(query))).map(summary);
   });
-  app.get(`${PATH}/:id`, config, async (request, reply) => {
-    return await answer(reply, async (redis) => {
-      const letter = await deadLetters.get(redis, idOf(request));
-      return letter === undefined ? NOT_FOUND : success({ ...summary(letter), body: shownBody(letter) });
-    });
+  route('GET', `${PATH}/:id`, 200, async (redis, request) => {
+    const letter = await deadLetters.get(redis, idIn(request));
+    return letter && { ...summary(letter), body: letter.body.slice(0, MAX_BODY_CHARS) };
   });
-  app.post(`${PATH}/:id/replay`, config, async (request, reply) => {
-    return await answer(reply, async (redis) => {
-      return (await deadLetters.replay(redis, idOf(request), nextPushId())) ? success({}, 202) : NOT_FOUND;
-    });
+  route('POST', `${PATH}/:id/replay`, 202, async (redis, request) => {
+    return (await deadLetters.replay(redis, idIn(request), nextPushId())) ? {} : undefined;
   });
-  app.delete(`${PATH}/:id`, config, async (request, reply) => {
-    return await answer(reply, async (redis) => {
-      return (await deadLetters.drop(redis, idOf(request))) ? success({}, 202) : NOT_FOUND;
-    });
+  route('DELETE', `${PATH}/:id`, 202, async (redis, request) => {
+    return (await deadLetters.drop(redis, idIn(request))) ? {} : undefined;
   });
 }
 
-type Answer =
-  | { readonly status: number; readonly data: unknown }
-  | { readonly status: number; readonly errorType: string; readonly error: string };
-
-const NOT_FOUND: Answer = { status: 404, errorType: 'not_found', error: 'there is no dead letter of this ID' };
-
-async function asked(client: RedisClient | undefined, ask: (client: RedisClient) => Promise<Answer>): Promise<Answer> {
+async function replyTo(client: RedisClient | undefined, request: FastifyRequest, status: number, handle: Handle) {
   try {
     if (client === undefined) throw new Error('Redis has not answered yet');
-    return await ask(client);
+    const data = await handle(client, request);
+    if (data !== undefined) return { code: status, status: 'success', data };
+    return { code: 404, status: 'error', errorType: 'not_found', error: 'there is no dead letter with this ID' };
   } catch (thrown) {
-    return { status: 503, errorType: 'unavailable', error: `cannot reach Redis: ${asError(thrown).message}` };
+    const { message } = asError(thrown);
+    if (thrown instanceof GatewayError && thrown.code === 'request_invalid')
+      return { code: 400, status: 'error', errorType: 'bad_data', error: message };
+    return { code: 503, status: 'error', errorType: 'unavailable', error: `cannot reach Redis: ${message}` };
   }
-}
-
-function success(data: unknown, status = 200): Answer {
-  return { status, data };
-}
-
-function bad(error: string): Answer {
-  return { status: 400, errorType: 'bad_data', error };
 }
 
 function summary({ id, buriedMs, reason, attempts, push }: DeadLetter): Record<string, unknown> {
   return { id, buried: new Date(buriedMs).toISOString(), reason, attempts, push };
 }
 
-function shownBody({ body }: DeadLetter): string {
-  return body.slice(0, SHOWN_BODY_CHARS);
+function idIn({ params }: FastifyRequest): string {
+  return (params as { id: string }).id;
 }
 
-function idOf(request: FastifyRequest): string {
-  return (request.params as { id: string }).id;
-}
-
-function limitOf(request: FastifyRequest): number | undefined {
-  const { limit } = request.query as { limit?: string };
+function limitIn(query: unknown): number {
+  const { limit } = query as { limit?: string };
   const value = limit === undefined ? DEFAULT_LIMIT : Number(limit);
-  return Number.isInteger(value) && value >= 1 && value <= MAX_LIMIT ? value : undefined;
+  if (Number.isInteger(value) && value >= 1 && value <= MAX_LIMIT) return value;
+  throw new GatewayError('request_invalid', `limit must be a whole number from 1 to ${MAX_LIMIT}`);
 }

@@ -118,7 +118,7 @@ test('more large pushes than may wait: the last ones are told so at once, the ot
     ...Array.from({ length: 257 }, () => 'fulfilled'),
     ...Array.from({ length: 43 }, () => 'rejected'),
   ]);
-  const text = expect.stringContaining('too many large pushes are under way') as string;
+  const text = expect.stringContaining('too many large pushes are in flight') as string;
   for (const one of all) {
     if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'overloaded', message: text });
   }

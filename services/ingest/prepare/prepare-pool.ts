@@ -1,6 +1,6 @@
 /**
- * Prepares pushes: small ones here and now, large ones in threads, so that the others do not wait for them. A body that
- * exhausts a thread's memory or time takes down that thread and its own push, nothing else.
+ * Prepares pushes: small ones at once, large ones in threads, so that other requests do not wait for them. A body that exhausts the memory or
+ * the time of a thread ends that thread and fails its own push, nothing else.
  */
 import { Piscina } from 'piscina';
 import { threadFile } from '../../../shared/async/thread-file.ts';
@@ -8,38 +8,40 @@ import { asError, GatewayError } from '../../../shared/errors.ts';
 import { preparePush, type PreparedGroup, type PrepareOptions } from './prepare-push.ts';
 import type { PrepareReply, PrepareTask } from './prepare-thread.ts';
 
-/** Bodies below this cost less to prepare than to send to a thread and back, or a few milliseconds. */
+/** Smaller bodies take at most a few milliseconds to prepare, or less than the way to a thread and back. */
 const SMALL_BYTES = 64 * 1024;
+/** Heap of a thread. */
 const HEAP_MB = 1_024;
+/** Time that a push may wait for a thread, and that it may take in it. */
 const TIMEOUT_MS = 30_000;
-/** Pushes that wait for a thread; Piscina's own limit does not hold for tasks that can be aborted. */
+/** Maximum of pushes that wait for a thread. Piscina's own limit does not apply to tasks that can be aborted. */
 const MAX_WAITING = 256;
-/** Threads are started when they are needed, and end when they are not. */
+/** Time after which an idle thread ends. */
 const IDLE_MS = 60_000;
 
 export class PreparePool {
   readonly #pool: Piscina<PrepareTask, PrepareReply>;
-  #free: number;
-  /** In the order in which they came. */
+  #freeThreads: number;
+  /** In order of arrival. */
   readonly #waiting = new Set<() => void>();
 
   constructor(threads: number) {
-    this.#free = threads;
+    this.#freeThreads = threads;
     this.#pool = new Piscina({
       filename: threadFile('prepare-thread', import.meta.url),
       minThreads: 0,
       maxThreads: threads,
       idleTimeout: IDLE_MS,
-      // 'sync' parks a thread between tasks in a way that stops its own event loop.
+      // The default, 'sync', blocks the event loop of a thread between tasks.
       atomics: 'disabled',
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
       recordTiming: false,
     });
-    // A thread whose push was given up already may still run out of memory. Unheard, that would end the process.
+    // A thread can run out of memory after its push has timed out. Without a listener this would end the process.
     this.#pool.on('error', () => {});
   }
 
-  /** Throws what preparePush throws, `push_too_large` for a body that is too much for a thread, and `overloaded`. */
+  /** Throws what preparePush throws, `push_too_large` for a body that exhausts a thread, and `overloaded`. */
   async prepare(body: Buffer, options: PrepareOptions): Promise<readonly PreparedGroup[]> {
     if (body.length < SMALL_BYTES) return preparePush(body, options);
     await this.#takeThread();
@@ -62,10 +64,10 @@ export class PreparePool {
     await this.#pool.destroy();
   }
 
-  /** Resolves when a thread is free: what a push then takes is its own time, not that of those before it. */
+  /** Resolves when a thread is free, so that the timeout of a task does not include the tasks before it. */
   async #takeThread(): Promise<void> {
-    if (this.#free > 0) {
-      this.#free--;
+    if (this.#freeThreads > 0) {
+      this.#freeThreads--;
       return;
     }
     if (this.#waiting.size >= MAX_WAITING) throw overloaded();
@@ -85,7 +87,7 @@ export class PreparePool {
   #giveThread(): void {
     const [next] = this.#waiting;
     if (next === undefined) {
-      this.#free++;
+      this.#freeThreads++;
       return;
     }
     this.#waiting.delete(next);
@@ -94,13 +96,15 @@ export class PreparePool {
 }
 
 function overloaded(): GatewayError {
-  return new GatewayError('overloaded', 'too many large pushes are under way; try again later');
+  return new GatewayError('overloaded', 'too many large pushes are in flight; try again later');
 }
 
 function explain(error: Error): Error {
-  if (error.name === 'AbortError')
-    return new GatewayError('push_too_large', `the push takes more than ${TIMEOUT_MS / 1_000} s to read: split it`);
-  if ('code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY')
-    return new GatewayError('push_too_large', `the push needs more than ${HEAP_MB} MB to be read: split it`);
-  return error;
+  if (error.name === 'AbortError') return tooLarge(`the push takes more than ${TIMEOUT_MS / 1_000} s to read`);
+  const isOutOfMemory = 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+  return isOutOfMemory ? tooLarge(`the push needs more than ${HEAP_MB} MB of memory to be read`) : error;
+}
+
+function tooLarge(reason: string): GatewayError {
+  return new GatewayError('push_too_large', `${reason}: split it`);
 }
