@@ -1,7 +1,7 @@
 /**
- * Content-Encoding of request bodies: gzip (RFC 1952, several members) and snappy in its framing format
- * (https://github.com/google/snappy/blob/main/framing_format.txt). As the official gateway, an encoding we do not know is
- * no fault: the body is read as it is.
+ * Content-Encoding of request bodies: gzip (RFC 1952, any number of members) and snappy in its framing format
+ * (https://github.com/google/snappy/blob/main/framing_format.txt). As in the official gateway, an unknown encoding is ignored
+ * and the body is read as it is.
  */
 import type { IncomingMessage } from 'node:http';
 import { gunzip, type InputType, type ZlibOptions } from 'node:zlib';
@@ -9,20 +9,20 @@ import { uncompress } from 'snappyjs';
 import { asError, GatewayError } from '../../errors.ts';
 import { maskedCrc32c } from './crc32c.ts';
 
-/** A request that says gzip and has no bytes: refused whatever it is for, because the official gateway looks before it routes. */
+/** A request with gzip encoding and no body. The official gateway refuses it on any path, because it checks before it routes. */
 export function isEmptyGzip({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   if (headers['content-encoding']?.toLowerCase() !== 'gzip') return false;
   return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
 }
 
-/** Throws `request_invalid` for what does not begin as its encoding says: all that matters of a body nobody reads. */
+/** Throws `request_invalid` if the body does not begin with the header of its encoding; for bodies that are not read further. */
 export function checkEncoding(body: Buffer, encoding: string | undefined): void {
   if (encoding?.toLowerCase() !== 'gzip') return;
   if (body.length < GZIP_HEADER_BYTES) refuse(body.length === 0 ? 'EOF' : 'unexpected EOF');
   if (body.readUIntBE(0, 3) !== GZIP_MAGIC) refuse('gzip: invalid header');
 }
 
-/** Throws `request_invalid` for what is not of its encoding, `push_too_large` for more than `maxBytes` when inflated. */
+/** Throws `request_invalid` for a body that is not in its encoding, `push_too_large` for more than `maxBytes` when inflated. */
 export async function inflate(body: Buffer, encoding: string | undefined, maxBytes: number): Promise<Buffer> {
   switch (encoding?.toLowerCase()) {
     case 'gzip':
@@ -35,10 +35,10 @@ export async function inflate(body: Buffer, encoding: string | undefined, maxByt
 }
 
 async function inflateGzip(body: Buffer, maxBytes: number): Promise<Buffer> {
-  if (body.length === 0) refuse('EOF: Content-Encoding is gzip, but there are no bytes');
+  if (body.length === 0) refuse('EOF: Content-Encoding is gzip, but the body is empty');
   try {
     const { buffer, consumed } = await gunzipAll(body, maxBytes);
-    // zlib passes over what follows the last member.
+    // zlib ignores bytes after the last member.
     if (consumed < body.length) refuse('gzip: invalid header after the last member');
     return buffer;
   } catch (thrown) {
@@ -51,7 +51,7 @@ async function inflateGzip(body: Buffer, maxBytes: number): Promise<Buffer> {
 
 function gunzipAll(body: InputType, maxOutputLength: number): Promise<{ buffer: Buffer; consumed: number }> {
   return new Promise((resolve, reject) => {
-    // With `info` the result is not the buffer alone, which the types do not know.
+    // With `info`, the result is an object; the type definitions do not know that.
     const options: ZlibOptions = { maxOutputLength, info: true };
     gunzip(body, options, (error, result: unknown) => {
       if (error !== null) {
@@ -65,12 +65,12 @@ function gunzipAll(body: InputType, maxOutputLength: number): Promise<{ buffer: 
 }
 
 const GZIP_HEADER_BYTES = 10;
-/** Two bytes, and the only method there is. */
+/** The two magic bytes, and the only compression method. */
 const GZIP_MAGIC = 0x1f8b08;
 
 const STREAM_IDENTIFIER = Buffer.from('sNaPpY');
 /** Of one chunk, uncompressed. */
-const CHUNK_MAX = 65_536;
+const MAX_CHUNK_BYTES = 65_536;
 
 /**
  *     stream = identifier { chunk }
@@ -78,7 +78,7 @@ const CHUNK_MAX = 65_536;
  *     type   = 0xff identifier | 0x00 checksum(4) snappy | 0x01 checksum(4) plain | 0x80-0xfe skipped | others refused
  */
 function inflateSnappy(body: Buffer, maxBytes: number): Buffer {
-  const parts: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let total = 0;
   let at = 0;
   while (at < body.length) {
@@ -92,29 +92,29 @@ function inflateSnappy(body: Buffer, maxBytes: number): Buffer {
     if (type === 0xff) {
       if (!data.equals(STREAM_IDENTIFIER)) refuse('snappy: corrupt stream identifier');
     } else if (type <= 0x01) {
-      const part = readChunk(data, type === 0x00);
-      total += part.length;
+      const chunk = readChunk(data, type === 0x00);
+      total += chunk.length;
       if (total > maxBytes) throw tooLarge(maxBytes);
-      parts.push(part);
+      chunks.push(chunk);
     } else if (type < 0x80) {
       refuse(`snappy: unsupported chunk type 0x${type.toString(16)}`);
     }
   }
-  return Buffer.concat(parts);
+  return Buffer.concat(chunks);
 }
 
 function readChunk(data: Buffer, compressed: boolean): Buffer {
   if (data.length < 4) refuse('snappy: corrupt chunk');
-  let part = data.subarray(4);
+  let chunk = data.subarray(4);
   if (compressed) {
     try {
-      part = uncompress(part, CHUNK_MAX);
+      chunk = uncompress(chunk, MAX_CHUNK_BYTES);
     } catch (thrown) {
       refuse(`snappy: ${asError(thrown).message}`);
     }
   }
-  if (part.length > CHUNK_MAX || maskedCrc32c(part) !== data.readUInt32LE(0)) refuse('snappy: corrupt chunk');
-  return part;
+  if (chunk.length > MAX_CHUNK_BYTES || maskedCrc32c(chunk) !== data.readUInt32LE(0)) refuse('snappy: corrupt chunk');
+  return chunk;
 }
 
 function tooLarge(maxBytes: number): GatewayError {

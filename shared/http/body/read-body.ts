@@ -1,10 +1,8 @@
-/**
- * Reads a request's body into memory, bounded twice: each body, and all bodies together that are under way.
- */
+/** Reads the body of a request into memory, with two limits: on each body, and on all bodies in flight together. */
 import type { IncomingMessage } from 'node:http';
 import { asError, GatewayError } from '../../errors.ts';
 
-/** Bytes that requests hold at this moment. */
+/** Bytes of all bodies in flight. */
 export class InflightBytes {
   readonly #max: number;
   #held = 0;
@@ -17,7 +15,7 @@ export class InflightBytes {
     return this.#held;
   }
 
-  /** False when that would be too much; nothing is taken then. */
+  /** Takes nothing and returns false if the limit would be exceeded. */
   take(bytes: number): boolean {
     if (this.#held + bytes > this.#max) return false;
     this.#held += bytes;
@@ -34,28 +32,28 @@ export class InflightBytes {
  * GatewayError `push_too_large`, `overloaded` or `body_incomplete`; the rest of the body is then unread, see discard-body.ts.
  */
 export async function readBody(request: IncomingMessage, maxBytes: number, inflight: InflightBytes): Promise<Buffer> {
-  const announced = Number(request.headers['content-length'] ?? 0);
-  if (announced > maxBytes) throw tooLarge(maxBytes);
+  const announcedBytes = Number(request.headers['content-length'] ?? 0);
+  if (announcedBytes > maxBytes) throw tooLarge(maxBytes);
   let taken = 0;
   const take = (bytes: number): void => {
-    if (!inflight.take(bytes)) throw new GatewayError('overloaded', 'too many pushes are under way; try again later');
+    if (!inflight.take(bytes)) throw new GatewayError('overloaded', 'too many pushes are in flight, try again later');
     taken += bytes;
   };
   try {
-    take(announced);
+    take(announcedBytes);
     const chunks: Buffer[] = [];
     let length = 0;
     await new Promise<void>((resolve, reject) => {
-      // Not destroyed when we stop early: the answer that says why has to go out on the same connection.
-      const settle = (error?: Error): void => {
-        request.off('data', onData).off('end', settle).off('error', onCut).off('close', onCut);
+      // Stopping early does not destroy the request: the answer goes out on the same connection.
+      const finish = (error?: Error): void => {
+        request.off('data', onData).off('end', finish).off('error', onCut).off('close', onCut);
         if (error === undefined) resolve();
         else {
           request.pause();
           reject(error);
         }
       };
-      const onCut = (): void => settle(new GatewayError('body_incomplete', 'the body was cut short'));
+      const onCut = (): void => finish(new GatewayError('body_incomplete', 'the body was cut short'));
       const onData = (chunk: Buffer): void => {
         try {
           length += chunk.length;
@@ -63,15 +61,15 @@ export async function readBody(request: IncomingMessage, maxBytes: number, infli
           if (length > taken) take(length - taken);
           chunks.push(chunk);
         } catch (thrown) {
-          settle(asError(thrown));
+          finish(asError(thrown));
         }
       };
-      // What happens to the rest is nobody's concern, but an error without a listener would be the process's.
+      // A later error does not matter, but without a listener it would end the process.
       request.on('error', () => undefined);
       if (request.destroyed) onCut();
-      else request.on('data', onData).once('end', settle).once('error', onCut).once('close', onCut);
+      else request.on('data', onData).once('end', finish).once('error', onCut).once('close', onCut);
     });
-    // HTTP/2 calls an aborted request complete.
+    // An aborted HTTP/2 request is `complete` as well.
     if (!request.complete || request.aborted) throw new GatewayError('body_incomplete', 'the body was cut short');
     const [only] = chunks;
     return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);

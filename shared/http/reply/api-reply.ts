@@ -1,4 +1,4 @@
-/** What all routes below /api/v1 have in common: they may be called from other sites and are never cached. */
+/** Headers of all routes below /api/v1: they may be called from other origins and are never cached. */
 import type { FastifyReply } from 'fastify';
 
 export const API_PATH = '/api/v1';

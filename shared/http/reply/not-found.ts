@@ -1,6 +1,6 @@
 /**
- * What a request for no route of ours is answered. As by the official gateway's router (httprouter), in this order: a redirect, where the
- * path is nearly that of a route; which methods there are, where only the method is wrong; 404.
+ * The answer to a request that matches no route, as the official gateway's router (httprouter) gives it: a redirect if the path
+ * is almost that of a route, else 405 with the allowed methods if only the method is wrong, else 404.
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { pathOf } from '../request-url.ts';
@@ -11,11 +11,11 @@ import { API_PATH } from './api-reply.ts';
 interface Route {
   readonly method: string;
   readonly path: string;
-  /** Any path that begins so. */
+  /** Matches every path that begins with `path`. */
   readonly isPrefix: boolean;
 }
 
-/** To be called before the first route is added. `routePrefix` is what stands before the paths of all routes. */
+/** Call it before the first route is added. `routePrefix` precedes the paths in redirects. */
 export function serveNotFound(app: FastifyInstance, routePrefix: string): void {
   const routes: Route[] = [];
   app.addHook('onRoute', ({ method, url }) => {
@@ -25,11 +25,11 @@ export function serveNotFound(app: FastifyInstance, routePrefix: string): void {
   app.setNotFoundHandler(async (request, reply) => {
     const { method, url } = request;
     const path = pathOf(url);
-    // Where others answer, by ServeMux.
+    // In the official gateway, ServeMux redirects this path.
     if (path === API_PATH) return await sendRedirect(reply, 301, `${routePrefix}${path}/${url.slice(path.length)}`);
-    const [meant] = routes.flatMap((route) => (route.method === method ? (meantPath(route, path) ?? []) : []));
-    if (meant !== undefined) {
-      return await sendRedirect(reply, method === 'GET' ? 301 : 307, routePrefix + meant + url.slice(path.length));
+    const [intended] = routes.flatMap((route) => (route.method === method ? (intendedPath(route, path) ?? []) : []));
+    if (intended !== undefined) {
+      return await sendRedirect(reply, method === 'GET' ? 301 : 307, routePrefix + intended + url.slice(path.length));
     }
     const allowed = METHODS.filter((other) => hasRoute(app, other, path));
     if (allowed.length === 0) return await sendText(reply, 404, '404 page not found');
@@ -40,14 +40,14 @@ export function serveNotFound(app: FastifyInstance, routePrefix: string): void {
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const;
 
-/** Ours go on where there has to be something more: `/metrics/job/` without a job is no route. */
+/** A wildcard route needs something after its prefix: `/metrics/job/` without a job does not match. */
 function hasRoute(app: FastifyInstance, method: (typeof METHODS)[number], path: string): boolean {
   const route = app.findRoute({ method, url: path });
   return route !== null && route.params['*'] !== '';
 }
 
-/** The path with which the route would have been found: without the slash at the end, with one, in other letters. */
-function meantPath({ path: own, isPrefix }: Route, path: string): string | undefined {
+/** The path of the route if it differs only in a slash at the end or in case. */
+function intendedPath({ path: own, isPrefix }: Route, path: string): string | undefined {
   if (!isPrefix) {
     if (path === `${own}/` || `${path}/` === own) return own;
     return path.toLowerCase() === own.toLowerCase() ? own : undefined;
@@ -62,7 +62,7 @@ export async function sendRedirect(
   location: string,
 ): Promise<FastifyReply> {
   const { headers, body } = redirectTo(location, status, reply.request.method);
-  // An empty text would be given a type.
+  // For an empty text fastify would set a Content-Type.
   return await reply
     .code(status)
     .headers(headers)

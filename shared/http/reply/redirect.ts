@@ -1,14 +1,14 @@
-/** Redirects as Go's net/http writes them: a link for GET and HEAD, nothing for the others. */
-const LINES = { 301: 'Moved Permanently', 307: 'Temporary Redirect' } as const;
+/** Redirects as Go's net/http writes them: with a link in the body for GET and HEAD, without a body for other methods. */
+const STATUS_TEXT = { 301: 'Moved Permanently', 307: 'Temporary Redirect' } as const;
 
-export type RedirectStatus = keyof typeof LINES;
+export type RedirectStatus = keyof typeof STATUS_TEXT;
 
 export interface Redirect {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** `location` is a path, as it goes out. */
+/** `location` is sent as it is. */
 export function redirectTo(location: string, status: RedirectStatus, method: string | undefined): Redirect {
   if (method !== 'GET' && method !== 'HEAD') return { headers: { Location: location }, body: '' };
   const href = location
@@ -19,6 +19,6 @@ export function redirectTo(location: string, status: RedirectStatus, method: str
     .replaceAll("'", '&#39;');
   return {
     headers: { Location: location, 'Content-Type': 'text/html; charset=utf-8' },
-    body: `<a href="${href}">${LINES[status]}</a>.\n\n`,
+    body: `<a href="${href}">${STATUS_TEXT[status]}</a>.\n\n`,
   };
 }
