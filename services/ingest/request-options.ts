@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Config } from '../../shared/config/config.ts';
 import { duration } from '../../shared/config/settings/kinds.ts';
-import { quote } from '../../shared/config/values/quote.ts';
+import { quoteRedacted } from '../../shared/config/values/redact.ts';
 import { ttlForJob } from '../../shared/config/values/ttl-rules.ts';
 import { asError, GatewayError } from '../../shared/errors.ts';
 import { queryOf } from '../../shared/http/request-url.ts';
@@ -42,7 +42,7 @@ function requestedTtlMs(url: string, headers: IncomingHttpHeaders): number | und
     return duration.parse(text);
   } catch (thrown) {
     const where = parameter === null ? 'header Pushgateway-TTL' : 'parameter ttl';
-    throw new GatewayError('request_invalid', `cannot use ${where} ${quote(text)}: ${asError(thrown).message}`);
+    throw new GatewayError('request_invalid', `cannot use ${where} ${quoteRedacted(text)}: ${asError(thrown).message}`);
   }
 }
 

@@ -1,27 +1,26 @@
 /**
- * What the rest of the program may know about its settings: one frozen tree, every value already parsed and
- * checked. Durations are milliseconds (possibly fractional), sizes are bytes, an absent text is ''.
+ * The settings as the rest of the program sees them: one frozen object, every value parsed and checked. Durations are
+ * milliseconds (possibly fractional), sizes are bytes, an absent text is ''.
  *
- * Each leaf is filled from one row of the table in settings.ts; the few derived ones say so.
+ * Each leaf is filled from one row of the table in settings.ts; derived leaves say so.
  */
-export const roles = ['all', 'ingest', 'worker', 'reader'] as const;
-export type Role = (typeof roles)[number];
+export const ROLES = ['all', 'ingest', 'worker', 'reader'] as const;
+export type Role = (typeof ROLES)[number];
 
-export const redisModes = ['auto', 'single', 'sentinel', 'cluster'] as const;
-export type RedisMode = (typeof redisModes)[number];
+export const REDIS_MODES = ['auto', 'single', 'sentinel', 'cluster'] as const;
+type RedisMode = (typeof REDIS_MODES)[number];
 
-export const durabilities = ['memory', 'replica', 'disk'] as const;
-export type Durability = (typeof durabilities)[number];
+export const DURABILITIES = ['memory', 'replica', 'disk'] as const;
+export type Durability = (typeof DURABILITIES)[number];
 
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof logLevels)[number];
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
-export const logFormats = ['logfmt', 'json'] as const;
-export type LogFormat = (typeof logFormats)[number];
+export const LOG_FORMATS = ['logfmt', 'json'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** Where we listen. A `host` of '' means every interface; port 0 means any free one. */
+/** An address to listen on. A `host` of '' means every interface, port 0 any free port. */
 export type ListenAddress = TcpAddress | UnixAddress;
-/** Where Redis listens. */
 export type RedisEndpoint = TcpAddress | UnixAddress;
 
 export interface TcpAddress {
@@ -35,7 +34,7 @@ export interface UnixAddress {
   readonly path: string;
 }
 
-/** `job` is anchored at both ends and has no flag that keeps state, so it may be shared. */
+/** `job` is anchored at both ends and has no flag that keeps state, so it can be shared. */
 export interface TtlRule {
   readonly job: RegExp;
   /** 0 = never expires. */
@@ -57,15 +56,15 @@ export interface Config {
     readonly certFile: string;
   };
   readonly web: {
-    /** Never empty: `:port` when no address was given. */
+    /** Never empty: by default `:port`. */
     readonly listen: readonly ListenAddress[];
-    /** Listen on the sockets that systemd passes, and not on `listen`. */
+    /** Listen on the sockets passed by systemd instead of `listen`. */
     readonly systemdSocket: boolean;
     readonly configFile: string;
     readonly externalUrl: string;
-    /** Derived from externalUrl: '' or '/path', without a slash at the end. For links in pages. */
+    /** For links in pages: '' or '/path', without a slash at the end. Derived from externalUrl. */
     readonly externalPrefix: string;
-    /** '' or '/path', without a slash at the end; externalPrefix when not given. For routes. */
+    /** For routes: '' or '/path', without a slash at the end; by default externalPrefix. */
     readonly routePrefix: string;
     readonly enableLifecycle: boolean;
     readonly enableAdminApi: boolean;
@@ -73,9 +72,9 @@ export interface Config {
     readonly telemetryInMetrics: boolean;
   };
   readonly redis: {
-    /** `auto` remains only for one endpoint without a master name: then the server itself says what it is. */
+    /** Remains `auto` only for one endpoint without a master name; the server is then asked for its mode. */
     readonly mode: RedisMode;
-    /** Never empty. The Sentinels in mode `sentinel`, the seeds in mode `cluster`; of no meaning if `embedded`. */
+    /** Never empty. The Sentinels in mode `sentinel`, the seeds in mode `cluster`; unused if `embedded`. */
     readonly endpoints: readonly RedisEndpoint[];
     readonly masterName: string;
     readonly username: string;
@@ -92,40 +91,40 @@ export interface Config {
       readonly keyFile: string;
       readonly skipVerify: boolean;
     };
-    /** Of one command; 0 = no limit. */
+    /** Time limit of one command; 0 = no limit. */
     readonly timeoutMs: number;
-    /** Default TTL of what is pushed; 0 = never expires. */
+    /** Default TTL of pushed metrics; 0 = never expires. */
     readonly expirationMs: number;
     readonly prefix: string;
-    /** 0 = as they were laid out, or by the topology. */
+    /** 0 = as fixed at first use, or by the topology. */
     readonly shards: number;
-    /** For durability `replica`: how many of them must have a push. */
+    /** For durability `replica`: number of replicas that must have a push. */
     readonly waitReplicas: number;
     readonly embedded: boolean;
   };
   readonly dataDir: string;
   readonly push: {
     readonly timeoutMs: number;
-    /** `replica` also when only `redis.waitReplicas` was given. */
+    /** `replica` also if only `redis.waitReplicas` is set. */
     readonly durability: Durability;
-    /** Pushes in the log above which new ones are refused; 0 = no limit. */
+    /** Number of pushes in the log above which new ones are refused; 0 = no limit. */
     readonly maxBacklog: number;
-    /** Size of the log in Redis' memory above which new pushes are refused. */
+    /** Memory of the log in Redis above which new pushes are refused. */
     readonly maxBacklogBytes: number;
-    /** Part of Redis' `maxmemory`, in percent, above which new pushes are refused. */
+    /** Percentage of Redis' `maxmemory` above which new pushes are refused. */
     readonly maxMemoryPercent: number;
-    /** How long a push waits to be merged when the client does not ask; 0 = not at all. */
+    /** How long a push waits to be merged if the client does not say; 0 = not at all. */
     readonly waitMs: number;
     readonly maxBodyBytes: number;
     readonly maxInflightBytes: number;
     /** 0 = no limit. */
     readonly maxSeriesPerPush: number;
-    /** Those of each group counted: of a push to `/ingest` each series is one. 0 = no limit. */
+    /** Counted per group: in a push to `/ingest` each series is a family. 0 = no limit. */
     readonly maxFamiliesPerPush: number;
     readonly disableConsistencyCheck: boolean;
     readonly enableUtf8Names: boolean;
   };
-  /** First match wins; none → redis.expirationMs. See ttlForJob. */
+  /** The first match wins; without a match, redis.expirationMs. See ttlForJob. */
   readonly ttlRules: readonly TtlRule[];
   readonly ingest: { readonly threads: number };
   readonly worker: {
@@ -133,11 +132,11 @@ export interface Config {
     readonly maxAttempts: number;
   };
   readonly deadLetter: {
-    /** 0 = kept until dropped by hand. */
+    /** 0 = kept until deleted through the API. */
     readonly retentionMs: number;
   };
   readonly shutdown: {
-    /** Until the port closes; not ready meanwhile. */
+    /** Time until the port closes, during which the ready probe fails. */
     readonly delayMs: number;
     readonly graceMs: number;
   };

@@ -1,16 +1,16 @@
-/** `-h`, laid out as kingpin does it: flags left, what they do right. */
-import { settings } from './settings/settings.ts';
+/** The text of `-h`, laid out as kingpin does: flags on the left, descriptions on the right. */
+import { SETTINGS } from './settings/settings.ts';
 import type { Setting } from './settings/setting.ts';
 
-const indent = 2;
-const gap = 1;
-/** Longer flags stand on a line of their own; this is the longest of the predecessor. */
-const widestFlag = 33;
+const INDENT = 2;
+const GAP = 1;
+/** Length of the predecessor's longest flag; a longer one has its description on the next line. */
+const WIDEST_FLAG = 33;
 
-/** `columns` is the terminal's width; anything unusable means 100. */
+/** `columns` is the width of the terminal; 100 if it is not from 80 to 200. */
 export function helpText(columns = NaN): string {
   const width = columns >= 80 && columns <= 200 ? columns : 100;
-  const rows = settings.map((row) => [flagOf(row), row.help + choicesOf(row)] as const);
+  const rows = SETTINGS.map((row) => [flagOf(row), row.help + choicesOf(row)] as const);
   return [
     'usage: pushgateway [<flags>] [<role>]',
     '',
@@ -20,12 +20,12 @@ export function helpText(columns = NaN): string {
     ...twoColumns([['-h, --help', 'Show this help.'], ...rows, ['    --version', 'Show the version.']], width),
     '',
     'Args:',
-    ...twoColumns([['[<role>]', 'What this process does. One of: [all, ingest, worker, reader]. Default: all']], width),
+    ...twoColumns([['[<role>]', 'Role of this process. One of: [all, ingest, worker, reader]. Default: all']], width),
     '',
     ...wrap(
-      'A switch is turned off with --no-FLAG. Each flag may also be given as an environment variable (--redis.endpoint ' +
-        'is PUSHGATEWAY_REDIS_ENDPOINT) or in the configuration file; a flag wins over the environment, the ' +
-        'environment over the file. Durations are written as in Go: 250ms, 30s, 1h30m.',
+      '--no-FLAG turns a switch off. Each setting can also be given as an environment variable (--redis.endpoint is ' +
+        'PUSHGATEWAY_REDIS_ENDPOINT) or in the configuration file. Flags take precedence over the environment, and ' +
+        'the environment over the file. Durations are written as in Go: 250ms, 30s, 1h30m.',
       width,
     ),
     '',
@@ -46,12 +46,12 @@ function choicesOf({ kind, defaultNote }: Setting): string {
 }
 
 function twoColumns(rows: readonly (readonly [string, string])[], width: number): readonly string[] {
-  const widths = rows.map(([left]) => left.length).filter((length) => length <= widestFlag);
+  const widths = rows.map(([left]) => left.length).filter((length) => length <= WIDEST_FLAG);
   const column = Math.max(0, ...widths);
-  const offset = indent + column + gap;
+  const offset = INDENT + column + GAP;
   return rows.flatMap(([left, right]) => {
     const lines = wrap(right, width - offset).map((line) => ' '.repeat(offset) + line);
-    const head = ' '.repeat(indent) + left;
+    const head = ' '.repeat(INDENT) + left;
     if (left.length > column) return [head, ...lines];
     return [head.padEnd(offset) + (lines[0] ?? '').slice(offset), ...lines.slice(1)];
   });

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { isRecord } from './read/object-paths.ts';
 
-/** The package's version; '' when package.json is nowhere above, which a bundle may well do. */
+/** The version of the package; '' if its package.json is not found, as in a bundle. */
 export function packageVersion(): string {
-  // Two levels up in the sources, three in dist.
+  // Two levels up from the source, three from dist.
   for (const up of ['../../', '../../../']) {
     try {
       const read: unknown = JSON.parse(readFileSync(new URL(`${up}package.json`, import.meta.url), 'utf8'));
@@ -16,7 +16,7 @@ export function packageVersion(): string {
   return '';
 }
 
-/** Begins as the official gateway's does. */
+/** Begins like that of the official gateway. */
 export function versionText(): string {
   return `pushgateway, version ${packageVersion() || 'unknown'} (pushgateway-redis)\n  node: ${process.version}\n`;
 }

@@ -7,10 +7,10 @@ import { Readable } from 'node:stream';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
-import { configFromFlags } from '../../shared/config/read/load.ts';
 import type { ComparePassword } from '../../shared/http/gate/password-checker.ts';
 import { createApp, listen } from '../../shared/http/server/http-app.ts';
 import { createLogger } from '../../shared/logger.ts';
+import { configFromFlags } from './config.ts';
 import { hold } from './resources.ts';
 import { temporaryFolder } from './temporary.ts';
 

@@ -55,22 +55,22 @@ describe('flags', () => {
     [['--web.listen-address=9091'], 'cannot use --web.listen-address "9091": expected host:port'],
     [['--web.external-url=x'], 'cannot use --web.external-url "x": expected a URL'],
     [['--metrics.path=metrics'], 'cannot use --metrics.path "metrics": expected a path such as /metrics'],
-    [
-      ['--metrics.path=/ingest'],
-      'cannot use --metrics.path "/ingest": expected another path than that of --ingest.path',
-    ],
+    [['--metrics.path=/ingest'], 'cannot use --metrics.path "/ingest": expected a path different from --ingest.path'],
     [
       ['--ingest.path=/metrics/'],
-      'cannot use --ingest.path "/metrics/": expected another path than that of --metrics.path',
+      'cannot use --ingest.path "/metrics/": expected a path different from --metrics.path',
     ],
-    [['-t/status'], 'cannot use -t "/status": expected a path that neither the API nor the page uses'],
+    [['-t/status'], 'cannot use -t "/status": expected a path that neither the API nor the web page uses'],
     [['-i', '/metrics/job/x'], 'cannot use -i "/metrics/job/x": expected a path that neither'],
     [['-m/'], 'cannot use -m "/": expected a path that neither'],
     [['--tls.enabled', '--tls.key=k'], 'cannot use --tls.enabled "true": expected --tls.cert'],
     [['--tls.enabled', '--tls.cert=c'], 'cannot use --tls.enabled "true": expected --tls.key'],
     [['--redis.tls-cert=c'], 'cannot use --redis.tls-cert "c": expected --redis.tls-key as well'],
     [['--redis.tls-key=k'], 'cannot use --redis.tls-key "k": expected --redis.tls-cert as well'],
-    [['--redis.endpoint=a,b', '--redis.db=1'], 'cannot use --redis.db "1": expected database 0, a Cluster'],
+    [
+      ['--redis.endpoint=a,b', '--redis.db=1'],
+      'cannot use --redis.db "1": expected database 0, the only one of a Cluster',
+    ],
     [['--redis.mode=cluster', '--redis.db=1'], 'cannot use --redis.db "1": expected database 0'],
     [
       ['--redis.endpoint=redis://a/1,redis://b/1'],
@@ -88,11 +88,11 @@ describe('flags', () => {
     [['--redis.embedded', 'worker'], 'cannot use role "worker": expected all with --redis.embedded'],
     [
       ['--redis.endpoint=redis://h/1', '--redis.db=2'],
-      'cannot use --redis.endpoint "redis://h/1": --redis.db says otherwise',
+      'cannot use --redis.endpoint "redis://h/1": --redis.db has another value',
     ],
     [
       ['--redis.endpoint=rediss://h', '--no-redis.tls-enabled'],
-      'cannot use --redis.endpoint "rediss://h": --no-redis.tls-enabled says',
+      'cannot use --redis.endpoint "rediss://h": --no-redis.tls-enabled has',
     ],
     [['--redis.password-file=f'], 'cannot use --redis.password-file "f": expected a file that can be read'],
     [['--config.file=f'], 'cannot use --config.file "f": expected a file that can be read, got ENOENT'],

@@ -4,7 +4,7 @@ import { formatBytes, readBytes } from '../../shared/config/values/bytes.ts';
 import type { Kind } from '../../shared/config/settings/kinds.ts';
 import { externalUrl, flag, integer, routePrefix, urlPath } from '../../shared/config/settings/kinds.ts';
 import { didYouMean } from '../../shared/config/read/did-you-mean.ts';
-import { quote } from '../../shared/config/values/quote.ts';
+import { quoteRedacted } from '../../shared/config/values/redact.ts';
 
 const tcp = (host: string, port: number) => ({ kind: 'tcp' as const, host, port });
 const unix = (path: string) => ({ kind: 'unix' as const, path });
@@ -197,5 +197,5 @@ test.each([
   ['http://h', '"http://h"'],
   ['x'.repeat(200), `"${'x'.repeat(120)}…"`],
 ])('%j is quoted as %s', (text, quoted) => {
-  expect(quote(text)).toBe(quoted);
+  expect(quoteRedacted(text)).toBe(quoted);
 });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../shared/config/config.ts';
 import { describeConfig } from '../../shared/config/describe.ts';
-import { configFromFlags, loadConfig, type Loaded, type LoadInput } from '../../shared/config/read/load.ts';
-import { settings } from '../../shared/config/settings/settings.ts';
+import { loadConfig, type Loaded, type LoadInput } from '../../shared/config/read/load.ts';
+import { SETTINGS } from '../../shared/config/settings/settings.ts';
+import { configFromFlags } from '../support/config.ts';
 import { isRecord } from '../../shared/config/read/object-paths.ts';
 
 const host = { cores: 4 };
@@ -77,14 +78,14 @@ describe('defaults', () => {
     const leaves = (tree: object, at = ''): string[] =>
       Object.entries(tree).flatMap(([key, value]) => (isRecord(value) ? leaves(value, `${at}${key}.`) : [at + key]));
     const derived = new Set(['role', 'ttlRules', 'web.externalPrefix']);
-    const paths = settings.flatMap(({ path }) => path ?? []);
+    const paths = SETTINGS.flatMap(({ path }) => path ?? []);
     expect(
       leaves(config)
         .filter((leaf) => !derived.has(leaf))
         .toSorted(),
     ).toEqual(paths.toSorted());
     for (const key of ['name', 'env', 'short', 'yaml'] as const) {
-      const names = settings.flatMap((row) => row[key] ?? []);
+      const names = SETTINGS.flatMap((row) => row[key] ?? []);
       expect(new Set(names).size).toBe(names.length);
     }
   });
@@ -153,7 +154,7 @@ describe('the command line, as kingpin reads it', () => {
     );
     expect(help.text).toContain('\n  -t, --telemetry.path="/telemetry" Telemetry URL path.\n');
     for (const line of help.text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
-    for (const { name } of settings) expect(help.text).toContain(`--${name}`);
+    for (const { name } of SETTINGS) expect(help.text).toContain(`--${name}`);
   });
 });
 

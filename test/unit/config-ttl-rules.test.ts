@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { compileJobPattern, ttlForJob } from '../../shared/config/values/ttl-rules.ts';
-import { configFromFlags, loadConfig } from '../../shared/config/read/load.ts';
+import { loadConfig } from '../../shared/config/read/load.ts';
+import { configFromFlags } from '../support/config.ts';
 
 test.each<[string, string, boolean]>([
   ['backup', 'backup', true],

@@ -1,12 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { configFromFlags } from '../../shared/config/read/load.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import { readWebConfig } from '../../shared/http/web-config/web-config-file.ts';
 import { WebSettingsSource, type WebSettings } from '../../shared/http/web-config/web-settings.ts';
 import { createLogger } from '../../shared/logger.ts';
 import { makeCertificate } from '../support/certificates.ts';
+import { configFromFlags } from '../support/config.ts';
 import { projectFolder } from '../support/project.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 

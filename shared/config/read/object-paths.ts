@@ -1,27 +1,27 @@
-/** Nested plain objects, addressed by dotted paths: `redis.tls.enabled`. */
+/** Nested plain objects, addressed by dotted paths such as `redis.tls.enabled`. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** undefined when there is nothing. */
-export function valueAt(tree: unknown, path: string): unknown {
-  let node = tree;
-  for (const key of path.split('.')) node = isRecord(node) ? node[key] : undefined;
-  return node;
+/** Undefined if the path does not exist. */
+export function valueAt(root: unknown, path: string): unknown {
+  let value = root;
+  for (const key of path.split('.')) value = isRecord(value) ? value[key] : undefined;
+  return value;
 }
 
-/** Makes the objects on the way. */
-export function setAt(tree: Record<string, unknown>, path: string, value: unknown): void {
+/** Creates the objects along the path. */
+export function setAt(root: Record<string, unknown>, path: string, value: unknown): void {
   const keys = path.split('.');
   const last = keys.pop() ?? '';
-  let node = tree;
+  let object = root;
   for (const key of keys) {
-    const below = node[key];
+    const below = object[key];
     const next = isRecord(below) ? below : {};
-    node[key] = next;
-    node = next;
+    object[key] = next;
+    object = next;
   }
-  node[last] = value;
+  object[last] = value;
 }
 
 export function deepFreeze<T extends object>(value: T): T {

@@ -2,7 +2,7 @@
 import type { TtlRule } from '../config.ts';
 import { duration } from '../settings/kinds.ts';
 import type { Setting } from '../settings/setting.ts';
-import { settings } from '../settings/settings.ts';
+import { SETTINGS } from '../settings/settings.ts';
 import { compileJobPattern } from '../values/ttl-rules.ts';
 import type { RawSetting, ReadFile } from './raw-settings.ts';
 import { YamlReader, type YamlFormat, type YamlValue } from './yaml-reader.ts';
@@ -17,20 +17,20 @@ const TTL_RULES_HINT = 'expected a list of {job: PATTERN, ttl: DURATION}';
 /** `name` is the file's name in faults. */
 export function readConfigFile(content: string, name: string): ReadFile {
   const yaml = new YamlReader(content, name, FORMAT);
-  const given = new Map<string, RawSetting>();
+  const raw = new Map<string, RawSetting>();
   const ttlRules: TtlRule[] = [];
   const readSetting = (setting: Setting) => (value: YamlValue) => {
     const texts = setting.kind.list ? yaml.texts(value) : undefined;
     const text = texts?.join(',') ?? yaml.text(value);
-    if (text !== undefined) given.set(setting.name, { setting, text, label: value.key, place: ` (${value.place})` });
+    if (text !== undefined) raw.set(setting.name, { setting, text, label: value.key, place: ` (${value.place})` });
   };
   yaml.read(
     new Map([
-      ...settings.flatMap((row) => (row.yaml === undefined ? [] : [[row.yaml, readSetting(row)] as const])),
+      ...SETTINGS.flatMap((row) => (row.yaml === undefined ? [] : [[row.yaml, readSetting(row)] as const])),
       ['ttl_rules', (value: YamlValue) => void ttlRules.push(...readTtlRules(yaml, value))],
     ]),
   );
-  return { given, ttlRules, faults: yaml.faults };
+  return { raw, ttlRules, faults: yaml.faults };
 }
 
 function readTtlRules(yaml: YamlReader, value: YamlValue): TtlRule[] {

@@ -1,20 +1,20 @@
-/** From what was given to a `Config`: parse each, fill in what follows from others, then check them together. */
+/** From raw settings to a `Config`: parses each, derives those that follow from others, then checks them together. */
 import { GatewayError } from '../../errors.ts';
 import { parseEndpoints } from '../values/address.ts';
 import type { Config, Role, TtlRule } from '../config.ts';
 import { checkTogether } from './check.ts';
 import { fault, type RawSetting, type RawSettings } from './raw-settings.ts';
 import type { Host } from '../settings/setting.ts';
-import { settings } from '../settings/settings.ts';
+import { SETTINGS } from '../settings/settings.ts';
 import { deepFreeze, setAt } from './object-paths.ts';
 
-export interface Read {
+interface Read {
   readonly role: Role;
-  readonly given: RawSettings;
+  readonly raw: RawSettings;
   readonly ttlRules: readonly TtlRule[];
 }
 
-export type Validated =
+type Validated =
   | { readonly config: Config; readonly warnings: readonly string[]; readonly faults: readonly [] }
   | { readonly config: undefined; readonly faults: readonly string[] };
 
@@ -23,59 +23,58 @@ type Mutable<T> = T extends RegExp | readonly unknown[]
   : T extends object
     ? { -readonly [K in keyof T]: Mutable<T[K]> }
     : T;
-export type Draft = Mutable<Config>;
+type Draft = Mutable<Config>;
 
-/** Reads no file but the password's, through `readFile`. */
+/** `readFile` reads the file of --redis.password-file. */
 export function validate(read: Read, host: Host, readFile: (path: string) => string): Validated {
   const faults: string[] = [];
   const draft = parseAll(read, host, faults);
-  fillFromEndpoints(draft, read.given, faults);
-  fillPassword(draft, read.given, readFile, faults);
+  fillFromEndpoints(draft, read.raw, faults);
+  fillPassword(draft, read.raw, readFile, faults);
   fillTopology(draft);
-  fillDurability(draft, read.given);
+  fillDurability(draft, read.raw);
   fillAddresses(draft);
-  const { faults: conflicts, warnings } = checkTogether(draft, read.given);
+  const { faults: conflicts, warnings } = checkTogether(draft, read.raw);
   faults.push(...conflicts);
   if (faults.length > 0) return { config: undefined, faults };
   return { config: deepFreeze(draft), warnings, faults: [] };
 }
 
-/** A value that is not usable is reported and replaced by its default, so that the others are still checked. */
+/** A value that cannot be used is reported and replaced by its default, so that the others are still checked. */
 function parseAll(read: Read, host: Host, faults: string[]): Draft {
   const draft: Record<string, unknown> = { role: read.role, ttlRules: read.ttlRules };
-  for (const setting of settings) {
+  for (const setting of SETTINGS) {
     const standard = typeof setting.default === 'string' ? setting.default : setting.default(host);
-    const given = read.given.get(setting.name);
-    let value = given && parseGiven(given, faults);
-    // Only defaults may be '' where a kind wants more.
+    const raw = read.raw.get(setting.name);
+    let value = raw && parseRaw(raw, faults);
+    // Some kinds refuse '', but every default may be ''.
     value ??= standard === '' && setting.kind.quoted && !setting.kind.list ? '' : setting.kind.parse(standard);
     if (setting.path !== undefined) setAt(draft, setting.path, value);
   }
-  // The one place where the table is taken at its word; `setting()` has checked every path and kind, and a test
-  // checks that no leaf is missing.
+  // The compiler cannot see that the draft is complete: setting() checks each path and kind, and a test that no leaf is missing.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return draft as unknown as Draft;
 }
 
-function parseGiven(given: RawSetting, faults: string[]): unknown {
+function parseRaw(raw: RawSetting, faults: string[]): unknown {
   try {
-    return given.setting.kind.parse(given.text);
+    return raw.setting.kind.parse(raw.text);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    faults.push(fault(given, error.message));
+    faults.push(fault(raw, error.message));
     return undefined;
   }
 }
 
-/** `redis://user:password@host/3` says what other settings say too. */
-function fillFromEndpoints({ redis }: Draft, given: RawSettings, faults: string[]): void {
-  const endpoint = given.get('redis.endpoint');
+/** `redis://user:password@host/3` also sets what other settings set. */
+function fillFromEndpoints({ redis }: Draft, raw: RawSettings, faults: string[]): void {
+  const endpoint = raw.get('redis.endpoint');
   if (endpoint === undefined) return;
   const url = orUndefined(() => parseEndpoints(endpoint.text));
   if (url === undefined) return; // already reported
   const differs = (name: string, inUrl: unknown, set: unknown) => {
-    const other = given.get(name);
-    if (other !== undefined && inUrl !== set) faults.push(fault(endpoint, `${other.label} says otherwise`));
+    const other = raw.get(name);
+    if (other !== undefined && inUrl !== set) faults.push(fault(endpoint, `${other.label} has another value`));
   };
   if (url.username !== '') differs('redis.username', url.username, redis.username);
   if (url.password !== '') differs('redis.password', url.password, redis.password);
@@ -87,31 +86,31 @@ function fillFromEndpoints({ redis }: Draft, given: RawSettings, faults: string[
   redis.tls.enabled ||= url.tls;
 }
 
-function fillPassword({ redis }: Draft, given: RawSettings, readFile: (path: string) => string, faults: string[]) {
-  const file = given.get('redis.password-file');
+function fillPassword({ redis }: Draft, raw: RawSettings, readFile: (path: string) => string, faults: string[]) {
+  const file = raw.get('redis.password-file');
   if (file === undefined || redis.passwordFile === '') return;
   if (redis.password !== '') {
-    faults.push(fault(file, 'the password is given elsewhere too, give it once'));
+    faults.push(fault(file, 'expected the password once, it is also given elsewhere'));
     return;
   }
   const content = orUndefined(() => readFile(redis.passwordFile));
-  // Editors and `kubectl create secret` differ on the line end, nobody means it.
+  // Whether a file ends with a line end depends on the tool that wrote it; the line end is never part of the password.
   const password = content?.replace(/\r?\n$/, '') ?? '';
   if (content === undefined) faults.push(fault(file, 'expected a file that can be read'));
   else if (password === '' || /[\r\n]/.test(password)) faults.push(fault(file, 'expected a file of one line'));
   redis.password = password;
 }
 
-/** As the predecessor's client chose it; what remains `auto` is asked of the server. */
+/** Chooses as the predecessor's client does; if the mode remains `auto`, the server is asked. */
 function fillTopology({ redis }: Draft): void {
   if (redis.mode !== 'auto') return;
   if (redis.masterName !== '') redis.mode = 'sentinel';
   else if (redis.endpoints.length > 1) redis.mode = 'cluster';
 }
 
-/** To ask for replicas is to ask for that level. */
-function fillDurability({ push, redis }: Draft, given: RawSettings): void {
-  if (redis.waitReplicas > 0 && !given.has('push.durability')) push.durability = 'replica';
+/** --redis.wait-replicas implies durability `replica`. */
+function fillDurability({ push, redis }: Draft, raw: RawSettings): void {
+  if (redis.waitReplicas > 0 && !raw.has('push.durability')) push.durability = 'replica';
 }
 
 function fillAddresses(draft: Draft): void {

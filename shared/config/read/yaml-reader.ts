@@ -5,7 +5,7 @@
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type Document, type Pair } from 'yaml';
 import { asError } from '../../errors.ts';
 import type { Kind } from '../settings/kinds.ts';
-import { quote, quoteName } from '../values/quote.ts';
+import { quoteRedacted, quoteName } from '../values/redact.ts';
 import { didYouMean } from './did-you-mean.ts';
 
 /** Words a fault: the key, its value unless that may be a secret, and what was expected. */
@@ -161,7 +161,7 @@ export class YamlReader {
 }
 
 function wording(key: string, shown: string | undefined, place: string, why: string): string {
-  return `cannot use ${key}${shown === undefined ? '' : ` ${quote(shown)}`} (${place}): ${why}`;
+  return `cannot use ${key}${shown === undefined ? '' : ` ${quoteRedacted(shown)}`} (${place}): ${why}`;
 }
 
 /** `a.b.c` → `a`, `a.b`. */

@@ -1,46 +1,46 @@
 /**
- * Kinds of values: from text (a flag, a variable, a YAML scalar) to what `Config` holds, and back for display.
+ * Kinds of values: from text (a flag, a variable, a YAML scalar) to the value in `Config`, and back for display.
  *
- * `parse` throws GatewayError `config_invalid` with "expected …"; the caller says which setting and quotes the
- * value, because only it knows whether the value is a secret.
+ * `parse` throws GatewayError `config_invalid` with "expected …". The caller adds the setting and the value, because only the
+ * caller knows whether the value is a secret.
  */
 import { GatewayError } from '../../errors.ts';
 import { formatAddress, parseEndpoints, parseListen } from '../values/address.ts';
-import { bytesHint, formatBytes, readBytes } from '../values/bytes.ts';
+import { BYTES_HINT, formatBytes, readBytes } from '../values/bytes.ts';
 import type { ListenAddress, RedisEndpoint } from '../config.ts';
-import { durationHint, formatDuration, readDuration } from '../values/duration.ts';
+import { DURATION_HINT, formatDuration, readDuration } from '../values/duration.ts';
 
 export interface Kind<T> {
   parse(text: string): T;
   format(value: T): string;
   /** A switch: `--flag`, `--no-flag`. */
   readonly isSwitch?: true;
-  /** The flag may be repeated, each value is added; otherwise the last one wins. */
+  /** A repeated flag adds its value to the previous ones; otherwise the last one wins. */
   readonly repeatable?: true;
-  /** In YAML a list may be given as well as one text with commas. */
+  /** In YAML, a list is accepted as well as one text with commas. */
   readonly list?: true;
-  /** Help shows the default in quotes, as kingpin does for texts. */
+  /** The help shows the default in quotes, as kingpin does for texts. */
   readonly quoted?: true;
-  /** Help adds these as "One of: […]". */
+  /** The help adds these as "One of: […]". */
   readonly choices?: readonly string[];
 }
 
 const plain = { format: String };
 
-/** Any text; may be empty. */
+/** Any text, including ''. */
 export const text: Kind<string> = { parse: (value) => value, ...plain, quoted: true };
 
-/** A text that cannot be empty, for example a directory. */
+/** Any text except ''. */
 export const requiredText: Kind<string> = { ...text, parse: (value) => (value === '' ? expected('a text') : value) };
 
-/** A text of a certain shape; `hint` completes "expected …". */
-export function shaped(shape: RegExp, hint: string): Kind<string> {
-  return { ...text, parse: (value) => (shape.test(value) ? value : expected(hint)) };
+/** A text that matches the pattern; `hint` completes "expected …". */
+export function matching(pattern: RegExp, hint: string): Kind<string> {
+  return { ...text, parse: (value) => (pattern.test(value) ? value : expected(hint)) };
 }
 
 export const flag: Kind<boolean> = {
   parse(value) {
-    // YAML 1.1, which the predecessor read, has yes and on; environments have 1.
+    // YAML 1.1, which the predecessor read, has yes and on; in environments 1 is common.
     if (/^(true|yes|on|1)$/i.test(value)) return true;
     if (/^(false|no|off|0)$/i.test(value)) return false;
     return expected('true or false');
@@ -63,22 +63,22 @@ export function integer(min: number, max: number): Kind<number> {
 function durationAbove(fits: (ms: number) => boolean, limit: string): Kind<number> {
   return {
     parse(value) {
-      const ms = readDuration(value) ?? expected(durationHint);
+      const ms = readDuration(value) ?? expected(DURATION_HINT);
       return fits(ms) ? ms : expected(`a duration ${limit}, such as 30s`);
     },
     format: formatDuration,
   };
 }
 
-/** Zero has a meaning of its own (off, never, no limit). */
+/** For settings in which 0 is special: off, never, no limit. */
 export const duration = durationAbove((ms) => ms >= 0, 'that is not negative');
 export const positiveDuration = durationAbove((ms) => ms > 0, 'above 0');
 
 /** At least one byte. */
 export const bytes: Kind<number> = {
   parse(value) {
-    const count = readBytes(value) ?? expected(bytesHint);
-    return count > 0 ? count : expected(`${bytesHint}, above 0`);
+    const count = readBytes(value) ?? expected(BYTES_HINT);
+    return count > 0 ? count : expected(`${BYTES_HINT}, above 0`);
   },
   format: formatBytes,
 };
@@ -91,7 +91,7 @@ export function oneOf<T extends string>(...choices: readonly T[]): Kind<T> {
   };
 }
 
-/** A path of plain segments: what a router or a proxy might read otherwise is refused. */
+/** A path of plain segments; anything that a router or a proxy could interpret differently is refused. */
 export const urlPath: Kind<string> = {
   ...text,
   parse(value) {
@@ -100,7 +100,7 @@ export const urlPath: Kind<string> = {
   },
 };
 
-/** '' or a prefix as the official gateway reads it: slashes at either end do not matter. */
+/** '' or a prefix. As in the official gateway, slashes at either end are ignored. */
 export const routePrefix: Kind<string> = {
   ...text,
   parse(value) {

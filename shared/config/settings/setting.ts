@@ -1,8 +1,8 @@
-/** One row of the table of settings, and everything that follows from its name. */
+/** A row of the table of settings, and the names that follow from that of its flag. */
 import type { Config } from '../config.ts';
 import type { Kind } from './kinds.ts';
 
-/** What a default may depend on. */
+/** Defaults may depend on these. */
 export interface Host {
   readonly cores: number;
 }
@@ -15,25 +15,25 @@ export interface Setting {
   readonly aliases: readonly string[];
   /** `PUSHGATEWAY_REDIS_ENDPOINT`. */
   readonly env: string;
-  /** Dotted YAML key: `redis.endpoint`; undefined when the file cannot say it. */
+  /** Dotted YAML key: `redis.endpoint`; undefined if the file cannot set it. */
   readonly yaml: string | undefined;
-  /** The leaf of `Config` it fills; undefined when it is accepted and ignored. */
+  /** The leaf of `Config` that it fills; undefined if the setting is accepted and ignored. */
   readonly path: string | undefined;
   readonly kind: Kind<unknown>;
-  /** As it would be written on the command line; '' = none. */
+  /** As on the command line; '' = none. */
   readonly default: string | ((host: Host) => string);
-  /** Says in words what a default that depends on the host is. */
+  /** The default in words, if it depends on the host or on other settings. */
   readonly defaultNote: string | undefined;
   readonly secret: boolean;
   readonly help: string;
 }
 
 /** Every dotted path to a leaf of T. */
-export type PathTo<T> = T extends Leaf
+type PathTo<T> = T extends Leaf
   ? never
   : { [K in keyof T & string]: T[K] extends Leaf ? K : `${K}.${PathTo<T[K]>}` }[keyof T & string];
 
-export type ValueAt<T, P extends string> = P extends `${infer K}.${infer Rest}`
+type ValueAt<T, P extends string> = P extends `${infer K}.${infer Rest}`
   ? K extends keyof T
     ? ValueAt<T[K], Rest>
     : never
@@ -43,7 +43,7 @@ export type ValueAt<T, P extends string> = P extends `${infer K}.${infer Rest}`
 
 type Leaf = string | number | boolean | readonly unknown[];
 
-export interface SettingDetails {
+interface SettingDetails {
   readonly help: string;
   readonly default?: Setting['default'];
   readonly defaultNote?: string;
@@ -53,7 +53,7 @@ export interface SettingDetails {
   readonly secret?: boolean;
 }
 
-/** Ties a flag to a leaf of `Config`: the compiler refuses a kind that does not fit the leaf. */
+/** Connects a flag with a leaf of `Config`; a kind that does not fit the leaf does not compile. */
 export function setting<P extends PathTo<Config>>(
   name: string,
   path: P,
@@ -63,7 +63,7 @@ export function setting<P extends PathTo<Config>>(
   return row(name, path, kind, details);
 }
 
-/** A flag of the official gateway that has no meaning here. */
+/** A flag of a predecessor that has no meaning here. */
 export function ignoredSetting(name: string, kind: Kind<unknown>, details: SettingDetails): Setting {
   return row(name, undefined, kind, details);
 }
@@ -84,10 +84,10 @@ function row(name: string, path: string | undefined, kind: Kind<unknown>, detail
   };
 }
 
-export const envPrefix = 'PUSHGATEWAY_';
+export const ENV_PREFIX = 'PUSHGATEWAY_';
 
 export function envName(flagName: string): string {
-  return envPrefix + flagName.toUpperCase().replaceAll(/[.-]/g, '_');
+  return ENV_PREFIX + flagName.toUpperCase().replaceAll(/[.-]/g, '_');
 }
 
 /** The first word of the flag is the section: `web.config.file` → `web.config_file`. */

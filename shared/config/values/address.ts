@@ -1,5 +1,5 @@
 /**
- * Addresses in both directions: where we listen, and where Redis does.
+ * Addresses to listen on, and endpoints of Redis, from text and back.
  *
  *   listen   = host:port | :port | [ipv6]:port | unix:/path
  *   endpoint = listen | host | [ipv6] | /path | redis[s]://[user[:password]@]host[:port][/db]
@@ -7,14 +7,14 @@
 import { GatewayError } from '../../errors.ts';
 import type { ListenAddress, RedisEndpoint, TcpAddress } from '../config.ts';
 
-const defaultRedisPort = 6379;
+const DEFAULT_REDIS_PORT = 6379;
 
-export const listenHint = 'host:port, :9091, [::1]:9091 or unix:/path, several separated by commas';
-export const endpointHint =
+const LISTEN_HINT = 'host:port, :9091, [::1]:9091 or unix:/path, several separated by commas';
+const ENDPOINT_HINT =
   'host:port, :6379, [::1]:6379, unix:/path or redis://user:password@host:6379/0, several separated by commas';
 
-/** What a list of endpoints says; the last four come from `redis://` URLs. */
-export interface ParsedEndpoints {
+/** A list of endpoints; the last four members come from `redis://` URLs. */
+interface ParsedEndpoints {
   readonly endpoints: readonly RedisEndpoint[];
   readonly username: string;
   readonly password: string;
@@ -22,7 +22,7 @@ export interface ParsedEndpoints {
   readonly tls: boolean;
 }
 
-/** Throws GatewayError `config_invalid` with what was expected; it never quotes the text. */
+/** Throws GatewayError `config_invalid` with "expected …". It never quotes the text, which may hold a password. */
 export function parseListen(text: string): readonly ListenAddress[] {
   if (text === '') return [];
   const addresses = text.split(',').map((item) => parseOneListen(item.trim()));
@@ -31,10 +31,10 @@ export function parseListen(text: string): readonly ListenAddress[] {
 }
 
 function parseOneListen(text: string): ListenAddress {
-  return parseUnix(text) ?? parseTcp(text) ?? refuse(listenHint);
+  return parseUnix(text) ?? parseTcp(text) ?? refuse(LISTEN_HINT);
 }
 
-/** Throws GatewayError `config_invalid` with what was expected; it never quotes the text. */
+/** Throws GatewayError `config_invalid` with "expected …". It never quotes the text, which may hold a password. */
 export function parseEndpoints(text: string): ParsedEndpoints {
   const items = text.split(',').map((item) => parseOneEndpoint(item.trim()));
   return {
@@ -57,19 +57,19 @@ interface ParsedEndpoint {
 function parseOneEndpoint(text: string): ParsedEndpoint {
   if (/^[a-z][a-z\d+.-]*:\/\//i.test(text)) return parseRedisUrl(text);
   if (text.startsWith('/')) return { endpoint: { kind: 'unix', path: text } };
-  const endpoint = parseUnix(text) ?? parseTcp(text, 'localhost', defaultRedisPort);
-  // Nothing can be reached at port 0.
-  if (endpoint === undefined || (endpoint.kind === 'tcp' && endpoint.port === 0)) return refuse(endpointHint);
+  const endpoint = parseUnix(text) ?? parseTcp(text, 'localhost', DEFAULT_REDIS_PORT);
+  // Nothing listens on port 0.
+  if (endpoint === undefined || (endpoint.kind === 'tcp' && endpoint.port === 0)) return refuse(ENDPOINT_HINT);
   return { endpoint };
 }
 
 function parseRedisUrl(text: string): ParsedEndpoint {
-  const url = URL.canParse(text) ? new URL(text) : refuse(endpointHint);
+  const url = URL.canParse(text) ? new URL(text) : refuse(ENDPOINT_HINT);
   const db = /^\/?(\d{1,9})?$/.exec(url.pathname);
-  if (!/^rediss?:$/.test(url.protocol) || db === null || url.search !== '' || url.hash !== '') refuse(endpointHint);
+  if (!/^rediss?:$/.test(url.protocol) || db === null || url.search !== '' || url.hash !== '') refuse(ENDPOINT_HINT);
   const host = unescape(url.hostname.replace(/^\[(.*)\]$/, '$1')) || 'localhost';
-  const port = Number(url.port || defaultRedisPort);
-  if (port === 0 || !validHost(host)) refuse(endpointHint);
+  const port = Number(url.port || DEFAULT_REDIS_PORT);
+  if (port === 0 || !validHost(host)) refuse(ENDPOINT_HINT);
   return {
     endpoint: { kind: 'tcp', host, port },
     username: unescape(url.username) || undefined,
@@ -87,7 +87,7 @@ function unescape(text: string): string {
   }
 }
 
-/** All endpoints are reached with the same credentials, so those that name any must agree. */
+/** All endpoints are reached with the same credentials, so all that are given must agree. */
 function agreed<T>(what: string, items: readonly ParsedEndpoint[], get: (item: ParsedEndpoint) => T): T | undefined {
   const [first, ...others] = new Set(items.map(get).filter((value) => value !== undefined));
   if (others.length > 0) refuse(`the same ${what} in every redis:// URL`);
@@ -99,14 +99,14 @@ function parseUnix(text: string): RedisEndpoint | undefined {
   return path === undefined ? undefined : { kind: 'unix', path };
 }
 
-/** With a default port, both host and port may be left out, though not both. */
+/** With a default port, either the host or the port may be left out. */
 function parseTcp(text: string, defaultHost = '', defaultPort?: number): TcpAddress | undefined {
-  const shape = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(text);
-  if (shape === null || text === '') return undefined;
-  const bracketed = shape[1];
+  const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(text);
+  if (match === null || text === '') return undefined;
+  const bracketed = match[1];
   if (bracketed !== undefined && !bracketed.includes(':')) return undefined;
-  const host = bracketed ?? (shape[2] || defaultHost);
-  const port = shape[3] === undefined ? defaultPort : Number(shape[3]);
+  const host = bracketed ?? (match[2] || defaultHost);
+  const port = match[3] === undefined ? defaultPort : Number(match[3]);
   if (port === undefined || port > 65535 || (host !== '' && !validHost(host))) return undefined;
   return { kind: 'tcp', host, port };
 }

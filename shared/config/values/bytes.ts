@@ -1,5 +1,5 @@
-/** Sizes: plain bytes, or a number with KiB/MiB/GiB (powers of 1024) or KB/MB/GB (powers of 1000). */
-const bytesPerUnit: ReadonlyMap<string, number> = new Map([
+/** Sizes in bytes, without a unit or with KiB, MiB, GiB (powers of 1024), KB, MB, GB (powers of 1000). */
+const BYTES_PER_UNIT: ReadonlyMap<string, number> = new Map([
   ['', 1],
   ['b', 1],
   ['kb', 1e3],
@@ -10,21 +10,21 @@ const bytesPerUnit: ReadonlyMap<string, number> = new Map([
   ['gib', 1024 ** 3],
 ]);
 
-export const bytesHint = 'a size such as 1048576, 512KiB, 16MiB or 1GiB';
+export const BYTES_HINT = 'a size such as 1048576, 512KiB, 16MiB or 1GiB';
 
-/** Whole bytes; undefined when the text is not a size, or not a whole number of bytes. */
+/** Undefined if the text is not a size, or not a whole number of bytes. */
 export function readBytes(text: string): number | undefined {
-  const shape = /^(\d{1,15}(?:\.\d{1,6})?) ?([a-z]*)$/i.exec(text);
-  const scale = bytesPerUnit.get((shape?.[2] ?? '').toLowerCase());
-  if (shape === null || scale === undefined) return undefined;
-  const bytes = Number(shape[1]) * scale;
+  const match = /^(\d{1,15}(?:\.\d{1,6})?) ?([a-z]*)$/i.exec(text);
+  const scale = BYTES_PER_UNIT.get((match?.[2] ?? '').toLowerCase());
+  if (match === null || scale === undefined) return undefined;
+  const bytes = Number(match[1]) * scale;
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** The largest binary unit that divides it: 16777216 → `16MiB`, 1000 → `1000`. */
+/** In the largest binary unit that divides the size: 16777216 → `16MiB`, 1000 → `1000`. */
 export function formatBytes(bytes: number): string {
   for (const unit of ['GiB', 'MiB', 'KiB']) {
-    const scale = bytesPerUnit.get(unit.toLowerCase()) ?? 1;
+    const scale = BYTES_PER_UNIT.get(unit.toLowerCase()) ?? 1;
     if (bytes >= scale && bytes % scale === 0) return `${bytes / scale}${unit}`;
   }
   return String(bytes);

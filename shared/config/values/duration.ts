@@ -1,13 +1,13 @@
 /**
  * Durations as Go writes them (https://pkg.go.dev/time#ParseDuration), held as milliseconds.
  *
- *   duration = [sign] ( "0" | part { part } )
- *   part     = digits [ "." [digits] ] unit | "." digits unit
+ *   duration = [sign] ( "0" | term { term } )
+ *   term     = digits [ "." [digits] ] unit | "." digits unit
  *   unit     = "ns" | "us" | "µs" | "ms" | "s" | "m" | "h"
  *
- * The sum is made in whole nanoseconds, as Go does, so that `0.1ms` and `100us` are the same number.
+ * The terms are added in whole nanoseconds, as in Go, so that `0.1ms` and `100us` are the same number.
  */
-const nsPerUnit: ReadonlyMap<string, bigint> = new Map([
+const NS_PER_UNIT: ReadonlyMap<string, bigint> = new Map([
   ['ns', 1n],
   ['us', 1_000n],
   ['\u00b5s', 1_000n], // micro sign
@@ -18,37 +18,37 @@ const nsPerUnit: ReadonlyMap<string, bigint> = new Map([
   ['h', 3_600_000_000_000n],
 ]);
 
-const wholeShape = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)$/;
-const partShape = /(\d*)\.?(\d*)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g;
+const DURATION = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)$/;
+const TERM = /(\d*)\.?(\d*)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g;
 
-/** No honest duration is longer; bounds the work on input that came from outside. */
-const maxLength = 100;
+/** Limits the work on untrusted input, in characters. */
+const MAX_LENGTH = 100;
 /** Go's Duration is an int64 of nanoseconds: 292 years. */
-const maxNs = 2n ** 63n - 1n;
+const MAX_NS = 2n ** 63n - 1n;
 
-export const durationHint =
+export const DURATION_HINT =
   'a duration such as 250ms, 30s, 5m or 1h30m (units: ns, us, ms, s, m, h; at most 2562047h, 292 years)';
 
-/** Milliseconds, possibly fractional or negative; undefined when the text is not a duration. */
+/** Milliseconds, possibly fractional or negative; undefined if the text is not a duration. */
 export function readDuration(text: string): number | undefined {
-  if (text.length > maxLength) return undefined;
+  if (text.length > MAX_LENGTH) return undefined;
   if (/^[+-]?0$/.test(text)) return 0;
-  const whole = wholeShape.exec(text);
+  const whole = DURATION.exec(text);
   if (whole === null) return undefined;
   let ns = 0n;
-  for (const [, integer = '', fraction = '', unit = ''] of (whole[2] ?? '').matchAll(partShape)) {
-    const scale = nsPerUnit.get(unit) ?? 0n;
+  for (const [, integer = '', fraction = '', unit = ''] of (whole[2] ?? '').matchAll(TERM)) {
+    const scale = NS_PER_UNIT.get(unit) ?? 0n;
     ns += BigInt(integer || 0) * scale + (BigInt(fraction || 0) * scale) / 10n ** BigInt(fraction.length);
   }
-  if (ns > maxNs) return undefined;
+  if (ns > MAX_NS) return undefined;
   const ms = Number(ns / 1_000_000n) + Number(ns % 1_000_000n) / 1e6;
   return whole[1] === '-' && ms !== 0 ? -ms : ms;
 }
 
-/** What Go's Duration.String prints: `5m0s`, `1h30m0s`, `1.5s`, `250ms`, `0s`. */
+/** As Go's Duration.String prints it: `5m0s`, `1h30m0s`, `1.5s`, `250ms`, `0s`. */
 export function formatDuration(ms: number): string {
   const wholeMs = Math.trunc(ms);
-  // Split first: ms * 1e6 would pass 2^53 after 104 days.
+  // Split first, because ms * 1e6 exceeds 2^53 after 104 days.
   const signed = BigInt(wholeMs) * 1_000_000n + BigInt(Math.round((ms - wholeMs) * 1e6));
   if (signed === 0n) return '0s';
   const sign = signed < 0n ? '-' : '';
@@ -63,7 +63,7 @@ export function formatDuration(ms: number): string {
   return `${sign}${minutes / 60n}h${minutes % 60n}m${seconds}`;
 }
 
-/** `value / 10^places` without zeros at the end. */
+/** `value / 10^places` without trailing zeros. */
 function decimal(value: bigint, places: number): string {
   const scale = 10n ** BigInt(places);
   const fraction = String(value % scale)

@@ -1,4 +1,4 @@
-/** `ttl_rules`: which job's metrics live how long. */
+/** `ttl_rules`: the time to live of a job's metrics. */
 import { GatewayError } from '../../errors.ts';
 import type { Config } from '../config.ts';
 
@@ -8,8 +8,8 @@ export function ttlForJob(config: Pick<Config, 'ttlRules' | 'redis'>, job: strin
 }
 
 /**
- * A pattern as Prometheus reads it (RE2, anchored at both ends, `.` matches line ends), as a JavaScript RegExp.
- * What RE2 has not, or spells in a way that would silently mean something else here, is refused.
+ * Translates a pattern as Prometheus reads it (RE2, anchored at both ends, `.` matches line ends) to a JavaScript RegExp.
+ * Constructs that RE2 does not have, or that would silently mean something else in JavaScript, are refused.
  * Throws GatewayError `config_invalid` with "expected …".
  */
 export function compileJobPattern(pattern: string): RegExp {
@@ -19,16 +19,16 @@ export function compileJobPattern(pattern: string): RegExp {
     refuse('look-around and back-references are not supported');
   }
   if (body.includes('[[:')) refuse('classes such as [[:alpha:]] are not supported, write [A-Za-z]');
-  if (/\[\^?\]/.test(body)) refuse('] must be escaped inside of a class');
+  if (/\[\^?\]/.test(body)) refuse('] must be escaped inside a class');
   try {
     return new RegExp(`^(?:${translate(body)})$`, inline?.[1]?.includes('i') ? 'isu' : 'su');
   } catch {
-    // The engine's own message quotes the wrapped pattern, which nobody wrote.
+    // The engine's message quotes the translated pattern, which the user did not write.
     return refuse('it does not compile');
   }
 }
 
-/** RE2 may escape any punctuation, JavaScript's `u` only what has a meaning; RE2 names groups with `?P<`. */
+/** RE2 can escape any punctuation, JavaScript's `u` only characters with a meaning; RE2 names groups with `?P<`. */
 function translate(body: string): string {
   let inClass = false;
   return body.replaceAll(/\\([\s\S])|\(\?P<|[[\]]/g, (whole, escaped?: string) => {

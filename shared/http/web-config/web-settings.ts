@@ -11,7 +11,7 @@ import { readFileSync, statSync, type BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Config } from '../../config/config.ts';
-import { quote } from '../../config/values/quote.ts';
+import { quoteRedacted } from '../../config/values/redact.ts';
 import { GatewayError, systemReason } from '../../errors.ts';
 import { sleep } from '../../async/sleep.ts';
 import type { Logger } from '../../logger.ts';
@@ -131,7 +131,7 @@ export class WebSettingsSource {
       content = readFileSync(path, 'utf8');
     } catch (thrown) {
       const why = `expected a file that can be read, got ${systemReason(thrown)}`;
-      faults.push(`cannot use --web.config.file ${quote(path)}: ${why}`);
+      faults.push(`cannot use --web.config.file ${quoteRedacted(path)}: ${why}`);
       return { file: NO_WEB_CONFIG, blame: blameFlags };
     }
     const read = readWebConfig(content, path);
@@ -152,7 +152,7 @@ const FLAG_OF_KEY: Readonly<Record<string, string>> = {
 };
 
 const blameFlags: Blame = (key, shown, why) =>
-  `cannot use ${FLAG_OF_KEY[key] ?? key}${shown === undefined ? '' : ` ${quote(shown)}`}: ${why}`;
+  `cannot use ${FLAG_OF_KEY[key] ?? key}${shown === undefined ? '' : ` ${quoteRedacted(shown)}`}: ${why}`;
 
 /** stat() follows symbolic links: Kubernetes changes a mounted secret by replacing a link. */
 const STAT_OPTIONS = { bigint: true } as const;

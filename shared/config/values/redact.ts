@@ -1,0 +1,29 @@
+/** How a fault shows input: on one line, shortened, and without credentials. */
+const MAX_SHOWN = 120;
+
+/** Quotes and escapes the text. In anything like a URL, everything before an `@` counts as credentials and is replaced. */
+export function quoteRedacted(text: string): string {
+  const shown = withoutCredentials(text);
+  return JSON.stringify(shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}…` : shown).replace(
+    // JSON does not escape these, but a terminal may treat them as line ends or reorder the text after them.
+    /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/**
+ * Greedy on purpose: a password may itself contain `@`, `/`, `,` or `://`, and hiding a host is better than showing the end of a
+ * password. A redis URL without `@` may lack its host, so it is hidden unless it is plainly host and port.
+ */
+function withoutCredentials(text: string): string {
+  const at = text.lastIndexOf('@');
+  const scheme = /^[^@]*?(\w+:\/\/)/.exec(text)?.[1];
+  if (at >= 0) return `${scheme ?? ''}<secret>${text.slice(at)}`;
+  const isPlain = /^(?:rediss?:\/\/[\w.-]+(?::\d{1,5})?(?:\/\d*)?(?:,|$))+$/i.test(text);
+  return scheme !== undefined && /^rediss?:/i.test(scheme) && !isPlain ? `${scheme}<secret>` : text;
+}
+
+/** The name of a flag, key or variable as typed; unquoted if it is harmless. */
+export function quoteName(name: string): string {
+  return /^[\w.-]{1,80}$/.test(name) ? name : quoteRedacted(name);
+}
