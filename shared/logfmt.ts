@@ -1,13 +1,10 @@
-/**
- * logfmt: `ts=… level=info msg="two words" key=value`. Whatever a value or key holds, it makes no second line and no
- * second pair.
- */
+/** logfmt: `ts=… level=info msg="two words" key=value`. No key or value can add a line or a pair. */
 
-/** From one line of pino's JSON to one line of logfmt. */
+/** Converts a line of pino's JSON to a line of logfmt. */
 export function formatLogfmt(jsonLine: string): string {
   const { ts, level, msg, ...fields } = parseLine(jsonLine);
   let line = `ts=${quoteValue(ts)} level=${quoteValue(level)}`;
-  if (msg !== undefined) line += ` msg=${quoteText(wordsOf(msg), true)}`;
+  if (msg !== undefined) line += ` msg=${quoteText(textOf(msg), true)}`;
   for (const [key, value] of Object.entries(fields)) line += pair(key, value);
   return `${line}\n`;
 }
@@ -17,7 +14,6 @@ function parseLine(jsonLine: string): Record<string, unknown> {
     const parsed: unknown = JSON.parse(jsonLine);
     return typeof parsed === 'object' && parsed !== null ? { ...parsed } : { msg: jsonLine };
   } catch {
-    // Better an odd line than none.
     return { msg: jsonLine };
   }
 }
@@ -31,26 +27,30 @@ function pair(key: string, value: unknown): string {
     .join('');
 }
 
-/** The stack is only of use where nobody foresaw the error, that is, where it has no code. */
+/** The stack is logged only for unexpected errors, which have no code. */
 function errorPairs(name: string, { message, code, stack }: Record<string, unknown>): string {
-  const text = ` ${name}=${quoteText(wordsOf(message), true)}`;
+  const text = ` ${name}=${quoteText(textOf(message), true)}`;
   return code === undefined ? `${text} ${name}_stack=${quoteValue(stack)}` : `${text} ${name}_code=${quoteValue(code)}`;
 }
 
 function quoteValue(value: unknown): string {
-  return quoteText(wordsOf(value), false);
+  return quoteText(textOf(value), false);
 }
 
-function wordsOf(value: unknown): string {
+function textOf(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
 }
 
-/** Printable ASCII and letters of any script, without blanks and what has a meaning in logfmt. One class: alternatives would backtrack. */
-const bare = /^[!#-<>-[\]-~\p{L}]+$/u;
+/** Printable ASCII and letters, without blanks and logfmt's special characters. A single class, because alternatives backtrack. */
+const BARE = /^[!#-<>-[\]-~\p{L}]+$/u;
 
 function quoteText(text: string, always: boolean): string {
-  if (!always && bare.test(text)) return text;
-  // What JSON leaves alone though a terminal may take it for a line end, a command, or a change of direction.
+  if (!always && BARE.test(text)) return text;
+  return quoteForTerminal(text);
+}
+
+/** As JSON, with the characters escaped that a terminal may treat as line ends, commands or changes of direction. */
+export function quoteForTerminal(text: string): string {
   return JSON.stringify(text).replaceAll(
     /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,

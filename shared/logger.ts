@@ -1,16 +1,16 @@
-/** Logs go to standard error, one line each, as logfmt (default) or JSON. */
+/** The log: one line per entry on standard error, as logfmt (default) or JSON. */
 import { type DestinationStream, type Logger, destination as openDestination, pino } from 'pino';
 import type { LogFormat, LogLevel } from './config/config.ts';
 import { formatLogfmt } from './logfmt.ts';
 
 export type { Logger } from 'pino';
 
-export interface LoggerOptions {
+interface LoggerOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
 }
 
-/** `destination` receives whole lines; without it they are written to standard error before the call returns. */
+/** `destination` receives whole lines. By default they are written to standard error before the call returns. */
 export function createLogger({ level, format }: LoggerOptions, destination?: DestinationStream): Logger {
   const sink = destination ?? openDestination({ fd: 2, sync: true });
   const logger = pino(
@@ -32,9 +32,9 @@ export function createLogger({ level, format }: LoggerOptions, destination?: Des
   return logger;
 }
 
-/** pino applies `formatters.bindings` to the first logger only, not to what `child` is given. */
+/** pino applies `formatters.bindings` to the root logger only, not to the bindings of child(). */
 function concealBindings(logger: Logger): void {
-  // Children have their parent as prototype, so this holds for theirs too.
+  // A child has its parent as prototype, so this applies to its children as well.
   // oxlint-disable-next-line typescript/unbound-method
   logger.child = new Proxy(logger.child, {
     apply: (child, self, [bindings, ...others]: [Record<string, unknown>]) =>
@@ -42,28 +42,28 @@ function concealBindings(logger: Logger): void {
   });
 }
 
-/** A field may not pass for the line's own time or level. */
+/** Renames fields that would replace the time or level of the line. */
 function unshadowed(fields: Record<string, unknown>): Record<string, unknown> {
   if (!('ts' in fields) && !('level' in fields)) return fields;
   const { ts, level, ...others } = fields;
   return { ...others, field_ts: ts, field_level: level };
 }
 
-const secretKey =
+const SECRET_KEY =
   /^(?:.*passw(?:or)?d|passphrase|.*secret|.*token|.*api[_-]?key|(?:proxy-)?authorization|(?:set-)?cookie)$/i;
-/** Deeper than anything we log; also what ends a cycle. */
-const maxDepth = 5;
+/** Nesting limit, deeper than any field that is logged; it also ends cycles. */
+const MAX_DEPTH = 5;
 
 /**
- * The fields with secrets replaced, copied only where something changes. Own code, because pino's `redact` wants
- * every path spelled out, letter case included, and headers come in any.
+ * The fields with secrets replaced; copied only if something changes. pino's `redact` does not suffice: it requires every path in
+ * its exact case, and headers come in any case.
  */
 function conceal(fields: Record<string, unknown>, depth = 0): Record<string, unknown> {
   let result = fields;
   for (const [key, value] of Object.entries(fields)) {
     let shown = value;
-    if (value !== undefined && value !== '' && secretKey.test(key)) shown = '<secret>';
-    else if (isPlainObject(value)) shown = depth < maxDepth ? conceal(value, depth + 1) : '…';
+    if (value !== undefined && value !== '' && SECRET_KEY.test(key)) shown = '<secret>';
+    else if (isPlainObject(value)) shown = depth < MAX_DEPTH ? conceal(value, depth + 1) : '…';
     if (shown === value) continue;
     if (result === fields) result = { ...fields };
     result[key] = shown;
@@ -77,13 +77,13 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** pino's own serializer copies every property, and those of ioredis hold the command with its arguments. */
+/** pino's own serializer copies every property, and errors of ioredis hold the command with its arguments. */
 function describeError(thrown: unknown): unknown {
   if (!(thrown instanceof Error)) return thrown;
   const messages: string[] = [];
   let code: unknown;
   let error: unknown = thrown;
-  for (let depth = 0; error instanceof Error && depth <= maxDepth; depth++) {
+  for (let depth = 0; error instanceof Error && depth <= MAX_DEPTH; depth++) {
     messages.push(error.message);
     code ??= 'code' in error ? error.code : undefined;
     error = error.cause;

@@ -1,18 +1,18 @@
-export interface BackoffLimits {
+interface BackoffLimits {
   readonly minMs: number;
   readonly maxMs: number;
 }
 
-export interface Backoff {
-  /** How long to wait before the next attempt. */
+interface Backoff {
+  /** Time to wait before the next attempt, ms. */
   next(): number;
-  /** After a success: the next failure begins at the shortest wait. */
+  /** Call it after a success: the next wait is then the shortest. */
   reset(): void;
 }
 
 /**
- * Doubles from minMs up to maxMs; of that, a random part from half to all is taken, so that many clients do not come
- * back in step. Never outside the limits.
+ * Waits that double from minMs up to maxMs, each multiplied by a random factor from 0.5 to 1, so that many clients do not retry
+ * in step. Never outside the limits.
  */
 export function backoff({ minMs, maxMs }: BackoffLimits, random: () => number = Math.random): Backoff {
   let ceiling = minMs;

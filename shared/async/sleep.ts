@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events';
 
-/** setTimeout takes 32 bits and fires at once for more; longer waits are made of several. */
-const maxTimeoutMs = 2 ** 31 - 1;
+/** Limit of setTimeout, which fires at once above it; a longer wait takes several timers. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
- * Resolves after `ms`, or at once when the signal is (or becomes) aborted: it never rejects, so that a loop has one way to
- * end, its own look at the signal. Leaves neither timer nor listener behind.
+ * Resolves after `ms`, or as soon as the signal is aborted. It never rejects, so that a loop ends in one way only: by checking
+ * the signal. Leaves neither timer nor listener behind.
  */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -13,7 +13,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Calls `done` once, after `ms` or on abort, unless the returned function is called before. */
+/** Calls `done` once, after `ms` or on abort, unless the returned function is called first. */
 export function arm(ms: number, signal: AbortSignal | undefined, done: () => void): () => void {
   const deadline = performance.now() + ms;
   let timer: NodeJS.Timeout | undefined;
@@ -27,15 +27,15 @@ export function arm(ms: number, signal: AbortSignal | undefined, done: () => voi
   };
   const tick = () => {
     const left = deadline - performance.now();
-    if (left > 0) timer = setTimeout(tick, Math.min(left, maxTimeoutMs));
+    if (left > 0) timer = setTimeout(tick, Math.min(left, MAX_TIMEOUT_MS));
     else finish();
   };
   if (signal?.aborted) finish();
   else {
-    // As many as there are loops wait for the same end; that is no leak.
+    // Every loop waits on the same signal; more than ten listeners are not a leak.
     if (signal !== undefined) setMaxListeners(0, signal);
     signal?.addEventListener('abort', finish);
-    timer = setTimeout(tick, Math.min(ms, maxTimeoutMs));
+    timer = setTimeout(tick, Math.min(ms, MAX_TIMEOUT_MS));
   }
   return disarm;
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Long work in slices, between which the event loop does what else there is: `if (slices.isOver) await slices.next()`. */
+/** Divides long work into slices, between which the event loop runs: `if (slices.isOver) await slices.next()`. */
 export class Slices {
   readonly #ms: number;
   #endsMs: number;

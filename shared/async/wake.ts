@@ -1,8 +1,8 @@
 import { arm } from './sleep.ts';
 
 /**
- * A sleep that can be cut short. A `wake()` while nobody waits is remembered and ends the next wait at once; any
- * number of them count as one. While several wait, `wake()` ends all their waits.
+ * A sleep that can be ended early. wake() ends all current waits; if there are none, it is remembered and ends the next wait at
+ * once, however often it was called.
  */
 export class Wake {
   #pending = false;
@@ -10,11 +10,11 @@ export class Wake {
 
   wake(): void {
     if (this.#waiting.size === 0) this.#pending = true;
-    // Each call removes itself from the set, which a Set's iterator allows.
+    // Each call removes its entry, which is safe while a Set is iterated.
     for (const end of this.#waiting) end();
   }
 
-  /** True when woken, false when the time ran out or the signal was aborted. Never rejects. */
+  /** True if woken, false if the time ran out or the signal was aborted. Never rejects. */
   wait(ms: number, signal?: AbortSignal): Promise<boolean> {
     if (signal?.aborted) return Promise.resolve(false);
     if (this.#pending) {

@@ -1,4 +1,4 @@
-/** /-/quit: ends the process, if that is enabled. */
+/** `/-/quit` ends the process if --web.enable-lifecycle is set. */
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../../../shared/config/config.ts';
 
@@ -8,7 +8,7 @@ export function serveLifecycle(app: FastifyInstance, config: Config, onQuit: () 
     url: '/-/quit',
     handler: async (_request, reply) => {
       if (!config.web.enableLifecycle) return await reply.code(403).send('Lifecycle API is not enabled.');
-      // The answer goes out first: draining closes idle connections.
+      // Only after the answer is sent: draining closes idle connections.
       reply.raw.once('finish', onQuit);
       return await reply.send('Requesting termination... Goodbye!');
     },

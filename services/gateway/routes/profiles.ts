@@ -1,9 +1,9 @@
 /**
- * CPU and heap profiles of the running process, in place of the official gateway's pprof: behind --web.enable-lifecycle, for a
- * profile slows the process and tells much about it. Open them in Chromium's DevTools, speedscope or VS Code.
+ * CPU and heap profiles of the running process, instead of the official gateway's pprof. They require --web.enable-lifecycle,
+ * because a profile slows the process and reveals its internals. Open them in Chromium's DevTools, speedscope or VS Code.
  *
  *     GET /debug/profile/cpu?seconds=10    a .cpuprofile
- *     GET /debug/profile/heap?seconds=10   a .heapprofile: where memory was allocated that is still held
+ *     GET /debug/profile/heap?seconds=10   a .heapprofile: the allocations that are still in use
  */
 import { Session } from 'node:inspector/promises';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,6 +1,6 @@
 /**
- * The metrics that the official gateway keeps of itself, under its names, so that its dashboards and alerts go on working.
- * Scrapes are not counted, as there.
+ * The official gateway's metrics about itself, under the same names, so that its dashboards and alerts keep working. As there,
+ * scrapes are not counted.
  */
 import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Summary, type Registry } from 'prom-client';
@@ -8,12 +8,12 @@ import { buildInformation } from './status.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Label `handler` of pushgateway_http_requests_total; requests to other routes are not counted. */
+    /** Label `handler` of pushgateway_http_requests_total; routes without it are not counted. */
     handlerName?: string;
   }
 }
 
-/** Each value is counted in every one of them. */
+/** Windows of a summary; each value is added to all of them. */
 const AGE_BUCKETS = 2;
 
 export function instrument(app: FastifyInstance, registry: Registry): void {

@@ -1,4 +1,4 @@
-/** `/api/v1/status`: flags, start time and build information, as the official gateway reports them. */
+/** `/api/v1/status`: flags, start time and build information, as in the official gateway. */
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../../../shared/config/config.ts';
 import { describeConfig } from '../../../shared/config/describe.ts';
@@ -24,7 +24,7 @@ export function serveStatus(app: FastifyInstance, config: Config, startedAt: Dat
     build_information: buildInformation(),
   };
   app.get(`${API_PATH}/status`, { config: { handlerName: 'api/v1/status' } }, async (_request, reply) => {
-    // As bytes: to the type of a text, fastify would add a charset.
+    // As bytes: for a string, fastify would add a charset to the Content-Type.
     return await apiHeaders(reply).send(Buffer.from(JSON.stringify({ status: 'success', data })));
   });
   app.options(`${API_PATH}/*`, { config: { handlerName: 'api/v1/options' } }, async (_request, reply) => {

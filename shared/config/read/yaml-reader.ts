@@ -20,7 +20,7 @@ export interface YamlValue {
 }
 
 /** By their full names; the sections above them follow from these. */
-export type YamlKeys = ReadonlyMap<string, (value: YamlValue) => void>;
+type YamlKeys = ReadonlyMap<string, (value: YamlValue) => void>;
 
 export interface YamlFormat {
   /** An existing key, for a file without any. */

@@ -1,14 +1,12 @@
 /** How a fault shows input: on one line, shortened, and without credentials. */
+import { quoteForTerminal } from '../../logfmt.ts';
+
 const MAX_SHOWN = 120;
 
 /** Quotes and escapes the text. In anything like a URL, everything before an `@` counts as credentials and is replaced. */
 export function quoteRedacted(text: string): string {
   const shown = withoutCredentials(text);
-  return JSON.stringify(shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}…` : shown).replace(
-    // JSON does not escape these, but a terminal may treat them as line ends or reorder the text after them.
-    /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return quoteForTerminal(shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}…` : shown);
 }
 
 /**

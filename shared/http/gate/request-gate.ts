@@ -17,7 +17,7 @@ import type { WebSettings } from '../web-config/web-settings.ts';
 
 export type TurnedAway = Counter<'reason'>;
 
-export interface GateContext {
+interface GateContext {
   /** '' or '/path'. */
   readonly routePrefix: string;
   readonly route: RequestListener;

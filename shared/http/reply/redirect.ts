@@ -3,7 +3,7 @@ const STATUS_TEXT = { 301: 'Moved Permanently', 307: 'Temporary Redirect' } as c
 
 export type RedirectStatus = keyof typeof STATUS_TEXT;
 
-export interface Redirect {
+interface Redirect {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }

@@ -16,7 +16,7 @@ import { Listeners, type ListenersOptions } from './listeners.ts';
 
 const LISTENERS = Symbol('the listeners of an app');
 
-export interface AppContext {
+interface AppContext {
   readonly config: Config;
   readonly registry: Registry;
   readonly logger: Logger;

@@ -20,7 +20,7 @@ import { answerInOrder } from './pipelining.ts';
 import { clientFault, type TlsSettings } from '../web-config/tls-settings.ts';
 
 /** How long an idle connection is kept. */
-export interface IdleTimes {
+interface IdleTimes {
   /** Announced to the client (`Keep-Alive: timeout=…`). */
   readonly announcedMs: number;
   /** Added to that, so that a request sent at the last moment does not meet a connection that is being closed. */
