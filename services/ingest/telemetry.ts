@@ -11,27 +11,27 @@ export class IngestTelemetry {
     const registers = [registry];
     this.#pushes = new Counter({
       name: 'pushgateway_pushes_total',
-      help: 'Pushes and deletions, by the answer to the client.',
+      help: 'Total number of pushes and deletions, by method and answer.',
       labelNames: ['method', 'outcome'],
       registers,
     });
     this.#size = new Histogram({
       name: 'pushgateway_push_size_bytes',
-      help: 'Size of the bodies of pushes.',
+      help: 'Size of the bodies of pushes, as received, in bytes.',
       labelNames: ['method'],
       buckets: [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216],
       registers,
     });
     this.#duration = new Histogram({
       name: 'pushgateway_push_duration_seconds',
-      help: 'Time from the arrival of a push to its answer.',
+      help: 'Time from the arrival of a push to its answer in seconds.',
       labelNames: ['method'],
       buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
     });
     const held = new Gauge({
       name: 'pushgateway_inflight_bytes',
-      help: 'Size of the bodies of pushes in flight.',
+      help: 'Size of the bodies of the pushes in flight in bytes.',
       collect() {
         this.set(inflight.held);
       },

@@ -1,6 +1,6 @@
 /**
- * The reader: keeps a snapshot of all live groups, fed by the change feed, and serves it. While Redis is away it goes on
- * serving what it has, and TTLs still hold.
+ * The reader keeps a snapshot of all live groups, updated by the change feed, and serves it: scrapes, the query API and
+ * the page. While Redis is away it serves the last snapshot, in which groups still expire.
  */
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
@@ -11,18 +11,18 @@ import type { ChangeFeed } from '../../shared/redis/changes/change-feed.ts';
 import type { GroupFollower } from '../../shared/redis/groups/group-follower.ts';
 import type { GroupRecord } from '../../shared/records/group-record.ts';
 import { formatSelector } from '../../shared/model/format-selector.ts';
-import { Snapshot } from './snapshot/snapshot.ts';
 import { stampMs } from '../../shared/records/stamp.ts';
-import { serveQueryApi } from './query/routes.ts';
-import { CompressAhead } from './scrape/compress-ahead.ts';
-import { GroupIndex } from './query/group-index.ts';
 import { Assets } from './page/assets.ts';
 import { servePage } from './page/routes.ts';
+import { GroupIndex } from './query/group-index.ts';
+import { serveQueryApi } from './query/routes.ts';
+import { CompressAhead } from './scrape/compress-ahead.ts';
 import { serveMetrics } from './scrape/serve-metrics.ts';
+import { Snapshot } from './snapshot/snapshot.ts';
 import { ReaderTelemetry } from './telemetry.ts';
 
-/** How often expired text is let go when nobody scrapes. */
-const EXPIRE_MS = 1_000;
+/** Interval at which expired groups are removed even without scrapes, ms. */
+const EXPIRE_INTERVAL_MS = 1_000;
 
 export interface ReaderContext {
   readonly config: Config;
@@ -45,26 +45,26 @@ export class ReaderService implements Service {
     this.#context = context;
     this.#telemetry = new ReaderTelemetry(context.registry, this.#snapshot, context.feed, this.#ahead);
     context.follower.add(this.#snapshot, {
-      onLoaded: (seconds) => this.#telemetry.rebuilt(seconds),
+      onLoaded: (seconds) => this.#telemetry.shardLoaded(seconds),
       onChanged: (records) => this.#changed(records),
     });
     context.feed.add(this.#ahead);
   }
 
-  /** Once everything was loaded; from then on for good, for the snapshot stays. */
+  /** True once all shards were loaded. It stays true, because the snapshot is kept while Redis is away. */
   get isReady(): boolean {
     return this.#context.feed.isComplete;
   }
 
   register(app: FastifyInstance): void {
     const { config, feed, registry } = this.#context;
-    const index = new GroupIndex(this.#snapshot);
-    const page = { config, snapshot: this.#snapshot, index, feed, assets: new Assets(), startedAt: this.#startedAt };
-    serveQueryApi(app, this.#snapshot, index, feed);
-    servePage(app, page);
+    const snapshot = this.#snapshot;
+    const index = new GroupIndex(snapshot);
+    serveQueryApi(app, snapshot, index, feed);
+    servePage(app, { config, snapshot, index, feed, assets: new Assets(), startedAt: this.#startedAt });
     serveMetrics(app, {
       path: config.paths.metrics,
-      snapshot: this.#snapshot,
+      snapshot,
       feed,
       ahead: this.#ahead,
       telemetry: this.#telemetry,
@@ -75,7 +75,7 @@ export class ReaderService implements Service {
   }
 
   async start(): Promise<void> {
-    this.#expireTimer = setInterval(() => this.#snapshot.expire(Date.now()), EXPIRE_MS).unref();
+    this.#expireTimer = setInterval(() => this.#snapshot.expire(Date.now()), EXPIRE_INTERVAL_MS).unref();
     return await Promise.resolve();
   }
 

@@ -10,19 +10,19 @@ export class WorkerTelemetry {
     const registers = [registry];
     this.#pushes = new Counter({
       name: 'pushgateway_pushes_settled_total',
-      help: 'Pushes that this worker took from the log, by outcome.',
+      help: 'Total number of pushes that this worker took from the log, by outcome.',
       labelNames: ['outcome'],
       registers,
     });
     this.#latency = new Histogram({
       name: 'pushgateway_apply_latency_seconds',
-      help: 'Time from appending a push to the log until it was merged.',
+      help: 'Time from the append of a push to the log until its merge in seconds.',
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
       registers,
     });
     this.#chores = new Counter({
       name: 'pushgateway_housekeeping_runs_total',
-      help: 'Housekeeping jobs run by this worker.',
+      help: 'Total number of housekeeping jobs run by this worker, by chore.',
       labelNames: ['chore'],
       registers,
     });

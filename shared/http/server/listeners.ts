@@ -48,14 +48,14 @@ export class Listeners implements WebSettingsObserver {
     const registers = [registry];
     this.#turnedAway = new Counter({
       name: 'pushgateway_http_turned_away_total',
-      help: 'Requests refused before they reached a route, by the part of the web configuration that refused them.',
+      help: 'Total number of requests refused before they reached a route, by reason.',
       labelNames: ['reason'],
       registers,
     });
     for (const reason of TURN_AWAY_REASONS) this.#turnedAway.inc({ reason }, 0);
     this.#lastReload = new Gauge({
       name: 'pushgateway_web_config_last_reload_successful',
-      help: 'Whether the last attempt to read the web configuration and its certificates was successful.',
+      help: 'Whether the last reload of the web configuration and its certificates was successful.',
       registers,
     });
     this.#lastReload.set(1);

@@ -59,17 +59,20 @@ export class BacklogMonitor {
     this.#limits = config.push;
     const gauges: Readonly<Record<string, readonly [help: string, read: () => number]>> = {
       pushgateway_redis_up: [
-        'Whether Redis answered when it was last asked (each second).',
+        'Whether Redis answered the last check (1) or not (0). There is a check each second.',
         () => Number(this.#up === true),
       ],
-      pushgateway_stream_length: ['Pushes in the log, not merged yet.', () => this.#backlog.length],
-      pushgateway_stream_bytes: ['Approximate memory that the log takes in Redis.', () => this.#backlog.bytes],
+      pushgateway_stream_length: ['Number of pushes in the log, which are not merged yet.', () => this.#backlog.length],
+      pushgateway_stream_bytes: [
+        'Approximate size of the log in the memory of Redis in bytes.',
+        () => this.#backlog.bytes,
+      ],
       pushgateway_stream_oldest_pending_seconds: [
-        'Age of the oldest push in the log.',
+        'Age of the oldest push in the log in seconds.',
         () => this.#backlog.oldestSeconds,
       ],
       pushgateway_dead_letters: [
-        'Pushes put aside because they could not be applied.',
+        'Number of dead letters: pushes that could not be applied.',
         () => this.#backlog.deadLetters,
       ],
     };
