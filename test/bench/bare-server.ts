@@ -1,5 +1,6 @@
 /**
- * The limit of a push: fastify takes it, ioredis appends it, nothing else. Built like the gateway; a program of its own:
+ * Lower bound of the cost of a push: fastify receives it, ioredis appends it, nothing else. Built like the gateway, as
+ * a program of its own:
  *
  *     node bare-server.js PORT REDIS-PORT [pipelined]
  */

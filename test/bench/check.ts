@@ -1,8 +1,8 @@
 /**
- * `make bench-check`: ratios of CPU time and memory, measured anew and held against test/bench/report/baseline.json. What is more than
- * 15 % worse is measured once more, with twice the rounds, before it counts.
+ * `make bench-check`: measures ratios of CPU time and memory, and compares them with test/bench/report/baseline.json. A
+ * section with a ratio that is more than 15 % worse is measured once more, with twice the rounds, before it counts.
  *
- *     BASELINE=write      writes what was measured as the baseline instead
+ *     BASELINE=write      writes the results as the new baseline instead
  *     CHECK=push,scrape   these sections only
  *     ROUNDS=9            interleaved rounds of the first measurement
  */
@@ -42,7 +42,7 @@ test('ratios against the baseline', async () => {
   }
   const verdicts = judge(baseline, measured);
   for (const verdict of verdicts) console.log(`${verdict.isWorse ? 'WORSE ' : '      '}${describe(verdict)}`);
-  // In both measurements: in one of them it may have been the machine.
+  // Only what is worse in both measurements counts: one of them may have been disturbed by other load.
   const firstWorse = new Set(first.filter(({ isWorse }) => isWorse).map(({ id }) => id));
   const regressions = verdicts.filter(({ id, isWorse }) => isWorse && firstWorse.has(id)).map(describe);
   if (regressions.length > 0) throw new Error(`more than 15 % worse than the baseline:\n${regressions.join('\n')}`);

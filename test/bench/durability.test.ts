@@ -11,8 +11,9 @@ import { runOrThrow } from '../support/run.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { requireTool } from '../support/tools.ts';
 
-// What each durability level costs on each topology, against `memory` in the same round: `BENCH=1 npx vitest run test/bench/durability.test.ts` prints the table of
-// docs/durability.md. Levels take turns, so that a busy minute of the machine meets all of them.
+// The cost of each durability level on each topology, compared with `memory` in the same round. Prints the table of
+// docs/durability.md: `BENCH=1 npx vitest run test/bench/durability.test.ts`. The levels take turns, so that other load
+// on the machine affects all of them.
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 7);
 const SECONDS = Number(process.env['SECONDS'] ?? 3);

@@ -44,7 +44,7 @@ for (const [kind, make] of Object.entries({ counters, histograms })) {
     const families = applyGroupingLabels(parseText(decodeUtf8(body)), GROUPING);
     const protobuf = Buffer.concat([...families.values()].map(encodeFamily));
 
-    // The rate times the kilobytes is the throughput.
+    // Throughput is the rate times the kilobytes.
     describe(`${series} series of ${kind}, ${(body.byteLength / 1e3).toFixed(1)} kB of text`, () => {
       bench('parse', () => {
         parseText(decodeUtf8(body));

@@ -8,8 +8,8 @@ import { makeKeyspace } from '../support/keyspace.ts';
 import { startRedis } from '../support/redis.ts';
 import { pushBody } from './load/workload.ts';
 
-// merge.lua on a real Redis: PUTs of ten series in two families that renew groups which are there. A call is what is timed, with its
-// round trip; divided by the batch, it is the cost of a push.
+// merge.lua on a real Redis: PUTs of ten series in two families that renew existing groups. Measures a call, with its
+// round trip; divided by the size of the batch, it is the cost of a push.
 
 const GROUPS = 10_000;
 const PUSHES = 16_384;
@@ -24,7 +24,7 @@ const store = new GroupStore(keyspace, (_id, error) => {
 const key = keyspace.shards[0]?.pushes ?? '';
 let pushed = 0;
 
-/** Appends so many pushes to the log, to one group after the other. */
+/** Appends pushes to the log, to one group after the other. */
 async function append(count: number): Promise<void> {
   for (let done = 0; done < count;) {
     const pipeline = client.pipeline();
@@ -57,7 +57,7 @@ async function merge(pushes: number): Promise<number> {
   return merged.pushes.length;
 }
 
-/** Whatever is left; with every group there afterwards. */
+/** Merges what is left. Afterwards every group exists. */
 async function fill(): Promise<void> {
   await append(GROUPS);
   while ((await merge(1_000)) > 0);

@@ -7,12 +7,12 @@ import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
 import { stampOf } from '../support/stamp.ts';
 import { pushBody } from './load/workload.ts';
 
-// What the reader does with groups that come from Redis: ten series in two families each.
+// The work of a reader for groups from Redis, with ten series in two families each.
 
 const GROUPS = 10_000;
 const VERSIONS = 4;
 
-/** A group after its push number `version`, as the feed brings it. */
+/** A group after its push number `version`, as the follower passes it on. */
 function recordOf(group: number, version: number): GroupRecord {
   const made = makeGroup('push', [
     ['instance', `host-${group}`],
@@ -55,7 +55,7 @@ describe(`snapshot, ${GROUPS} groups`, () => {
   const held = load();
   held.text.chunks();
   let n = 0;
-  /** Another group each time, and another push each time it is the same one's turn. */
+  /** Another group each time, and another push each time the same group has its turn. */
   const change = (): void => {
     const at = (n * 7_919) % GROUPS;
     const version = (1 + Math.floor(n / GROUPS)) % VERSIONS;

@@ -8,8 +8,8 @@ import { newChunks } from '../../services/reader/text/text-chunks.ts';
 import { SegmentedText } from '../../services/reader/text/segmented-text.ts';
 import { groupPath, pushBody } from './load/workload.ts';
 
-// What a scrape in gzip pays for what has changed since the last one, by the size of the segments of the text; and what
-// a segment costs at each level.
+// The cost of a scrape in gzip after changes, by the size of the segments of the text, and the cost of a segment at
+// each level.
 
 const GROUPS = 10_000;
 const SIZES = [4, 8, 16, 32, 64];

@@ -1,4 +1,4 @@
-/** The servers that are compared, each as a process of its own, with what stands in them. */
+/** The servers that are compared, each a process of its own, filled with groups. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ import { fill } from './load/fill.ts';
 import { cpuSeconds, total } from './report/cpu-time.ts';
 import type { Shape } from './load/workload.ts';
 
-/** When an acknowledged push is on disk: within a second, or before the acknowledgement. */
+/** When a push is on disk: within a second, or before it is acknowledged. */
 export type Sync = 'everysec' | 'always';
 
 export interface Ours {
@@ -44,7 +44,7 @@ export async function startOn(
   return await startGateway({ ...options, role, redis, args: [...args, ...(options.args ?? [])] });
 }
 
-/** Pushes groups `from`…`to`, and waits until the snapshot has all that there are. */
+/** Pushes groups `from`…`to`, and waits until the snapshot has all groups. */
 export async function fillOurs({ gateway, redis }: Ours, to: number, shape: Shape, from = 0): Promise<void> {
   await fill({ url: gateway.url, from, to, shape });
   await whenDrained(redis, 600_000);
@@ -59,7 +59,7 @@ export async function settled(gateway: Gateway): Promise<number> {
   return sampleSum(await gateway.telemetry(), 'pushgateway_pushes_settled_total');
 }
 
-/** Pushes in the log, asked of Redis itself. */
+/** Number of pushes in the log, read from Redis itself. */
 export async function backlog(redis: RedisServer): Promise<number> {
   const script = "local n = 0 for i = 0, 15 do n = n + redis.call('XLEN', 'pgw:{' .. i .. '}:pushes') end return n";
   return Number(await redis.cli('EVAL', script, '0'));
@@ -70,8 +70,8 @@ export async function whenDrained(redis: RedisServer, timeoutMs: number): Promis
 }
 
 /**
- * Until a process rests. The official gateway goes on checking what was sent to it, for seconds after whoever sent it has left: the core
- * that takes is not to be missing from what is measured next.
+ * Waits until a process is idle. The official gateway keeps checking pushes for seconds after the load has ended, and
+ * the next measurement needs that core.
  */
 export async function whenIdle(pid: number): Promise<void> {
   const LOOK_MS = 200;
@@ -86,9 +86,9 @@ export async function whenIdle(pid: number): Promise<void> {
   await eventually(rests, { timeoutMs: 120_000, intervalMs: LOOK_MS, what: `a process ${pid} that rests` });
 }
 
-/** What telemetry says of the longest stall of the event loop since it was last asked. */
+/** The longest stall of the event loop since the last call, from the telemetry. */
 export async function longestStallMs(gateway: Gateway): Promise<number> {
-  const RESOLUTION_MS = 10; // each measurement includes the pause between two of them
+  const RESOLUTION_MS = 10; // every measured value includes the sampling interval
   const seconds = sampleValue(await gateway.telemetry(), 'nodejs_eventloop_lag_max_seconds') ?? 0;
   return Math.max(0, seconds * 1_000 - RESOLUTION_MS);
 }
@@ -99,8 +99,8 @@ export interface OtherServer {
 }
 
 /**
- * The official gateway with `groups` groups, filled with its check off. With its check on it is started anew from what the
- * first one saved: filling it would take hours.
+ * The official gateway with `groups` groups, filled with its check disabled. With the check enabled, it is restarted
+ * from the file that the first one wrote, because filling it would take hours.
  */
 export async function startOfficialWith(groups: number, shape: Shape, checked: boolean): Promise<OtherServer> {
   const { command } = await officialCommand();
@@ -122,7 +122,7 @@ export async function startOfficialWith(groups: number, shape: Shape, checked: b
   return await start(true, saved);
 }
 
-/** fastify and XADD alone (bare-server.ts), with a Redis of its own like ours. */
+/** fastify and XADD only (bare-server.ts), with its own Redis, configured like ours. */
 export async function startBare(
   sync: Sync = 'everysec',
   pipelined = false,
@@ -131,7 +131,7 @@ export async function startBare(
   const folder = join(projectFolder, '.cache/bench');
   mkdirSync(folder, { recursive: true });
   const tsc = join(projectFolder, 'node_modules/.bin/tsc');
-  // Beside the project's packages, which it needs.
+  // In the project folder, because it needs the packages of the project.
   writeFileSync(
     join(folder, 'tsconfig.json'),
     JSON.stringify({
@@ -157,7 +157,7 @@ export async function startBare(
   return { url, process: server, redis };
 }
 
-/** nginx that sends a scrape of ours from files: /metrics as it was taken, plain and in gzip. */
+/** nginx that sends a recorded scrape of ours from files, plain and in gzip. */
 export async function startNginxWith(gateway: Gateway): Promise<OtherServer> {
   const folder = temporaryFolder();
   const plain = await request(gateway.url, '/metrics', { timeoutMs: 120_000 });

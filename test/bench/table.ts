@@ -1,10 +1,10 @@
 /**
  * `make bench`: measures the table of docs/performance.md.
  *
- *     BENCH=push,scrape   these sections only; all others keep the figures they have
+ *     BENCH=push,scrape   only these sections; the others keep their figures
  *     SIZE=short          fewer and shorter rounds
  *     BENCH=profile       CPU profiles of the roles instead
- *     FAMILIES=2          over how many families the ten series of a push are spread
+ *     FAMILIES=2          number of families that the ten series of a push are spread over
  */
 import { test } from 'vitest';
 import { endResources, heldCount } from '../support/resources.ts';
@@ -34,7 +34,7 @@ const sections: Readonly<Record<string, Section>> = {
   scale: scaleSection,
 };
 
-/** What is run only when it is asked for. */
+/** Sections that run only if BENCH names them. */
 const onRequest: Readonly<Record<string, Section>> = { profile: profileSection, 'profile-start': profileStartSection };
 
 test('benchmarks', async () => {

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The benchmarks that start servers: `make bench`. Apart from the tests, of which they are none. */
+/** The benchmarks that start servers (`make bench`), separate from the tests. */
 export default defineConfig({
   test: {
     include: ['test/bench/table.ts', 'test/bench/check.ts'],

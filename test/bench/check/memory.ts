@@ -1,4 +1,6 @@
-/** Memory of Redis and of a reader for each byte of the exposition, 20,000 groups: what is stored does not depend on the machine. */
+/**
+ * Memory of Redis and of a reader per byte of the exposition, with 20,000 groups. It does not depend on the machine.
+ */
 import { eventually } from '../../support/eventually.ts';
 import { startRedis } from '../../support/redis.ts';
 import { request } from '../../support/request.ts';
@@ -17,7 +19,7 @@ export const memoryCheck: CheckSection = async (rounds) => {
   await whenDrained(redis, 120_000);
   await source.stop();
   await worker.stop();
-  // What the changes hold is no measure of a group, and goes in time.
+  // The memory of the changes is not part of a group, and is freed with time.
   await redis.cli('XTRIM', 'pgw:{0}:changes', 'MAXLEN', '1');
   const found = new Rounds();
   for (let round = 0; round < Math.min(3, rounds); round++) {

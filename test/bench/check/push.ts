@@ -1,6 +1,6 @@
 /**
- * CPU time of a push, each role in a process of its own: against that of fastify and one XADD, and with 10,000 groups stored
- * against 500.
+ * CPU time of a push, with each role in a process of its own: compared with fastify and one XADD, and with 10,000
+ * groups stored compared with 500.
  */
 import { startRedis } from '../../support/redis.ts';
 import { fill } from '../load/fill.ts';
@@ -11,7 +11,7 @@ import { cpuOf, Rounds, type CheckSection } from './section.ts';
 
 const SHAPE: Shape = { families: 2 };
 const SECONDS = 3;
-/** Many: the more is worked on at once, the less it matters who else uses the machine. */
+/** Number of connections. With many, other load on the machine matters less. */
 const CONNECTIONS = 64;
 const MANY = 10_000;
 const FEW = 500;

@@ -1,6 +1,7 @@
 /**
- * CPU time of a scrape of 10,000 groups in a reader of its own: against nginx that sends the same bytes from a file, and of the
- * first one after a group changed, with what following that change costs, against an unchanged one.
+ * CPU time of a scrape of 10,000 groups in a reader process: compared with nginx that sends the same bytes from a file;
+ * and of the first scrape after a group changed, including the cost of following that change, compared with an
+ * unchanged one.
  */
 import { startRedis } from '../../support/redis.ts';
 import { request } from '../../support/request.ts';
@@ -14,7 +15,7 @@ import { cpuOf, Rounds, type CheckSection } from './section.ts';
 
 const SHAPE: Shape = { families: 2 };
 const GROUPS = 10_000;
-/** CPU time is counted in steps of 10 ms: as many scrapes as make them small. */
+/** Number of scrapes: enough to make the resolution of CPU time, 10 ms, negligible. */
 const SCRAPES = { identity: 100, gzip: 300, changed: 100 };
 
 export const scrapeCheck: CheckSection = async (rounds) => {
@@ -25,7 +26,7 @@ export const scrapeCheck: CheckSection = async (rounds) => {
   await whenDrained(redis, 120_000);
   await eventually(async () => (await groupsShown(reader)) >= GROUPS, { timeoutMs: 60_000, what: 'all groups shown' });
   const nginx = await startNginxWith(reader);
-  // The one that answers is a child of the one that was started.
+  // The process that answers is a child of the started one.
   const nginxPids = Object.fromEntries(processTree(nginx.process.pid).map((pid) => [String(pid), pid]));
   const found = new Rounds();
 

@@ -2,10 +2,13 @@ import { total, cpuSeconds } from '../report/cpu-time.ts';
 import { ratios, spread } from '../report/spread.ts';
 import type { Ratio } from '../report/baseline.ts';
 
-/** Starts what it compares, measures in so many interleaved rounds, and returns its ratios. What it started is ended for it. */
+/**
+ * Starts the servers that it compares, measures in interleaved rounds, and returns the ratios. The caller stops the
+ * servers.
+ */
 export type CheckSection = (rounds: number) => Promise<Ratio[]>;
 
-/** CPU seconds, as measured between two moments, of processes by name. */
+/** CPU seconds of processes between two moments, by name. */
 export async function cpuOf(pids: Readonly<Record<string, number>>, during: () => Promise<unknown>): Promise<Cpu> {
   const names = Object.keys(pids);
   const read = (name: string): number => total(cpuSeconds(pids[name] ?? 0));
@@ -20,7 +23,7 @@ export interface Cpu {
   readonly all: number;
 }
 
-/** What was measured, by name, a value a round. */
+/** Measured values by name, one per round. */
 export class Rounds {
   readonly #values = new Map<string, number[]>();
 
@@ -30,7 +33,7 @@ export class Rounds {
     else held.push(value);
   }
 
-  /** The median over the rounds of one divided by the other. */
+  /** Median of the quotients of all rounds. */
   ratio(id: string, what: string, one: string, other: string): Ratio {
     const { median, min, max } = ratios(this.#of(one), this.#of(other));
     console.log(`  ${id}: ${median.toFixed(3)} (${min.toFixed(3)} – ${max.toFixed(3)})`);

@@ -3,16 +3,16 @@ import { bodies, groupPath, type Shape } from './workload.ts';
 
 export interface Fill {
   readonly url: string;
-  /** Groups `from` up to, but not with, `to`; one push each. */
+  /** Groups from `from` to `to`, exclusive; one push each. */
   readonly from?: number;
   readonly to: number;
   readonly shape: Shape;
   readonly connections?: number;
-  /** Requests under way on each connection. */
+  /** Requests in flight on each connection. */
   readonly depth?: number;
 }
 
-/** Pushes every group once, pipelined. Returns the seconds it took; fails when a push is refused. */
+/** Pushes every group once, pipelined. Returns the duration in seconds; throws if a push is rejected. */
 export async function fill({ url, from = 0, to, shape, connections = 16, depth = 8 }: Fill): Promise<number> {
   const startedMs = performance.now();
   const ready = bodies(shape).map((body) => Buffer.from(body));
@@ -63,7 +63,7 @@ async function lane(url: string, take: () => Buffer | undefined, depth: number):
 
 const STATUS_LINE = 'HTTP/1.1 ';
 
-/** Calls back with the status of each answer. The bodies of pushes never look like a status line. */
+/** Calls back with the status of each answer. Bodies of answers to pushes never look like a status line. */
 function onStatus(socket: Socket, call: (status: string) => void): void {
   let rest = '';
   socket.on('data', (chunk: Buffer) => {
@@ -75,7 +75,7 @@ function onStatus(socket: Socket, call: (status: string) => void): void {
       call(text.slice(statusAt(line), statusAt(line) + 3));
       seen = statusAt(line) + 3;
     }
-    // Enough to hold a status line that was cut in two.
+    // Enough for a status line that was split between two pieces.
     rest = text.slice(Math.max(seen, text.length - STATUS_LINE.length - 3));
   });
 }

@@ -1,9 +1,9 @@
--- Pushes for wrk: PUT to random groups, as fast as answers come, or at a steady rate.
+-- Pushes for wrk: PUTs to random groups, as fast as answers arrive, or at a steady rate.
 --
 --   wrk … -s load.lua URL -- GROUPS BODIES-FILE RATE SEED
 --
--- One line `BENCH {json}` tells what came of it. Everything a request needs is joined from ready pieces: the load is to cost
--- little, for it shares the machine with what is measured.
+-- Prints the result as one line, `BENCH {json}`. Requests are concatenated from prepared pieces: the load generator
+-- must be cheap, because it shares the machine with the servers that are measured.
 
 local JOBS = 97
 local groups, rate, bodies, heads
@@ -40,7 +40,7 @@ function request()
   return 'PUT /metrics/job/batch-' .. group % JOBS .. '/instance/host-' .. group .. heads[i] .. bodies[i]
 end
 
--- The schedule of the whole thread: a connection that comes late for its turn sends at once.
+-- The schedule of the whole thread: a connection that is late for its turn sends at once.
 local turn
 function delay()
   if rate == 0 then return 0 end

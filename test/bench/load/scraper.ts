@@ -2,14 +2,14 @@ import { connect, type Socket } from 'node:net';
 
 export interface Scrape {
   readonly ms: number;
-  /** Until the first byte of the answer. */
+  /** Time until the first byte of the answer. */
   readonly firstByteMs: number;
   readonly bytes: number;
 }
 
 /**
- * One scraper with one connection. It reads into one buffer and looks at little more than the end of the answer, so that the
- * time is the server's and the kernel's.
+ * One scraper with one connection. It reads into one buffer and parses little more than the end of the answer, so that
+ * the measured time is that of the server and the kernel.
  */
 export class Scraper {
   readonly #socket: Socket;

@@ -1,17 +1,17 @@
 /**
- * What is pushed: SERIES samples in `families` families, to groups that differ in job and instance as those of a fleet of batch
- * jobs do.
+ * The pushes: SERIES samples in `families` families, to groups that differ in job and instance, as those of a fleet of
+ * batch jobs do.
  */
 export const SERIES = 10;
 
 export interface Shape {
-  /** Over how many families the ten series are spread: 1, 2, 5 or 10. */
+  /** Number of families that the ten series are spread over: 1, 2, 5 or 10. */
   readonly families: number;
 }
 
 const JOBS = 97;
 
-/** What follows `/metrics` in the URL of a group. load.lua has the same. */
+/** The path of a group after `/metrics`. load.lua builds the same path. */
 export function groupPath(group: number): string {
   return `/job/batch-${group % JOBS}/instance/host-${group}`;
 }
@@ -20,8 +20,8 @@ const STAGES = ['extract', 'transform', 'load', 'verify', 'publish', 'archive', 
 const STATUSES = ['ok', 'ok', 'ok', 'retried', 'failed', 'skipped'];
 
 /**
- * `variant` makes values and labels that differ as those of real jobs do: counts over some orders of magnitude, durations with
- * all digits that a double has. Alike ones would be compressed as no real exposition is.
+ * `variant` varies values and labels as real jobs do: counts over some orders of magnitude, durations with all digits
+ * of a double. Identical values would compress better than any real exposition.
  */
 export function pushBody({ families }: Shape, variant = 0): string {
   const random = randomFrom(variant);
@@ -32,7 +32,7 @@ export function pushBody({ families }: Shape, variant = 0): string {
     body += `# HELP ${name} What the last run of the batch job left behind.\n# TYPE ${name} ${type}\n`;
     const firstStage = Math.floor(random() * STAGES.length);
     for (let i = 0; i < perFamily; i++) {
-      // No two series of a family have the same stage.
+      // The stage is different in each series of a family.
       const stage = STAGES[(firstStage + i) % STAGES.length];
       const status = STATUSES[Math.floor(random() * STATUSES.length)];
       const value = type === 'gauge' ? Math.floor(10 ** (random() * 12)) : 10 ** (random() * 5 - 1);
@@ -42,15 +42,18 @@ export function pushBody({ families }: Shape, variant = 0): string {
   return body;
 }
 
-/** So many that no two neighbours in an exposition have the same, nor two pushes of a group that follow each other; a prime. */
+/**
+ * Number of bodies: a prime, so large that neighbours in an exposition differ, and successive pushes to a group as
+ * well.
+ */
 const BODIES = 1_021;
 
-/** Bodies to take in turn, as a file of load.lua: separated by NUL. */
+/** Bodies to use in turn, as a file for load.lua: separated by NUL. */
 export function bodies(shape: Shape, count = BODIES): string[] {
   return Array.from({ length: count }, (_, variant) => pushBody(shape, variant));
 }
 
-/** Numbers from 0 up to 1, the same ones for the same seed, so that runs can be compared. Mulberry32. */
+/** Numbers from 0 to 1, the same for the same seed, so that runs can be compared. Mulberry32. */
 function randomFrom(seed: number): () => number {
   let state = Math.imul(seed + 1, 0x9e3779b1);
   return () => {

@@ -10,13 +10,13 @@ const SCRIPT = fileURLToPath(new URL('load.lua', import.meta.url));
 
 export interface Load {
   readonly url: string;
-  /** Pushes go to random ones of so many groups. */
+  /** Number of groups; pushes go to random ones. */
   readonly groups: number;
   readonly seconds: number;
   readonly shape: Shape;
   /** Default 16. */
   readonly connections?: number;
-  /** Pushes a second; default: as fast as answers come. */
+  /** Pushes per second; default: as fast as answers arrive. */
   readonly rate?: number;
 }
 
@@ -29,7 +29,7 @@ export interface LoadResult {
 
 let runs = 0;
 
-/** Pushes with wrk: one thread. Fails when any push is refused: a rate of refusals is no rate. */
+/** Pushes with one thread of wrk. Throws if a push is rejected: the rate would be meaningless. */
 export async function push(load: Load): Promise<LoadResult> {
   const { url, groups, seconds, shape, connections = 16, rate = 0 } = load;
   const file = join(temporaryFolder(), 'bodies');

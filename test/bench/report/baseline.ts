@@ -1,12 +1,12 @@
 /**
- * Ratios that are held against those of an earlier run (`make bench-check`). A ratio, because both of its sides were measured in
- * the same rounds on the same machine; what is left in it is the code.
+ * Compares ratios with those of an earlier run (`make bench-check`). Both sides of a ratio were measured in the same
+ * rounds on the same machine, so that only the code remains as a difference.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export interface Ratio {
-  /** Section, a dot, then what it is. */
+  /** Section, a dot, and the name of the ratio. */
   readonly id: string;
   readonly what: string;
   /** Which way is better. */
@@ -18,23 +18,23 @@ export interface Verdict {
   readonly id: string;
   readonly what: string;
   readonly baseline: number;
-  /** NaN when it was not measured. */
+  /** NaN if it was not measured. */
   readonly now: number;
-  /** Part of the baseline by which it became worse; below 0, better. NaN when that cannot be said. */
+  /** Relative change for the worse; below 0 it became better. NaN if it is unknown. */
   readonly worseBy: number;
   readonly isWorse: boolean;
 }
 
 export const LIMIT = 0.15;
 
-/** One verdict for each ratio of the baseline. What is not in the baseline is not judged; what is not a number is worse. */
+/** One verdict for each ratio of the baseline. Ratios that are not in the baseline are ignored; NaN counts as worse. */
 export function judge(baseline: readonly Ratio[], measured: readonly Ratio[], limit: number = LIMIT): Verdict[] {
   const found = new Map(measured.map(({ id, value }) => [id, value]));
   return baseline.map(({ id, what, better, value }) => {
     const now = found.get(id) ?? Number.NaN;
     const change = now / value - 1;
     const worseBy = better === 'lower' ? change : -change;
-    // A little slack, so that 15 % exactly is not more than 15 % by the last bit.
+    // Tolerates a rounding error: exactly 15 % is not more than 15 %.
     return { id, what, baseline: value, now, worseBy, isWorse: !(worseBy <= limit + 1e-9) };
   });
 }
@@ -45,7 +45,7 @@ export function describe({ id, what, baseline, now, worseBy }: Verdict): string 
   return `${id} (${what}): baseline ${baseline.toFixed(3)}, now ${now.toFixed(3)}, ${change}`;
 }
 
-/** The sections that have something worse. */
+/** The sections with a ratio that became worse. */
 export function sectionsOf(verdicts: readonly Verdict[]): string[] {
   return [...new Set(verdicts.filter(({ isWorse }) => isWorse).map(({ id }) => id.split('.', 1)[0] ?? id))];
 }
@@ -62,7 +62,7 @@ export function readBaseline(): readonly Ratio[] {
   return (JSON.parse(readFileSync(FILE, 'utf8')) as Baseline).ratios;
 }
 
-/** Ratios of sections that were not measured stay. */
+/** Keeps the ratios of sections that were not measured. */
 export function writeBaseline(ratios: readonly Ratio[], measured: string): void {
   const held = existsSync(FILE) ? readBaseline() : [];
   const sections = new Set(ratios.map(({ id }) => id.split('.', 1)[0]));

@@ -1,4 +1,4 @@
-/** What a .cpuprofile says: where the time went, by function, without the time in which nothing was to be done. */
+/** Evaluates a .cpuprofile: time by function, without idle time. */
 import { readFileSync } from 'node:fs';
 
 interface ProfileNode {
@@ -15,16 +15,16 @@ interface Profile {
 
 export interface Entry {
   readonly where: string;
-  /** Parts of the busy time, 0 to 1: in the function itself, and with all that it calls. */
+  /** Shares of the busy time, 0 to 1: in the function itself, and including the functions that it calls. */
   readonly self: number;
   readonly total: number;
 }
 
 export interface Summary {
-  /** Part of the time that was profiled. */
+  /** Share of the profiled time. */
   readonly busy: number;
   readonly entries: readonly Entry[];
-  /** The same time by whose it is: that of Node's own functions belongs to the file or package that called them. */
+  /** The same time by owner: time in functions of Node belongs to the file or package that called them. */
   readonly owners: readonly Entry[];
 }
 
@@ -65,7 +65,7 @@ export function summarise(file: string): Summary {
   return { busy: busy / all, entries: entries.toSorted(largestFirst), owners: owners.toSorted(largestFirst) };
 }
 
-/** `stack`: from where the time went outwards. */
+/** `stack`: from the innermost function outwards. */
 function ownerOf(stack: Iterable<string>): string {
   let last = '';
   for (const where of stack) {
@@ -80,7 +80,7 @@ function ownerOf(stack: Iterable<string>): string {
   return `Node: ${last}`;
 }
 
-/** `name file:line`, the path from the project or the package on. */
+/** `name file:line`, with the path relative to the project or the package. */
 function whereOf({ callFrame: { functionName, url, lineNumber } }: ProfileNode): string {
   const file = url.replace(/^.*\/(?=dist\/)/, '').replace(/^.*\/node_modules\//, '');
   const name = functionName === '' ? '(anonymous)' : functionName;

@@ -1,6 +1,6 @@
 /**
- * The figures of docs/performance.md. They are kept in results.json beside this, so that a part of them can be measured anew,
- * and only a run of the benchmarks writes them.
+ * The figures of docs/performance.md. Only a run of the benchmarks writes them. They are kept in results.json, so that
+ * single sections can be measured again.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -18,13 +18,13 @@ export interface Measured {
 }
 
 export interface Figure {
-  /** Section, then what it is: results are replaced by it. */
+  /** Section and name, with a dot between them. The results of a section are replaced together. */
   readonly id: string;
   readonly what: string;
   readonly ours: Measured;
   readonly versus?: Measured;
   readonly ratio?: Spread;
-  /** As it is written in the table; empty where there is none. */
+  /** As in the table; '' = none. */
   readonly target: string;
   readonly met?: boolean;
 }
@@ -42,7 +42,7 @@ const SCALING = join(projectFolder, 'docs/scaling.md');
 const START = '<!-- figures: written by `make bench`, never by hand -->';
 const END = '<!-- end of figures -->';
 
-/** In the place of what these sections said before. */
+/** Replaces the results of the sections that the figures belong to, and prints the figures. */
 export function record(figures: readonly Figure[], size: string): void {
   const common = {
     when: new Date().toISOString().slice(0, 10),
@@ -63,13 +63,13 @@ export function writeDocument(): void {
   const text = readFileSync(DOCUMENT, 'utf8');
   const [before, rest] = text.split(START);
   const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined) throw new Error(`${DOCUMENT} has no place for the figures`);
-  // What docs/scaling.md reckons with stands there.
+  if (before === undefined || after === undefined) throw new Error(`${DOCUMENT} has no marks for the figures`);
+  // Figures of the section `scale` are shown in docs/scaling.md.
   const figures = results().filter(({ id }) => !id.startsWith('scale.'));
   writeFileSync(DOCUMENT, `${before}${START}\n\n${table(figures)}\n${END}${after}`);
 }
 
-/** And the tables of docs/scaling.md, once all that they need was measured. */
+/** Writes the tables of docs/scaling.md, if the section `scale` was measured. */
 export function writeScaling(): void {
   const figures = results();
   if (!figures.some(({ id }) => id.startsWith('scale.'))) return;
@@ -85,7 +85,7 @@ function sectionOf({ id }: Figure): string {
 }
 
 function table(figures: readonly Recorded[]): string {
-  // Many rows that are compared with nothing: they would bury those that are.
+  // A table of their own, because these many rows are not compared with anything.
   const isCpu = ({ id }: Figure): boolean => id.startsWith('cpu.');
   let text = '| What | Ours | Compared with | Ratio | Target | |\n|---|---|---|---|---|---|\n';
   for (const figure of figures) if (!isCpu(figure)) text += line(figure);
@@ -112,7 +112,7 @@ function show({ unit, spread }: Measured): string {
   return `${showSpread(spread)} ${unit}`.trim();
 }
 
-/** median (min – max) */
+/** Median (minimum – maximum). */
 function showSpread({ median, min, max, count }: Spread): string {
   return count === 1 ? number(median) : `**${number(median)}** (${number(min)} – ${number(max)})`;
 }

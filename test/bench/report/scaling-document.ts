@@ -1,4 +1,4 @@
-/** The tables of docs/scaling.md: the model (scaling-model.ts), fed with the figures of results.json. */
+/** The tables of docs/scaling.md: the model (scaling-model.ts), applied to the figures of results.json. */
 import type { Figure } from './results.ts';
 import {
   firstLimit,
@@ -29,7 +29,7 @@ export const ASSUMED: Assumptions = {
   shards: 16,
 };
 
-/** A minute between two pushes of a group, but for the last. */
+/** Each group is pushed once a minute, except in the last load. */
 const LOADS: readonly Load[] = [
   { groups: 1_000, pushesPerSecond: 1_000 / 60 },
   { groups: 100_000, pushesPerSecond: 100_000 / 60 },
@@ -37,10 +37,10 @@ const LOADS: readonly Load[] = [
   { groups: 10_000_000, pushesPerSecond: 1_000_000 },
 ];
 
-/** Of docs/performance.md: what a push has compressed anew, and what that takes. */
+/** From docs/performance.md: what a push causes to be compressed again, and the cost of that. */
 const PARTS = { partUs: 75, partBytes: 8_192, changesPerPush: 3 };
 
-/** Redis masters of a gateway, and how often its groups are pushed. */
+/** Numbers of Redis masters in a gateway, and the interval between two pushes of a group, s. */
 const MASTERS = [1, 3, 4, 6, 8, 12];
 const PUSHED_SECONDS = 60;
 
@@ -59,11 +59,11 @@ const TOPOLOGIES = [
 
 type Of = (id: string) => number;
 
-/** The document with its tables written anew. */
+/** Replaces the tables of the document. */
 export function withScalingTables(document: string, figures: readonly Figure[]): string {
   const [before, rest] = document.split(START);
   const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined) throw new Error('docs/scaling.md has no place for the figures');
+  if (before === undefined || after === undefined) throw new Error('docs/scaling.md has no marks for the figures');
   return `${before}${START}\n\n${tables(figures)}\n${END}${after}`;
 }
 
@@ -71,7 +71,7 @@ function tables(figures: readonly Figure[]): string {
   const found = new Map(figures.map(({ id, ours }) => [id, ours.spread.median]));
   const of: Of = (id) => {
     const value = found.get(`scale.${id}`);
-    if (value === undefined) throw new Error(`scale.${id} is not measured: make bench BENCH=scale`);
+    if (value === undefined) throw new Error(`scale.${id} is not measured: run make bench BENCH=scale`);
     return value;
   };
   const [costs, rows] = costsOf(of);
@@ -92,12 +92,12 @@ function tables(figures: readonly Figure[]): string {
 }
 
 /**
- * Of busy processes: a cost per push falls as more is worked on at once, and it is busy ones that set the limits. Those that follow
- * are busiest when they catch up.
+ * Costs of busy processes: the cost of a push falls when more is done at once, and busy processes set the limits.
+ * Followers are busiest when they catch up.
  */
 function costsOf(of: Of): [Costs, string[][]] {
   const redisFollowUs = of('catching up: Redis for reader');
-  /** What each of three readers more adds. */
+  /** What each of three more readers adds. */
   const perReader = (of4: number, of1: number): number => Math.max(0, (of4 - of1) / 3);
   const [one, four] = ['one of each', '4 readers'].map((name) => of(`${name}: bytes in`) + of(`${name}: bytes out`));
   const redisFollowBytes = perReader(four ?? 0, one ?? 0);
@@ -198,7 +198,7 @@ function limitRow({ what, most: { groups, pushesPerSecond } }: Limit): string[] 
   return [what, groups === undefined ? `${round(pushesPerSecond ?? 0)} pushes/s` : `${round(groups)} groups`];
 }
 
-/** What ends it long before those limits, and what to add is reckoned with. */
+/** The bottleneck that is reached long before those limits. */
 function oneMaster({ redisPushUs, redisFollowUs, clusterRedis }: Costs): string {
   const followers = 2 * ASSUMED.least;
   const coreUs = ASSUMED.utilisation * 1e6;
@@ -294,7 +294,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n');
 }
 
-/** Three digits: none of this is known any better. */
+/** Three digits: nothing here is known more precisely. */
 function round(value: number): string {
   return Number(value.toPrecision(3)).toLocaleString('en', { maximumFractionDigits: 2 });
 }

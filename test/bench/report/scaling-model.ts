@@ -1,60 +1,64 @@
 /**
- * How many processes a load takes, reckoned from measured costs. Pure.
+ * Computes from measured costs how many processes a load needs. Pure.
  *
  *     gateway    one prefix: its ingest, worker and reader processes, its Redis masters
- *     follow     to fetch each group that changed: readers do, for their snapshot; ingest processes, for their catalogue
+ *     follow     to fetch each group that changed: readers for their snapshot, ingest processes for their catalogue
  *
- * Taking, merging and storing a push is shared by those who do it. Following is not: each follower pays for every push of its gateway,
- * and Redis for each follower. So one gateway has a largest rate, whatever is added to it; past that it takes several.
+ * Processes share the work of accepting, merging and storing a push. They do not share following: each follower pays
+ * for every push of its gateway, and Redis pays for each follower. One gateway therefore has a maximum rate, whatever
+ * is added to it; beyond it, several gateways are needed.
  *
- * A scrape costs little for each group, and much for each part of the text that has changed since this reader was scraped last, for
- * that is joined and compressed anew: once, however many ask for it then.
+ * A scrape costs little per group, and much per part of the text that has changed since the last scrape of this reader:
+ * the part is joined and compressed again, once for all scrapes of that version.
  */
 
-/** CPU microseconds, bytes. */
+/** CPU time in µs, sizes in bytes. */
 export interface Costs {
-  /** Of an ingest process, for a push that it takes; without following it. */
+  /** CPU time of an ingest process for a push that it accepts, without following it. */
   readonly takeUs: number;
   readonly ingestFollowUs: number;
   readonly mergeUs: number;
   readonly readerFollowUs: number;
-  /** Of Redis, for a push; without its followers. */
+  /** CPU time of Redis for a push, without followers. */
   readonly redisPushUs: number;
   readonly redisFollowUs: number;
-  /** Of a reader, for a group in a scrape of what has not changed; in gzip, which is what Prometheus asks for. */
+  /** CPU time of a reader for an unchanged group in a scrape with gzip, which Prometheus requests. */
   readonly scrapeUs: number;
-  /** Of a reader, for a part of the text that has changed: to join and to compress it. */
+  /** CPU time of a reader to join and compress a part of the text that has changed. */
   readonly partUs: number;
   readonly partBytes: number;
-  /** Places in the text that a push changes: its families, and the push time. */
+  /** Number of places in the text that a push changes: its families and the push time. */
   readonly changesPerPush: number;
   readonly scrapeBytes: number;
   readonly gzipScrapeBytes: number;
   readonly redisGroupBytes: number;
   readonly readerGroupBytes: number;
   readonly ingestGroupBytes: number;
-  /** A push on a Cluster against one on a single server: time of its masters, and of the worker, which calls each shard. */
+  /**
+   * CPU time of a push on a Cluster, relative to a single server: of the masters, and of the worker, which calls each
+   * shard.
+   */
   readonly clusterRedis: number;
   readonly clusterWorker: number;
-  /** From and to Redis for a push, without its followers. */
+  /** Traffic of Redis for a push, without followers. */
   readonly redisPushBytes: number;
   readonly redisFollowBytes: number;
 }
 
-/** What the operator decides; nothing of it is measured. */
+/** Decisions of the operator, which are not measured. */
 export interface Assumptions {
-  /** Part of a core that a process is to use: each is one thread, but for garbage collection and gzip. */
+  /** Share of a core that a process may use: each is one thread, apart from garbage collection and gzip. */
   readonly utilisation: number;
   readonly processBytes: number;
   readonly redisBytes: number;
   readonly networkBytesPerSecond: number;
   readonly scrapeSeconds: number;
-  /** Samples of one scrape that a Prometheus server is to take. */
+  /** Maximum number of samples in one scrape. */
   readonly scrapeSamples: number;
   readonly samplesPerGroup: number;
-  /** Of each role, so that one may fail. */
+  /** Minimum number of processes of each role, so that one may fail. */
   readonly least: number;
-  /** Shards of a Cluster. */
+  /** Number of shards on a Cluster. */
   readonly shards: number;
 }
 
@@ -73,24 +77,24 @@ export interface Gateway {
 
 export interface Plan {
   readonly gateways: number;
-  /** Each of them. */
+  /** Of each gateway. */
   readonly gateway: Gateway;
-  /** Processes and masters of all gateways. */
+  /** Number of processes and masters of all gateways. */
   readonly processes: number;
-  /** Bytes a second of the busiest Redis master. */
+  /** Traffic of the busiest Redis master, bytes/s. */
   readonly redisBytesPerSecond: number;
 }
 
-/** A limit of one gateway that adding processes to it does not lift. */
+/** A limit of one gateway that adding processes does not lift. */
 export interface Limit {
   readonly what: string;
   readonly most: Partial<Load>;
-  /** By a load: part of the limit, 1 = reached. */
+  /** The load as a share of the limit; 1 = reached. */
   readonly share: (load: Load) => number;
 }
 
 const SECOND_US = 1e6;
-/** Past that following leaves them next to nothing. */
+/** Number of readers above which the search ends: following leaves them almost no time. */
 const READERS_MOST = 1_000;
 
 export function limitsOf(costs: Costs, assumed: Assumptions): Limit[] {
@@ -110,20 +114,21 @@ export function limitsOf(costs: Costs, assumed: Assumptions): Limit[] {
   ];
 }
 
-/** The limit that a load meets first. */
+/** The limit that a load reaches first. */
 export function firstLimit(limits: readonly Limit[], load: Load): Limit {
   return largest(limits, (limit) => limit.share(load));
 }
 
-/** Parts of the text that have changed after so many seconds, when changes fall on all of them alike. */
+/** Number of parts of the text that have changed after `seconds`, if changes are distributed evenly. */
 export function changedParts({ groups, pushesPerSecond }: Load, seconds: number, costs: Costs): number {
   const parts = (groups * costs.scrapeBytes) / costs.partBytes;
   return parts * (1 - Math.exp((-costs.changesPerPush * pushesPerSecond * seconds) / parts));
 }
 
 /**
- * Of each of so many readers that share the scrapes: µs of one scrape of everything, and seconds until the next, evenly spread, which is
- * the worst. As often as there are Prometheus servers that must not fail together.
+ * For each of the readers that share the scrapes: µs per scrape of everything, and seconds until the next one. Scrapes
+ * are evenly spaced, which is the worst case. There are as many Prometheus servers per partition as processes of a
+ * role.
  */
 export function scrapeOf(
   load: Load,
@@ -136,7 +141,7 @@ export function scrapeOf(
   return { us, everySeconds };
 }
 
-/** What one gateway takes; undefined when no number of processes is enough. */
+/** The processes that one gateway needs; undefined if no number is enough. */
 export function sizeOf({ groups, pushesPerSecond }: Load, costs: Costs, assumed: Assumptions): Gateway | undefined {
   const coreUs = assumed.utilisation * SECOND_US;
   const { least } = assumed;
@@ -166,13 +171,13 @@ export function sizeOf({ groups, pushesPerSecond }: Load, costs: Costs, assumed:
   const isCluster = mastersAt(1) > 1;
   const masters = isCluster ? mastersAt(costs.clusterRedis) : 1;
   const workers = atLeast((pushesPerSecond * costs.mergeUs * (isCluster ? costs.clusterWorker : 1)) / coreUs);
-  // A Cluster has three masters or more. Several shards for each, so that they can be spread evenly.
+  // A Cluster has at least three masters. Several shards for each can be distributed evenly.
   const nodes = masters === 1 ? 1 : Math.max(3, masters);
   const shards = nodes === 1 ? 1 : Math.max(assumed.shards, 2 ** Math.ceil(Math.log2(4 * nodes)));
   return { ingests, workers, readers, masters: nodes, shards };
 }
 
-/** What a gateway has most of, as a part of what it may have: 1 = not one push more, or not one group, with these processes. */
+/** The bottleneck of a gateway, and its utilisation: at 1, these processes can take no more pushes or groups. */
 export function tightest(
   load: Load,
   gateway: Gateway,
@@ -201,7 +206,9 @@ export function tightest(
   return { what, share };
 }
 
-/** The most pushes a second that a gateway takes with so many masters, and its processes then; groups are pushed once in `everySeconds`. */
+/**
+ * Maximum rate of a gateway with this number of masters, and its processes; groups are pushed once per `everySeconds`.
+ */
 export function mostWith(
   masters: number,
   everySeconds: number,
@@ -222,7 +229,7 @@ export function mostWith(
   return gateway?.masters === masters ? { pushesPerSecond: low, gateway } : undefined;
 }
 
-/** So many gateways, each with the same part of the load, that the fewest processes do it. */
+/** The number of gateways, with equal shares of the load, that needs the fewest processes. */
 export function planOf(load: Load, costs: Costs, assumed: Assumptions): Plan {
   const MOST_GATEWAYS = 4_096;
   let best: Plan | undefined;
@@ -240,7 +247,7 @@ export function planOf(load: Load, costs: Costs, assumed: Assumptions): Plan {
   return best;
 }
 
-/** Prometheus servers that share the scrape; each is asked for again where two of them are to have the same. */
+/** Number of Prometheus servers that share the scrape; twice as many for redundant pairs. */
 export function prometheusParts({ groups }: Load, assumed: Assumptions): number {
   return Math.max(1, Math.ceil((groups * assumed.samplesPerGroup) / assumed.scrapeSamples));
 }

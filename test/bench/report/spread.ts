@@ -16,12 +16,12 @@ export function spread(values: readonly number[]): Spread {
   };
 }
 
-/** What one measured, divided by what the other measured in the same round. */
+/** Quotients of the values of the same round. */
 export function ratios(ours: readonly number[], theirs: readonly number[]): Spread {
   return spread(ours.map((value, round) => value / (theirs[round] ?? Number.NaN)));
 }
 
-/** `sorted` ascending; in between values it is interpolated. */
+/** `sorted` is ascending; interpolates between values. */
 export function quantile(sorted: readonly number[], q: number): number {
   const at = (sorted.length - 1) * q;
   const below = sorted[Math.floor(at)] ?? Number.NaN;
@@ -29,7 +29,7 @@ export function quantile(sorted: readonly number[], q: number): number {
   return below + (above - below) * (at - Math.floor(at));
 }
 
-/** The exponent b of y = a·x^b that fits best: 0 is a cost that does not grow, 1 one that grows as x does. */
+/** Exponent b of the best fit y = a·x^b: 0 means that the cost does not grow, 1 that it grows in proportion to x. */
 export function growthExponent(points: readonly (readonly [x: number, y: number])[]): number {
   const logs = points.map(([x, y]) => [Math.log(x), Math.log(y)] as const);
   const meanX = logs.reduce((sum, [x]) => sum + x, 0) / logs.length;

@@ -1,4 +1,4 @@
-/** Whether what is accepted is applied as fast: all three roles in one process, the load generator beside them. */
+/** Compares the rates of accepted and applied pushes, with all three roles in one process. */
 import { eventually } from '../../support/eventually.ts';
 import { sampleSum } from '../../support/metrics-text.ts';
 import { push } from '../load/wrk.ts';

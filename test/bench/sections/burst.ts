@@ -1,4 +1,4 @@
-/** A burst with no worker there: 50,000 pushes as fast as they come, then one worker starts. */
+/** A burst without a worker: 50,000 pushes as fast as possible, then one worker starts. */
 import { eventually } from '../../support/eventually.ts';
 import { startRedis } from '../../support/redis.ts';
 import { fill } from '../load/fill.ts';
@@ -7,7 +7,7 @@ import { backlog, settled, startOn } from '../subjects.ts';
 import type { Section } from './section.ts';
 
 const PUSHES = 50_000;
-/** Where the clock starts: what comes before is the start of a process, not its rate. */
+/** Number of merged pushes after which the clock starts, to exclude the start of the process. */
 const FIRST = 1_000;
 
 export const burstSection: Section = async (size, shape) => {
@@ -17,7 +17,7 @@ export const burstSection: Section = async (size, shape) => {
   for (let round = 0; round < Math.min(3, size.rounds); round++) {
     const redis = await startRedis({ args: ['--appendfsync', 'everysec'] });
     const ingest = await startOn(redis, 'ingest');
-    // Fails unless each of them is acknowledged. Every group twice, as many of them.
+    // Throws unless every push is acknowledged. Each group is pushed twice.
     let seconds = 0;
     for (let half = 0; half < 2; half++) seconds += await fill({ url: ingest.url, to: PUSHES / 2, shape });
     acceptRate.push(PUSHES / seconds);

@@ -1,6 +1,6 @@
 /**
- * CPU time per push, by process: on a machine that is busy, and for a fleet that is larger than this machine, it says more than
- * rates do. Roles in processes of their own, 10,000 groups, pushes as fast as they are taken; then nothing at all.
+ * CPU time per push by process: more meaningful than rates on a busy machine, and for a fleet that is larger than this
+ * machine. Roles in processes of their own, 10,000 groups, pushes as fast as they are accepted; then no load at all.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { startRedis } from '../../support/redis.ts';
@@ -51,7 +51,7 @@ export const cpuSection: Section = async (size, shape) => {
         if (pids === ours) add(`per push: main thread of ${name}`, (main / requests) * 1e6);
       }
       if (pids !== ours) continue;
-      // What Redis itself counts for its commands: without reading, writing and parsing.
+      // Redis counts the time of its commands without reading, writing and parsing.
       for (const { command, us, calls } of commandStats(await redis.cli('INFO', 'commandstats'))) {
         if (us / requests < 0.5) continue;
         add(`per push: ${command} in Redis`, us / requests);

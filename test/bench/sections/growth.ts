@@ -1,6 +1,6 @@
 /**
- * What the number of stored groups costs: a push, and the first scrape after one group changed. One gateway for each number,
- * all at once, so that they take turns.
+ * Cost by the number of stored groups: of a push, and of the first scrape after one group changed. All numbers have a
+ * gateway of their own at the same time, and take turns.
  */
 import { request } from '../../support/request.ts';
 import { groupPath, pushBody } from '../load/workload.ts';
@@ -23,7 +23,7 @@ interface Stage {
   bytes: number;
 }
 
-/** Changes in a round, each with its scrape: one alone says more of what the pushes before left behind than of itself. */
+/** Changes per round, each with a scrape: a single one is dominated by what the pushes before it left behind. */
 const CHANGES = 9;
 
 export const growthSection: Section = async (size, shape) => {
@@ -49,7 +49,7 @@ export const growthSection: Section = async (size, shape) => {
       for (let change = 0; change < CHANGES; change++) {
         await changeOne(stage, pushBody(shape, 1_000 + round * CHANGES + change));
         identity.push(await scraper.scrape());
-        // Another change: what the last one touched was joined for the scrape above.
+        // Another change, because the last one was joined for the scrape above.
         await changeOne(stage, pushBody(shape, 2_000 + round * CHANGES + change));
         gzip.push(await gzipScraper.scrape());
       }
@@ -78,7 +78,7 @@ export const growthSection: Section = async (size, shape) => {
     },
   ];
   const exponent = (id: string, what: string, cost: (stage: Stage, round: number) => number): void => {
-    // One fit a round: they show how far the exponent itself can be trusted.
+    // One fit per round shows the spread of the exponent.
     const perRound = first.rates.map((_, round) =>
       growthExponent(stages.map((stage) => [stage.groups, cost(stage, round)])),
     );

@@ -1,4 +1,6 @@
-/** Resident memory with 100,000 groups of 10 series, and how soon a reader is ready that finds them in Redis. */
+/**
+ * Resident memory with 100,000 groups of 10 series, and the time until a reader is ready that loads them from Redis.
+ */
 import { Scraper } from '../load/scraper.ts';
 import { fill } from '../load/fill.ts';
 import type { Figure } from '../report/results.ts';

@@ -1,7 +1,7 @@
 /**
- * CPU profiles of the three roles, each in a process of its own, with 10,000 groups: of ingest and worker while pushes come as
- * fast as they are taken, of the reader while 1,000 pushes a second flow and it is scraped. For flame graphs, the files are
- * kept in .cache/bench/profiles; they open in Chromium's DevTools or speedscope. No row of the table comes of it.
+ * CPU profiles of the three roles, each in a process of its own, with 10,000 groups: of ingest and worker while pushes
+ * arrive as fast as they are accepted, of the reader during 1,000 pushes per second and scrapes. The files are kept in
+ * .cache/bench/profiles, for Chromium's DevTools or speedscope. The table has no row of this section.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ export const profileSection: Section = async (size, shape) => {
   await whenDrained(redis, 120_000);
   await filler.stop();
 
-  // Node profiles from the first line on: with that many seconds of load, the start is a small part.
+  // Node profiles from its start on; with that many seconds of load, the start is a small share.
   const seconds = 3 * size.seconds;
   const start = async (role: Role, name: string): Promise<Gateway> => await startProfiled(redis, role, name);
 
@@ -69,7 +69,7 @@ export const profileSection: Section = async (size, shape) => {
   return [];
 };
 
-/** Of the start of a reader that finds 100,000 groups. */
+/** CPU profile of the start of a reader that loads 100,000 groups. */
 export const profileStartSection: Section = async (_size, shape) => {
   rmSync(FOLDER, { recursive: true, force: true });
   const redis = await startRedis({ args: ['--appendfsync', 'everysec'] });

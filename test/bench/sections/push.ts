@@ -1,4 +1,6 @@
-/** Accepted pushes per second with 10,000 groups stored: ours, the official gateway, and the least that a server could do. */
+/**
+ * Accepted pushes per second with 10,000 groups stored: ours, the official gateway, and a server that does the minimum.
+ */
 import { push } from '../load/wrk.ts';
 import { ratios, spread, type Spread } from '../report/spread.ts';
 import type { Figure, Measured } from '../report/results.ts';
@@ -30,7 +32,7 @@ export const pushSection: Section = async (size, shape) => {
   const rates: Record<string, number[]> = {};
   for (let round = -1; round < size.rounds; round++) {
     for (const [name, { url, drain }] of Object.entries(subjects)) {
-      // The official gateway with its check on answers about one push a second.
+      // The official gateway with its check enabled answers about one push per second.
       const seconds = round < 0 ? size.warmUpSeconds : name === 'checked' ? Math.max(10, size.seconds) : size.seconds;
       const { perSecond } = await push({ url, groups: GROUPS, seconds, shape });
       await drain?.();

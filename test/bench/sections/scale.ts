@@ -1,9 +1,9 @@
 /**
- * What docs/scaling.md reckons with: CPU time per push as processes and shards are added, at the same rate of pushes; what it costs to
- * follow pushes that others take; bytes to and from Redis; memory per group; and what a scrape costs.
+ * The measurements behind docs/scaling.md: CPU time per push as processes and shards are added, at the same rate; the
+ * cost of following pushes that other processes accept; traffic of Redis; memory per group; and the cost of a scrape.
  *
- * A machine with few cores cannot show how the rate grows with the number of processes. What it can show is whether the work for a
- * push stays the same when more processes share it, and which part of that work each process pays for again.
+ * A machine with few cores cannot show how the rate grows with the number of processes. It can show whether the work
+ * for a push stays the same when more processes share it, and which part of that work each process does again.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.ts';
@@ -56,7 +56,7 @@ interface Fleet {
   readonly ingests: readonly Gateway[];
   readonly workers: readonly Gateway[];
   readonly readers: readonly Gateway[];
-  /** Resolves when the pushes are merged that `send` has sent; it tells how many. */
+  /** Resolves when the pushes of `send`, which returns their number, are merged. */
   readonly whenMerged: (send: () => Promise<number>) => Promise<number>;
 }
 
@@ -103,11 +103,11 @@ async function startFleet({ ingests, workers, readers, shards, cluster = false }
   return { redis: topology === undefined ? (single ? [single] : []) : await topology.masters(), ...all, whenMerged };
 }
 
-/** The same rate for all, whatever takes it: only the number of processes differs. */
+/** The same rate for all topologies; only the number of processes differs. */
 async function measureTopology(topology: Topology, size: Size, shape: Shape, found: Found): Promise<void> {
   const fleet = await startFleet(topology);
   const { redis, ingests, workers, readers } = fleet;
-  // Every ingest process is to be warm, not only the fleet.
+  // Warms up every ingest process.
   for (const { url } of ingests) {
     await fleet.whenMerged(async () => {
       await fill({ url, to: GROUPS, shape });
@@ -136,8 +136,8 @@ async function measureTopology(topology: Topology, size: Size, shape: Shape, fou
 }
 
 /**
- * An ingest that takes nothing and a reader, beside an ingest that takes pushes: as many as it can, at the same rate as above, and
- * then, stopped while others went on, how fast they catch up.
+ * An ingest process that accepts nothing and a reader, beside an ingest process that accepts pushes: as many as it can,
+ * then at the same rate as above. Finally, how fast both catch up after they were stopped.
  */
 async function measureFollowing(size: Size, shape: Shape, found: Found): Promise<void> {
   const { redis, ingests, workers, readers, whenMerged } = await startFleet({ ...ONE, ingests: 2 });
@@ -217,7 +217,7 @@ async function measureStored(size: Size, shape: Shape, found: Found): Promise<vo
       const gateway = await start(role);
       const of = (): number => ((residentMb(gateway.pid) - (bare[role] ?? 0)) * 1e6) / STORED;
       if (role === 'ingest') {
-        await quiet(gateway); // it is ready before it knows all groups
+        await quiet(gateway); // ready precedes the load of all groups
       } else {
         for (const encoding of ['identity', 'gzip'] as const) await measureScrapes(gateway, encoding, size, found);
       }
@@ -245,7 +245,7 @@ async function measureScrapes(reader: Gateway, encoding: 'identity' | 'gzip', si
   scraper.close();
 }
 
-/** When it was last seen to work, ms: until it does no more than a process without work does. */
+/** Waits until the process is idle; returns when it was last seen working, ms. */
 async function quiet(gateway: Gateway): Promise<number> {
   const LOOK_MS = 250;
   const IDLE_SECONDS = 0.03;

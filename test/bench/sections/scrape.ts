@@ -1,6 +1,6 @@
 /**
- * Scrapes of 10,000 and of 100,000 groups, identity and gzip: idle, after one group changed, and while pushes flow. Against
- * nginx, which sends the same bytes from files, and against the official gateway.
+ * Scrapes of 10,000 and of 100,000 groups, identity and gzip: idle, after one group changed, and during pushes.
+ * Compared with nginx, which sends the same bytes from files, and with the official gateway.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from '../../support/request.ts';
@@ -13,12 +13,14 @@ import { fillOurs, longestStallMs, startNginxWith, startOfficialWith, startOurs,
 import type { Section } from './section.ts';
 
 const RATE = 1_000;
-/** For each scrape after a change: small ones take less than what else a machine does now and then. */
+/**
+ * Idle pairs for each scrape after a change: small scrapes take less time than other occasional work of the machine.
+ */
 const IDLE_PAIRS = 4;
 const ENCODINGS = ['identity', 'gzip'] as const;
-/** A short one for Prometheus; the longer it is, the more has changed. */
+/** Interval of regular scrapes, ms. Short for Prometheus; the longer it is, the more has changed. */
 const INTERVAL_MS = 5_000;
-/** Scrapers that are not known to come regularly yet. */
+/** Scrapes before a scraper is recognised as regular. */
 const NOT_YET_REGULAR = 2;
 type Encoding = (typeof ENCODINGS)[number];
 
@@ -56,11 +58,11 @@ export const scrapeSection =
     let changes = 1;
     for (let round = 0; round < size.rounds; round++) {
       for (const encoding of ENCODINGS) {
-        // What a pause has let grow cold is not what is measured.
+        // Warms up the caches after a pause.
         for (const name of ['ours', 'nginx']) await scrape(name, encoding, 'warm-up');
         for (let i = 0; i < size.scrapes; i++) {
           for (let pair = 0; pair < IDLE_PAIRS; pair++) {
-            // Each is the first one as often: the second finds this process warm.
+            // Each is first equally often, because the second one finds this process warm.
             const names = pair % 2 === 0 ? ['ours', 'nginx'] : ['nginx', 'ours'];
             for (const name of names) await scrape(name, encoding, 'idle');
           }
@@ -69,7 +71,7 @@ export const scrapeSection =
           await scrape('ours', encoding, 'changed');
         }
       }
-      // It takes seconds; one a round will do.
+      // One per round, because it takes seconds.
       if (round < 2 || groups <= 10_000) for (const encoding of ENCODINGS) await scrape('official', encoding, 'idle');
       await whenIdle(official.process.pid);
     }
@@ -77,7 +79,7 @@ export const scrapeSection =
     for (let round = 0; round < size.rounds; round++) {
       const seconds = Math.max(5, size.seconds) + 2;
       const load = push({ url: ours.gateway.url, groups, seconds, shape, connections: 64, rate: RATE });
-      await longestStallMs(ours.gateway); // starts the measurement anew
+      await longestStallMs(ours.gateway); // resets the measurement
       const untilMs = performance.now() + (seconds - 1) * 1_000;
       while (performance.now() < untilMs) {
         for (const encoding of ENCODINGS) {

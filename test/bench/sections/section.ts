@@ -1,16 +1,16 @@
 import type { Figure } from '../report/results.ts';
 import type { Shape } from '../load/workload.ts';
 
-/** How much is measured. `short` shows that it works and where it stands; what is published is `full`. */
+/** Extent of the measurements. `short` gives an impression; published figures should be `full`. */
 export interface Size {
   readonly name: 'short' | 'full';
-  /** Rounds in which all that is compared takes its turn. */
+  /** Rounds, in each of which all compared systems take a turn. */
   readonly rounds: number;
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** Scrapes in one turn. */
+  /** Scrapes per turn. */
   readonly scrapes: number;
-  /** Of stored groups, for what is measured over their number. */
+  /** Numbers of stored groups, for the section `growth`. */
   readonly groups: readonly number[];
 }
 
@@ -19,5 +19,5 @@ export const SIZES: readonly Size[] = [
   { name: 'full', rounds: 7, seconds: 10, warmUpSeconds: 8, scrapes: 15, groups: [1, 100, 1_000, 10_000, 100_000] },
 ];
 
-/** Starts what it compares, measures, and returns its rows of the table. What it started is ended for it. */
+/** Starts the servers that it compares, measures, and returns its rows of the table. The caller stops the servers. */
 export type Section = (size: Size, shape: Shape) => Promise<Figure[]>;

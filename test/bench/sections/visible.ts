@@ -1,4 +1,4 @@
-/** From the push to the scrape that shows it: 200 pushes a second at even distances, 10,000 groups. */
+/** Time from a push until a scrape shows it: 200 evenly spaced pushes per second, 10,000 groups. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { keepAlive, request } from '../../support/request.ts';
 import { sampleValue } from '../../support/metrics-text.ts';
@@ -16,7 +16,7 @@ export const visibleSection: Section = async (size, shape) => {
   await fillOurs(ours, GROUPS, shape);
   const agent = keepAlive(64);
 
-  /** Its answer says 200 when the push is merged and in the snapshot: what a scrape that begins now shows. */
+  /** The answer is 200 once the push is merged and in the snapshot, so that a scrape that begins now shows it. */
   const pushAndWait = async (n: number): Promise<number> => {
     const path = `/metrics${groupPath((n * 7_919) % GROUPS)}`;
     const startedMs = performance.now();
@@ -29,7 +29,7 @@ export const visibleSection: Section = async (size, shape) => {
     if (answer.status !== 200) throw new Error(`a push was answered ${answer.status}`);
     return performance.now() - startedMs;
   };
-  /** The claim above, put to the test. */
+  /** Verifies the claim above. */
   const proveVisible = async (n: number): Promise<void> => {
     const group = GROUPS + n;
     const body = `bench_probe ${n}\n`;
