@@ -1,11 +1,11 @@
 /**
- * Label names that are not legacy-valid, in a path: `U__`, then the name with `_` doubled and every other character that would need quotes as
- * `_HEX_`: `my.label` is `U__my_2e_label`.
+ * Names that are not legacy names, in a path: `U__`, then the name with `_` doubled and every other character that needs quotes as `_HEX_`.
+ * `my.label` is `U__my_2e_label`.
  * https://prometheus.io/docs/guides/utf8/ ("value encoding escaping")
  */
 import { isLabelNameChar, isLegacyLabelName, isLegacyMetricName, isMetricNameChar } from './names.ts';
 
-/** What is not an escaped name stands for itself. */
+/** Returns a text that is not an escaped name as it is. */
 export function unescapeName(escaped: string): string {
   if (!escaped.startsWith('U__')) return escaped;
   const body = escaped.slice(3);
@@ -30,7 +30,7 @@ export function unescapeName(escaped: string): string {
   return out;
 }
 
-/** The inverse, for names that need it: those of metrics, which may have colons, or of labels. */
+/** The inverse. Returns legacy names as they are: those of metrics may have colons, those of labels not. */
 export function escapeName(name: string, kind: 'metric' | 'label'): string {
   const isValid = kind === 'metric' ? isMetricNameChar : isLabelNameChar;
   if (name === '' || (kind === 'metric' ? isLegacyMetricName(name) : isLegacyLabelName(name))) return name;

@@ -1,9 +1,10 @@
 /**
  * What the official gateway does to each series of a push (`sanitizeLabels` of its storage/diskmetricstore.go).
  */
+import { byName, haveSameNames, sortedByName } from './labels.ts';
 import type { Families, LabelPair, Labels } from './metric-family.ts';
 
-/** Every pushed group has these two families. They are the gateway's own: whatever is pushed under these names is dropped. */
+/** Every pushed group has these two families. They are the gateway's own: what is pushed under these names is dropped. */
 export const PUSH_TIME = 'push_time_seconds';
 export const PUSH_FAILURE_TIME = 'push_failure_time_seconds';
 
@@ -19,8 +20,8 @@ export function dropPushTimes(families: Families): void {
 const NO_INSTANCE: LabelPair = ['instance', ''];
 
 /**
- * Gives every series the labels of its group, which win over its own, and `instance=""` when there is neither; sorts the labels by name;
- * drops families that are the gateway's own. Changes the families it was given, and returns them.
+ * Gives every series the labels of its group, which override its own, and `instance=""` if neither has an instance; sorts the labels by name;
+ * drops push times. Changes the families it is given, and returns them.
  *
  * A label that is there twice stays there twice: `checkPush` refuses it.
  */
@@ -33,7 +34,7 @@ export function applyGroupingLabels(families: Families, grouping: Labels): Famil
   return families;
 }
 
-/** Sorts the labels of every series by name, for families that belong to no pushed group. */
+/** Sorts the labels of every series by name, for families without a group. Changes the families it is given, and returns them. */
 export function sortLabels(families: Families): Families {
   for (const { metrics } of families.values()) {
     for (const metric of metrics) metric.labels = sortedByName(metric.labels);
@@ -58,7 +59,7 @@ export function withInstance(grouping: Labels): Labels {
   return at === -1 ? [...grouping, NO_INSTANCE] : grouping.toSpliced(at, 0, NO_INSTANCE);
 }
 
-/** In a merged set, a label is one of the series' own, by its index, or one of the group. */
+/** A label of a merged set: one of the series, by its index, or one of the group. */
 type Step = number | LabelPair;
 
 /** Plans once for all series with the same label names in the same order, as those of a family usually have. */
@@ -75,12 +76,12 @@ class Merger {
   }
 
   with(own: Labels): Labels {
-    if (own === this.#latest) return this.#latestMerged; // Shared by series of several families.
+    if (own === this.#latest) return this.#latestMerged; // Series of several families share their labels.
     if (this.#steps === undefined || !haveSameNames(own, this.#plannedFor)) {
       this.#steps = plan(own, this.#grouping);
       this.#plannedFor = own;
     }
-    // Copied out of an array that has grown already: one allocation of the right size.
+    // Collected in an array that has grown already, and copied with one allocation.
     const scratch = this.#scratch;
     let count = 0;
     for (const step of this.#steps) {
@@ -103,25 +104,4 @@ function plan(own: Labels, grouping: Labels): Step[] {
   for (const pair of left.values()) steps.push([pair[0], pair]);
   if (!steps.some(([name]) => name === 'instance')) steps.push(['instance', NO_INSTANCE]);
   return steps.toSorted(byName).map(([, step]) => step);
-}
-
-export function haveSameNames(some: Labels, others: Labels): boolean {
-  if (some.length !== others.length) return false;
-  for (let i = 0; i < some.length; i++) if (some[i]?.[0] !== others[i]?.[0]) return false;
-  return true;
-}
-
-/** The labels themselves, when they are sorted already. */
-export function sortedByName(labels: Labels): Labels {
-  let previous = '';
-  for (const [name] of labels) {
-    if (name < previous) return labels.toSorted(byName);
-    previous = name;
-  }
-  return labels;
-}
-
-function byName(a: readonly [string, unknown], b: readonly [string, unknown]): number {
-  if (a[0] === b[0]) return 0;
-  return a[0] < b[0] ? -1 : 1;
 }

@@ -6,8 +6,8 @@
  *     job   = "job" | "job@base64"
  *     name  = label name [ "@base64" ]
  *
- * Percent-encoding is decoded before anything else, so `%2F` separates like `/`; `+` is a plus. A path that is not clean (`//`, `..`) was
- * redirected before; what here is empty or `..` had been escaped.
+ * Percent-encoding is decoded first, so `%2F` separates like `/`; `+` is a plus. Paths with `//` or `..` were redirected before; empty or `..`
+ * parts that are found here were percent-encoded.
  * https://github.com/prometheus/pushgateway#url
  */
 import { isUtf8 } from 'node:buffer';
@@ -21,16 +21,12 @@ import { unescapeName } from './escaped-name.ts';
 
 const BASE64_SUFFIX = '@base64';
 
-export interface ParsePathOptions {
-  /** Label names may be any UTF-8, written as `U__…` (see escaped-name.ts). */
-  utf8Names?: boolean;
-}
-
 /**
- * `rawPath` is what follows the metrics path in the URL, neither decoded nor cleaned, without the query: `/job/J/name/value`. Returns labels sorted
- * by name, `job` among them; of a name that is there twice the last value counts, but the first job. Throws `path_invalid`.
+ * `rawPath` is what follows the metrics path in the URL, as it was sent, without the query: `/job/J/name/value`. Returns the labels sorted by
+ * name, `job` among them. Of a name that is there twice the last value counts, but of jobs the first. `utf8Names`: label names may be any UTF-8,
+ * written as in escaped-name.ts. Throws `path_invalid`.
  */
-export function parseGroupingPath(rawPath: string, options: ParsePathOptions = {}): Labels {
+export function parseGroupingPath(rawPath: string, { utf8Names = false } = {}): Labels {
   const path = decodePath(rawPath);
   const [, keyword = '', job, ...rest] = path.split('/');
   if ((keyword !== 'job' && keyword !== `job${BASE64_SUFFIX}`) || job === undefined) {
@@ -42,14 +38,14 @@ export function parseGroupingPath(rawPath: string, options: ParsePathOptions = {
     if ('reason' in decoded) refuse(`invalid base64 encoding in job name ${quote(job)}: ${decoded.reason}`);
     jobName = decoded.value;
   }
-  // The order of the checks is the official one: the labels come before a missing job.
-  const labels = parseLabels(rest, options.utf8Names === true);
+  // In the official order: labels are checked before the job.
+  const labels = parseLabels(rest, utf8Names);
   if (jobName === '') refuse('job name is required');
   labels.push(['job', jobName]);
   return sortedUnique(labels);
 }
 
-/** `parts`: name, value, name, value … A single empty part is the slash at the end of a path without labels. */
+/** `parts`: name, value, name, value … A single empty part is the slash after a path without labels. */
 function parseLabels(parts: string[], utf8Names: boolean): LabelPair[] {
   if (parts.length === 1 && parts[0] === '') return [];
   if (parts.length % 2 !== 0) refuse(`odd number of components in label string ${quote(`/${parts.join('/')}`)}`);
@@ -75,13 +71,13 @@ function parseLabels(parts: string[], utf8Names: boolean): LabelPair[] {
   return labels;
 }
 
-/** Throws `path_invalid` for a bad escape, and for what is not UTF-8: no label may hold it. */
-export function decodePath(rawPath: string): string {
+/** Throws `path_invalid` for a bad escape, and for bytes that are not UTF-8, because no label may hold them. */
+function decodePath(rawPath: string): string {
   if (!rawPath.includes('%')) return rawPath;
   try {
     return decodeURIComponent(rawPath);
   } catch (error) {
-    throw new GatewayError('path_invalid', `path ${quote(rawPath)} has an invalid percent-encoding, or is not UTF-8`, {
+    throw new GatewayError('path_invalid', `path ${quote(rawPath)} is not valid percent-encoded UTF-8`, {
       cause: error,
     });
   }

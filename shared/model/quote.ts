@@ -1,12 +1,12 @@
 /**
- * Quoting for error messages, as Go's `%q` writes it: the reasons then read like the official gateway's, stay on one line,
- * and whatever was sent cannot disturb a terminal or a log.
+ * Quoting for messages, as Go's `%q` does it: reasons read like those of the official gateway, stay on one line, and cannot disturb a
+ * terminal or a log.
  */
 import type { Labels } from './metric-family.ts';
 
-/** A refused body can be megabytes without a blank: quote its beginning only. */
-const MAX_QUOTED = 120;
-const MAX_LABELS = 10;
+/** A refused body can have megabytes without a blank, so only the beginning is quoted. */
+const MAX_QUOTED_CHARS = 120;
+const MAX_QUOTED_LABELS = 10;
 
 const SHORT: Record<string, string> = {
   '\x07': String.raw`\a`,
@@ -21,7 +21,7 @@ const SHORT: Record<string, string> = {
 
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
 
-/** Nothing to escape, and most texts are so. */
+/** Most texts have nothing to escape. */
 const PLAIN = /^[ !#-[\]-~]*$/;
 
 function escape(char: string, delimiter: string): string {
@@ -34,22 +34,17 @@ function escape(char: string, delimiter: string): string {
   return code > 0xffff ? `\\U${code.toString(16).padStart(8, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
 }
 
-/** Like `strconv.Quote`, but what is longer than 120 characters ends in `…`. */
+/** Like `strconv.Quote`, but a text of more than 120 characters ends in `…`. */
 export function quote(text: string): string {
-  let out = '"';
-  for (const char of text.slice(0, MAX_QUOTED)) out += escape(char, '"');
-  return text.length > MAX_QUOTED ? `${out}…"` : `${out}"`;
+  return text.length > MAX_QUOTED_CHARS ? `"${escaped(text.slice(0, MAX_QUOTED_CHARS))}…"` : `"${escaped(text)}"`;
 }
 
-/** What would be between the quotes of `quote`, however long. */
+/** The text between the quotes, however long. */
 export function escaped(text: string): string {
-  if (PLAIN.test(text)) return text;
-  let out = '';
-  for (const char of text) out += escape(char, '"');
-  return out;
+  return PLAIN.test(text) ? text : Array.from(text, (char) => escape(char, '"')).join('');
 }
 
-/** The character at this place of the text, so that it can be seen. */
+/** The character at this place of the text, escaped if it cannot be seen. */
 export function visible(text: string, at: number): string {
   return escape(String.fromCodePoint(text.codePointAt(at) ?? 0), '');
 }
@@ -59,10 +54,10 @@ export function quoteCharAt(text: string, at: number): string {
   return `'${escape(String.fromCodePoint(text.codePointAt(at) ?? 0), "'")}'`;
 }
 
-/** Close to what protobuf's text format makes of them in the official messages; a blank after each, the first ten only. */
+/** The first ten labels as in protobuf's text format, which the official messages contain; a blank after each. */
 export function quoteLabels(labels: Labels): string {
-  const shown = labels
-    .slice(0, MAX_LABELS)
+  const quoted = labels
+    .slice(0, MAX_QUOTED_LABELS)
     .map(([name, value]) => `label:{name:${quote(name)} value:${quote(value)}} `);
-  return shown.join('') + (labels.length > MAX_LABELS ? '… ' : '');
+  return quoted.join('') + (labels.length > MAX_QUOTED_LABELS ? '… ' : '');
 }

@@ -14,7 +14,7 @@
  */
 import { renderHeader } from '../exposition/text/render-text.ts';
 import { formatSelector } from '../model/format-selector.ts';
-import { decodeLabels } from '../model/group.ts';
+import { decodeLabels } from '../model/labels.ts';
 import { decodeFamilyRecord, encodeFamilyContent } from './family-record.ts';
 import type { Push } from './push.ts';
 import { packStrings, unpackStrings } from './packed-strings.ts';

@@ -2,7 +2,8 @@ import { bench, describe } from 'vitest';
 import { checkPush } from '../../shared/exposition/check/check-push.ts';
 import { applyGroupingLabels } from '../../shared/model/group-labels.ts';
 import type { Labels } from '../../shared/model/metric-family.ts';
-import { decodeUtf8, parseText } from '../../shared/exposition/text/parse-text.ts';
+import { parseText } from '../../shared/exposition/text/parse-text.ts';
+import { decodeUtf8 } from '../../shared/exposition/text/utf8.ts';
 import { decodeProtobuf, encodeFamily } from '../../shared/exposition/protobuf/codec.ts';
 import { renderSamples } from '../../shared/exposition/text/render-text.ts';
 

@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis';
 import { afterAll, bench, describe } from 'vitest';
 import { preparePush } from '../../services/ingest/prepare/prepare-push.ts';
-import { encodeLabels, makeGroup } from '../../shared/model/group.ts';
+import { makeGroup } from '../../shared/model/group.ts';
+import { encodeLabels } from '../../shared/model/labels.ts';
 import { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import { encodePush } from '../../shared/records/push-record.ts';
 import { makeKeyspace } from '../support/keyspace.ts';

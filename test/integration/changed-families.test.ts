@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { encodeLabels, makeGroup } from '../../shared/model/group.ts';
+import { makeGroup } from '../../shared/model/group.ts';
+import { encodeLabels } from '../../shared/model/labels.ts';
 import { decodeChanges, type ChangeEntry } from '../../shared/records/change-record.ts';
 import { entriesOf } from '../../shared/redis/reply.ts';
 import { GroupFollower } from '../../shared/redis/groups/group-follower.ts';

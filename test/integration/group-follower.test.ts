@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { beforeAll, expect, test } from 'vitest';
-import { encodeLabels, makeGroup, shardOf, type Group } from '../../shared/model/group.ts';
+import { makeGroup, shardOf, type Group } from '../../shared/model/group.ts';
+import { encodeLabels } from '../../shared/model/labels.ts';
 import { GroupFollower } from '../../shared/redis/groups/group-follower.ts';
 import { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { GatewayError } from '../../shared/errors.ts';
-import { decodeLabels, encodeLabels, makeGroup, pathOf } from '../../shared/model/group.ts';
+import { makeGroup, groupPath } from '../../shared/model/group.ts';
+import { decodeLabels, encodeLabels } from '../../shared/model/labels.ts';
 import { parseGroupingPath } from '../../shared/model/parse-path.ts';
 
 const value = fc.string({ unit: 'binary', maxLength: 10 });
@@ -14,7 +15,7 @@ it('the path of a group means the group', () => {
   fc.assert(
     fc.property(labels, (all) => {
       const group = makeGroup('push', all);
-      const path = pathOf(group).slice('/metrics'.length);
+      const path = groupPath(group).slice('/metrics'.length);
       expect(parseGroupingPath(path, { utf8Names: true })).toEqual(group.labels);
     }),
   );
@@ -30,7 +31,7 @@ it('takes or refuses any path, and never fails otherwise', () => {
       try {
         const parsed = parseGroupingPath(`/job${parts.join('')}`, { utf8Names });
         expect(
-          parseGroupingPath(pathOf({ kind: 'push', labels: parsed }).slice('/metrics'.length), { utf8Names }),
+          parseGroupingPath(groupPath({ kind: 'push', labels: parsed }).slice('/metrics'.length), { utf8Names }),
         ).toEqual(parsed);
       } catch (error) {
         expect(error).toBeInstanceOf(GatewayError);

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { MetricType } from '../../shared/model/metric-family.ts';
-import { encodeLabels } from '../../shared/model/group.ts';
+import { encodeLabels } from '../../shared/model/labels.ts';
 import { decodeFamilyRecord, encodeFamilyContent, type FamilyContent } from '../../shared/records/family-record.ts';
 import { decodeGroupRecord, familyField } from '../../shared/records/group-record.ts';
 import { fieldsOf } from '../../shared/redis/reply.ts';

@@ -1,17 +1,12 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { checkPush } from '../../shared/exposition/check/check-push.ts';
-import {
-  isPushTime,
-  PUSH_FAILURE_TIME,
-  PUSH_TIME,
-  sortedByName,
-  withInstance,
-} from '../../shared/model/group-labels.ts';
+import { isPushTime, PUSH_FAILURE_TIME, PUSH_TIME, withInstance } from '../../shared/model/group-labels.ts';
 import type { Family, Labels, MetricType } from '../../shared/model/metric-family.ts';
 import { parseText } from '../../shared/exposition/text/parse-text.ts';
 import { renderHeader, renderSamples } from '../../shared/exposition/text/render-text.ts';
-import { encodeLabels, groupOrder, makeGroup, shardOf, type Group } from '../../shared/model/group.ts';
+import { groupOrder, makeGroup, shardOf, type Group } from '../../shared/model/group.ts';
+import { encodeLabels, sortedByName } from '../../shared/model/labels.ts';
 import type { FamilyRecord } from '../../shared/records/family-record.ts';
 import type { GroupRecord } from '../../shared/records/group-record.ts';
 import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../shared/errors.ts';
-import { decodeUtf8, parseText } from '../../shared/exposition/text/parse-text.ts';
+import { parseText } from '../../shared/exposition/text/parse-text.ts';
+import { decodeUtf8 } from '../../shared/exposition/text/utf8.ts';
 import { renderHeader, renderSamples } from '../../shared/exposition/text/render-text.ts';
 
 /** What the body means, as the official gateway would write it. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { formatSelector } from '../../shared/model/format-selector.ts';
-import { decodeLabels, encodeLabels, makeGroup, pathOf, shardOf } from '../../shared/model/group.ts';
+import { makeGroup, groupPath, shardOf } from '../../shared/model/group.ts';
+import { decodeLabels, encodeLabels } from '../../shared/model/labels.ts';
 
 describe('makeGroup', () => {
   it('never changes the IDs of stored groups', () => {
@@ -59,7 +60,7 @@ it('spreads groups evenly over shards', () => {
   expect(Math.max(...counts)).toBeLessThan(1150);
 });
 
-describe('pathOf', () => {
+describe('groupPath', () => {
   it.each<[labels: [string, string][], path: string]>([
     [[['job', 'a']], '/metrics/job/a'],
     [
@@ -92,10 +93,10 @@ describe('pathOf', () => {
       '/metrics/job/a/U__my__label_2e_1/b',
     ],
   ])('%j', (labels, path) => {
-    expect(pathOf({ kind: 'push', labels })).toBe(path);
+    expect(groupPath({ kind: 'push', labels })).toBe(path);
   });
   it('shows an ingest group as a selector', () => {
-    expect(pathOf({ kind: 'ingest', labels: [['a', '"1"']] })).toBe('/ingest{a="\\"1\\""}');
+    expect(groupPath({ kind: 'ingest', labels: [['a', '"1"']] })).toBe('/ingest{a="\\"1\\""}');
   });
 });
 

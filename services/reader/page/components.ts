@@ -1,7 +1,7 @@
 /** Links, labels and buttons that several pages have in common. */
 import type { Config } from '../../../shared/config/config.ts';
 import { formatLabelName, formatSelector } from '../../../shared/model/format-selector.ts';
-import { pathOf } from '../../../shared/model/group.ts';
+import { groupPath } from '../../../shared/model/group.ts';
 import type { Labels } from '../../../shared/model/metric-family.ts';
 import { escaped } from '../../../shared/model/quote.ts';
 import type { KeptOut, SnapshotGroup } from '../snapshot/groups.ts';
@@ -61,7 +61,7 @@ export function groupLink(config: Config, { id }: SnapshotGroup): string {
 
 /** Where the group is pushed to and deleted, without a prefix. */
 export function pushPath(group: Pick<SnapshotGroup, 'labels' | 'record'>): string {
-  return pathOf({ kind: group.record.kind, labels: group.labels });
+  return groupPath({ kind: group.record.kind, labels: group.labels });
 }
 
 /** Series of /ingest have no path, so no button. A list has none either if the path is very long. */

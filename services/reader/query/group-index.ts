@@ -4,7 +4,7 @@
  */
 import type { LabelPair, Labels } from '../../../shared/model/metric-family.ts';
 import { formatSelector } from '../../../shared/model/format-selector.ts';
-import { encodeLabels } from '../../../shared/model/group.ts';
+import { encodeLabels } from '../../../shared/model/labels.ts';
 import type { Snapshot, SnapshotGroup } from '../snapshot/snapshot.ts';
 
 export class ListedGroup {

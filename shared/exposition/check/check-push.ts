@@ -8,7 +8,7 @@ import { GatewayError } from '../../errors.ts';
 import { encodeLabels } from '../../model/labels.ts';
 import { nativeFault } from './check-native.ts';
 import { formatFloat } from '../text/format-float.ts';
-import { haveSameNames, sortedByName } from '../../model/group-labels.ts';
+import { haveSameNames, sortedByName } from '../../model/labels.ts';
 import type { Families, Family, HistogramMetric, Labels, Metric, MetricType } from '../../model/metric-family.ts';
 import { quote, quoteLabels } from '../../model/quote.ts';
 

@@ -2,7 +2,7 @@
  * Reads families; the messages are listed in protobuf-codec.ts, those of a metric are read by protobuf-metric.ts.
  */
 import { GatewayError } from '../../errors.ts';
-import { haveSameNames } from '../../model/group-labels.ts';
+import { haveSameNames } from '../../model/labels.ts';
 import type { Families, Family, Labels, MetricType } from '../../model/metric-family.ts';
 import { isLegacyLabelName, isLegacyMetricName } from '../../model/names.ts';
 import { MetricDraft } from './metric.ts';

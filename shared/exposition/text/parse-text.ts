@@ -22,8 +22,6 @@ import { quote, quoteCharAt } from '../../model/quote.ts';
 import { SeriesLimit } from '../series-limit.ts';
 import { isBlank, NEWLINE, SPACE } from './text-scanner.ts';
 
-export { decodeUtf8 } from './utf8.ts';
-
 export interface ParseTextOptions {
   /** Metric and label names may be any UTF-8 (in quotes); else only the legacy characters, quoted or not. */
   utf8Names?: boolean;

@@ -4,7 +4,7 @@
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 import { formatFloat } from './format-float.ts';
-import { haveSameNames } from '../../model/group-labels.ts';
+import { haveSameNames } from '../../model/labels.ts';
 import type { Family, HistogramMetric, Labels, MetricType, SummaryMetric } from '../../model/metric-family.ts';
 import { isLegacyLabelName, isLegacyMetricName } from '../../model/names.ts';
 
