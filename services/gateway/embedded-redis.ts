@@ -1,12 +1,12 @@
 /**
- * A private redis-server, for those who have none: a child on a Unix socket, with an append-only file in the data directory
- * that is synced before a push is acknowledged.
+ * A private redis-server: a child on a Unix socket, with an append-only file in the data directory that is synced before a push
+ * is acknowledged.
  *
- *     starting ──ready──▶ running ──exit──▶ restarting (backoff) ──▶ running …
+ *     stopped ──start()──▶ starting ──answers──▶ running ──exits──▶ restarting (backoff) ──▶ running …
  *     any ──stop()──▶ stopped
  *
- * A gateway that was killed leaves its server behind. The next one finds it on the socket, tells it to save and exit, and
- * starts its own; unless somebody else is connected, which means that the data directory is in use.
+ * A gateway that was killed leaves its server behind. The next one finds it on the socket, shuts it down and starts its own, unless
+ * another client is connected: then the data directory is in use.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -19,16 +19,20 @@ import { GatewayError, systemReason } from '../../shared/errors.ts';
 import { backoff } from '../../shared/async/backoff.ts';
 import { sleep } from '../../shared/async/sleep.ts';
 
-/** sun_path of sockaddr_un, with the final NUL, on the systems that have the shortest. */
-const SOCKET_PATH_MAX = 103;
+type State = 'stopped' | 'starting' | 'running' | 'restarting';
+
+/** Longest path of a Unix socket: sun_path with its final NUL, on the systems where it is shortest. */
+const SOCKET_PATH_MAX_BYTES = 103;
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
+const POLL_INTERVAL_MS = 20;
 
 export class EmbeddedRedis {
   readonly socketPath: string;
   readonly #dir: string;
   readonly #logger: Logger;
   readonly #abort = new AbortController();
+  #state: State = 'stopped';
   #child: ChildProcess | undefined;
   #supervising: Promise<void> | undefined;
 
@@ -37,31 +41,36 @@ export class EmbeddedRedis {
     this.#logger = logger;
     const inside = join(this.#dir, 'redis.sock');
     const name = createHash('sha1').update(this.#dir).digest('hex').slice(0, 16);
-    this.socketPath = inside.length <= SOCKET_PATH_MAX ? inside : join(tmpdir(), `pushgateway-${name}.sock`);
+    this.socketPath = inside.length <= SOCKET_PATH_MAX_BYTES ? inside : join(tmpdir(), `pushgateway-${name}.sock`);
   }
 
-  /** Resolves when the server takes commands, which includes reading its append-only file. */
+  /** Resolves when the server takes commands, after it has read its append-only file. */
   async start(): Promise<void> {
+    this.#state = 'starting';
     makeFolder(this.#dir);
     await this.#retireOrphan();
-    this.#spawn();
+    this.#child = this.#spawn();
     await this.#waitUntilReady();
     this.#supervising = this.#supervise();
   }
 
   async stop(): Promise<void> {
+    this.#state = 'stopped';
     this.#abort.abort();
     await this.#supervising;
+    if (this.#child === undefined || hasExited(this.#child)) return;
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = onExit(child);
     child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await exited;
+    await exitOf(child);
     clearTimeout(timer);
   }
 
-  #spawn(): void {
+  get #isStopped(): boolean {
+    return this.#state === 'stopped';
+  }
+
+  #spawn(): ChildProcess {
     const settings: Record<string, string> = {
       port: '0',
       unixsocket: this.socketPath,
@@ -79,81 +88,67 @@ export class EmbeddedRedis {
       'set-proc-title': 'yes',
     };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-    // Its own process group: Ctrl-C in a terminal goes to the whole group, and it has to outlive our draining.
+    // In a process group of its own: Ctrl-C goes to the whole group, and the server has to outlive our draining.
     const child = spawn('redis-server', args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     child.on('error', (error) => {
-      const missing = 'code' in error && error.code === 'ENOENT';
-      const hint = missing
-        ? 'redis-server is not installed (Debian: apt-get install redis-server; macOS: brew install redis)'
-        : '';
-      this.#logger.error({ err: error }, `cannot start the embedded Redis ${hint}`.trim());
+      const isMissing = 'code' in error && error.code === 'ENOENT';
+      const hint = 'redis-server is not installed (Debian: apt-get install redis-server; macOS: brew install redis)';
+      this.#logger.error({ err: error }, `cannot start the embedded Redis${isMissing ? `: ${hint}` : ''}`);
     });
     child.stderr?.on('data', (chunk: Buffer) =>
       this.#logger.warn({ redis: chunk.toString().trim() }, 'embedded Redis'),
     );
-    this.#child = child;
+    return child;
   }
 
   async #waitUntilReady(): Promise<void> {
-    const deadline = performance.now() + START_TIMEOUT_MS;
-    while (performance.now() < deadline) {
-      const child = this.#child;
-      if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
-        throw new GatewayError(
-          'redis_unavailable',
-          `the embedded Redis did not start; see ${join(this.#dir, 'redis.log')}`,
-        );
-      }
+    const deadlineMs = performance.now() + START_TIMEOUT_MS;
+    while (performance.now() < deadlineMs) {
+      if (this.#child?.pid === undefined || hasExited(this.#child))
+        throw unavailable(`the embedded Redis did not start; see ${join(this.#dir, 'redis.log')}`);
       if ((await this.#ask((redis) => redis.ping())) === 'PONG') return;
-      await sleep(20, this.#abort.signal);
+      await sleep(POLL_INTERVAL_MS, this.#abort.signal);
     }
-    throw new GatewayError(
-      'redis_unavailable',
-      `the embedded Redis did not get ready within ${START_TIMEOUT_MS / 1000} s`,
-    );
+    throw unavailable(`the embedded Redis was not ready within ${START_TIMEOUT_MS / 1000} s`);
   }
 
   async #supervise(): Promise<void> {
     const { signal } = this.#abort;
     const stopped = new Promise<void>((done) => signal.addEventListener('abort', () => done(), { once: true }));
     const pause = backoff({ minMs: 100, maxMs: 5_000 });
-    while (!signal.aborted) {
+    while (this.#child !== undefined && !this.#isStopped) {
+      this.#state = 'running';
       const child = this.#child;
-      if (child === undefined) return;
-      await Promise.race([onExit(child), stopped]);
-      if (signal.aborted) return;
-      this.#logger.error(
-        { code: child.exitCode, signal: child.signalCode },
-        'the embedded Redis died; starting it again',
-      );
+      await Promise.race([exitOf(child), stopped]);
+      if (this.#isStopped) return;
+      this.#state = 'restarting';
+      const { exitCode: code, signalCode } = child;
+      this.#logger.error({ code, signal: signalCode }, 'the embedded Redis exited; restarting it');
       await sleep(pause.next(), signal);
-      if (!signal.aborted) this.#spawn();
+      if (!this.#isStopped) this.#child = this.#spawn();
     }
   }
 
   async #retireOrphan(): Promise<void> {
-    const deadline = performance.now() + STOP_TIMEOUT_MS;
+    const deadlineMs = performance.now() + STOP_TIMEOUT_MS;
     for (;;) {
       const answer = await this.#ask((redis) => redis.client('LIST') as Promise<string>);
       if (answer === 'nobody') return;
       if (answer !== 'busy') {
         if (answer.trim().split('\n').length > 1) {
-          throw new GatewayError(
-            'config_invalid',
-            `cannot use data directory "${this.#dir}": another gateway is using it`,
-          );
+          const why = 'another gateway is using it';
+          throw new GatewayError('config_invalid', `cannot use data directory "${this.#dir}": ${why}`);
         }
         this.#logger.info({ socket: this.socketPath }, 'stopping the Redis that an earlier gateway left behind');
         // It closes the connection instead of answering.
         await this.#ask((redis) => redis.shutdown('NOSAVE'));
       }
-      if (performance.now() > deadline)
-        throw new GatewayError('redis_unavailable', 'the Redis left behind does not stop');
-      await sleep(20, this.#abort.signal);
+      if (performance.now() > deadlineMs) throw unavailable('the Redis of an earlier gateway does not stop');
+      await sleep(POLL_INTERVAL_MS, this.#abort.signal);
     }
   }
 
-  /** One question on a connection of its own. `busy`: somebody is there, but loading or closing. */
+  /** Asks on a connection of its own. `nobody`: the socket has no server; `busy`: the server is loading or closing. */
   async #ask<T>(question: (redis: Redis) => Promise<T>): Promise<T | 'nobody' | 'busy'> {
     const redis = new Redis({
       path: this.socketPath,
@@ -181,7 +176,7 @@ export class EmbeddedRedis {
   }
 }
 
-/** With its parents. Not by mkdir's own `recursive`, which never ends where a parent lets nothing be made in it (as /proc). */
+/** Also creates parents. mkdir's `recursive` never returns where a parent does not allow it (as in /proc). */
 function makeFolder(dir: string): void {
   try {
     if (existsSync(dir)) {
@@ -196,7 +191,14 @@ function makeFolder(dir: string): void {
   }
 }
 
-function onExit(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-  return new Promise((done) => child.once('exit', () => done()));
+function hasExited({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+async function exitOf(child: ChildProcess): Promise<void> {
+  if (!hasExited(child)) await new Promise((done) => child.once('exit', done));
+}
+
+function unavailable(message: string): GatewayError {
+  return new GatewayError('redis_unavailable', message);
 }

@@ -79,7 +79,7 @@ describe('replica', () => {
     expectIndeterminate(await short, /0 of 1 replicas confirmed it \(--push\.durability\)/);
     expect(performance.now() - sentAt).toBeLessThan(9_000);
     expect(await behind).toMatchObject({ status: 503, text: expect.stringContaining('nothing was stored') });
-    expect((await behind).text).toContain('of the pushes before it, 0 of 1 replicas confirmed it');
+    expect((await behind).text).toContain('pushes before it are not durable: 0 of 1 replicas confirmed it');
     // By now it is no moment any more.
     const late = await gateway.push('/metrics/job/late', 'late 1\n');
     expectIndeterminate(late, /0 of 1 replicas confirmed it/);
@@ -109,7 +109,8 @@ describe('replica', () => {
       expect(part).toBeLessThan(0.6);
       expect(short.length / answers.length).toBeGreaterThan(part / 2);
       expect(short.length / answers.length).toBeLessThan(Math.min(1, part * 2));
-      for (const { text } of short) expect(text).toMatch(/^(indeterminate: |of the pushes before it, )0 of 1 replicas/);
+      for (const { text } of short)
+        expect(text).toMatch(/^(indeterminate: |pushes before it are not durable: )0 of 1 replicas/);
       expect(answers.filter(({ status }) => status === 202)).toHaveLength(answers.length - short.length);
     } finally {
       replica?.resume();
@@ -220,7 +221,10 @@ describe('disk', () => {
       const gateway = await startGateway({ redis, args });
       expectTaken([await gateway.push('/metrics/job/j', 'm 1\n')]);
       await redis.cli('CONFIG', 'SET', 'appendonly', 'no');
-      expectIndeterminate(await gateway.push('/metrics/job/j', 'm 2\n'), /Redis does not confirm it \(.*appendonly/);
+      expectIndeterminate(
+        await gateway.push('/metrics/job/j', 'm 2\n'),
+        /Redis does not confirm the push \(.*appendonly/,
+      );
       await redis.cli('CONFIG', 'SET', 'appendonly', 'yes');
       await eventually(async () => (await gateway.push('/metrics/job/j', 'm 3\n')).status === 202);
     });

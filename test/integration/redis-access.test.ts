@@ -142,8 +142,9 @@ describe('databases', () => {
 describe('--redis.mode', () => {
   test('several endpoints that are no Cluster stop the start', async () => {
     const [a, b] = [await startRedis(), await startRedis()];
-    await expectRefusal({ endpoint: `${a.endpoint},${b.endpoint}`, args: [] }, [], /it is no Cluster/);
-    await expectRefusal({ endpoint: a.endpoint, args: [] }, ['--redis.mode=cluster'], /it is no Cluster/);
+    const reason = /cluster support is disabled, but several endpoints or --redis\.mode=cluster require it/;
+    await expectRefusal({ endpoint: `${a.endpoint},${b.endpoint}`, args: [] }, [], reason);
+    await expectRefusal({ endpoint: a.endpoint, args: [] }, ['--redis.mode=cluster'], reason);
   });
 
   test('one endpoint of a Cluster is a Cluster, unless it is said to be a server', async () => {
@@ -222,6 +223,6 @@ describe('a user who may no more than the documentation says', () => {
     const redis = await startRedis();
     await redis.cli(...rule.split(' '));
     const own = { endpoint: redis.endpoint, args: [...user, '--redis.prefix=other'] };
-    await expectRefusal(own, [], /cannot start.*Redis refuses this to our user: NOPERM/);
+    await expectRefusal(own, [], /cannot start.*Redis denies our user a command: NOPERM/);
   });
 });
