@@ -1,6 +1,5 @@
 /**
- * docs/faults.md, written by the runs that it reports and by nothing else: each kind of run has its part between two marks,
- * and writes that part anew.
+ * docs/faults.md. Only the runs that it reports write it: each kind of run replaces the part between its two marks.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
@@ -9,7 +8,7 @@ import { projectFolder } from '../../support/project.ts';
 import type { Result } from './scenario.ts';
 
 const FILE = join(projectFolder, 'docs/faults.md');
-/** What the table is made of. */
+/** The results that the table shows. */
 const RESULTS = join(projectFolder, 'test/faults/results.json');
 
 const HEAD = `# Fault injection
@@ -42,7 +41,7 @@ export function writePart(part: Part, text: string): void {
   writeFileSync(FILE, HEAD + parts.join('\n'));
 }
 
-/** When, on what, and how to do it again. */
+/** Command, date and machine of a run. */
 export function circumstances(command: string): string {
   const model = cpus()[0]?.model.trim() ?? 'unknown';
   const machine = `${cpus().length} cores (${model}), ${Math.round(totalmem() / 2 ** 30)} GiB`;
@@ -55,8 +54,8 @@ export interface Absence {
 }
 
 /**
- * Written after each run, so that one that is broken off leaves what it has found; `planned`: how many there are to be.
- * With `keep`, what was found before of other cases stays.
+ * Writes the results after each run, so that an interrupted series leaves its results. `planned` is the number of runs of
+ * the whole series. With `keep`, earlier results of other cases are kept.
  */
 export function writeFaults(
   found: readonly Result[],
