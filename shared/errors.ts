@@ -1,6 +1,6 @@
 /**
- * Errors with a stable code. Messages read "cannot X: Y" and quote the input at fault. docs/api/errors.md describes each code
- * and its remedy.
+ * Errors with a stable code. Messages read "cannot X: Y" and quote the input at fault. docs/api/errors.md describes
+ * each code and its remedy.
  */
 export type ErrorCode =
   /** A setting, or a file or server that it names, cannot be used. */

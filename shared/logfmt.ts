@@ -41,7 +41,7 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
 }
 
-/** Printable ASCII and letters, without blanks and logfmt's special characters. A single class, because alternatives backtrack. */
+/** Printable ASCII and letters, without blanks and logfmt's special characters; one class, so it cannot backtrack. */
 const BARE = /^[!#-<>-[\]-~\p{L}]+$/u;
 
 function quoteText(text: string, always: boolean): string {

@@ -55,8 +55,8 @@ const SECRET_KEY =
 const MAX_DEPTH = 5;
 
 /**
- * The fields with secrets replaced; copied only if something changes. pino's `redact` does not suffice: it requires every path in
- * its exact case, and headers come in any case.
+ * The fields with secrets replaced; copied only if something changes. pino's `redact` does not suffice: it requires
+ * every path in its exact case, and headers come in any case.
  */
 function conceal(fields: Record<string, unknown>, depth = 0): Record<string, unknown> {
   let result = fields;

@@ -11,8 +11,8 @@ interface Backoff {
 }
 
 /**
- * Waits that double from minMs up to maxMs, each multiplied by a random factor from 0.5 to 1, so that many clients do not retry
- * in step. Never outside the limits.
+ * Waits that double from minMs up to maxMs, each multiplied by a random factor from 0.5 to 1, so that many clients do
+ * not retry in step. Never outside the limits.
  */
 export function backoff({ minMs, maxMs }: BackoffLimits, random: () => number = Math.random): Backoff {
   let ceiling = minMs;

@@ -4,8 +4,8 @@ import { setMaxListeners } from 'node:events';
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
- * Resolves after `ms`, or as soon as the signal is aborted. It never rejects, so that a loop ends in one way only: by checking
- * the signal. Leaves neither timer nor listener behind.
+ * Resolves after `ms`, or as soon as the signal is aborted. It never rejects, so that a loop ends in one way only: by
+ * checking the signal. Leaves neither timer nor listener behind.
  */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -1,8 +1,8 @@
 import { arm } from './sleep.ts';
 
 /**
- * A sleep that can be ended early. wake() ends all current waits; if there are none, it is remembered and ends the next wait at
- * once, however often it was called.
+ * A sleep that can be ended early. wake() ends all current waits; if there are none, it is remembered and ends the next
+ * wait at once, however often it was called.
  */
 export class Wake {
   #pending = false;

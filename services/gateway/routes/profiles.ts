@@ -1,6 +1,6 @@
 /**
- * CPU and heap profiles of the running process, instead of the official gateway's pprof. They require --web.enable-lifecycle,
- * because a profile slows the process and reveals its internals. Open them in Chromium's DevTools, speedscope or VS Code.
+ * CPU and heap profiles of the process, instead of the official gateway's pprof. They require --web.enable-lifecycle,
+ * because a profile slows the process and reveals its internals. Chromium's DevTools, speedscope and VS Code open them.
  *
  *     GET /debug/profile/cpu?seconds=10    a .cpuprofile
  *     GET /debug/profile/heap?seconds=10   a .heapprofile: the allocations that are still in use

@@ -29,6 +29,8 @@ const OPTIONS = {
   ...Object.fromEntries([...SETTING_BY_FLAG].map(([name, row]) => [name, optionOf(name, row)])),
 };
 
+const LONG_FLAGS = [...SETTINGS.map((row) => `--${row.name}`), '--help', '--version'];
+
 function optionOf(name: string, { short, kind, name: main }: Setting): { type: 'string' | 'boolean'; short?: string } {
   const type = kind.isSwitch ? 'boolean' : 'string';
   // An alias has no short form: parseArgs accepts each letter once.
@@ -108,9 +110,9 @@ function readOption(setting: Setting, token: OptionToken, before: RawSetting | u
 
 function unknownFlag(token: OptionToken): string {
   // A single letter is close to every other.
-  const isLong = token.rawName.startsWith('--');
-  const known = isLong ? [...SETTINGS.map((row) => `--${row.name}`), '--help', '--version'] : [];
-  return `cannot use unknown flag ${quoteName(token.rawName)}: ${didYouMean(token.rawName, known, 'see pushgateway --help')}`;
+  const known = token.rawName.startsWith('--') ? LONG_FLAGS : [];
+  const hint = didYouMean(token.rawName, known, 'see pushgateway --help');
+  return `cannot use unknown flag ${quoteName(token.rawName)}: ${hint}`;
 }
 
 function readRole(words: readonly Word[], faults: string[]): Role {

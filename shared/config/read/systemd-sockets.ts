@@ -1,14 +1,14 @@
 /**
  * Sockets passed by systemd: https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html.
  *
- * The variables are not settings but a message to this process, so they are removed once they are read: a child process must
- * not take the sockets for its own.
+ * The variables are not settings but a message to this process, so they are removed once they are read: a child process
+ * must not take the sockets for its own.
  */
 import { GatewayError } from '../../errors.ts';
 
 const FIRST_FD = 3;
 
-/** The descriptors, in the order of the unit. Throws GatewayError `config_invalid` if none were passed to this process. */
+/** The descriptors, in the order of the unit. Throws GatewayError `config_invalid` if this process was passed none. */
 export function takeSystemdSockets(env: NodeJS.ProcessEnv = process.env, pid: number = process.pid): number[] {
   const { LISTEN_PID: forPid, LISTEN_FDS: countText = '' } = env;
   delete env['LISTEN_PID'];

@@ -51,7 +51,7 @@ function parseAll(read: Read, host: Host, faults: string[]): Draft {
     value ??= standard === '' && setting.kind.quoted && !setting.kind.list ? '' : setting.kind.parse(standard);
     if (setting.path !== undefined) setAt(draft, setting.path, value);
   }
-  // The compiler cannot see that the draft is complete: setting() checks each path and kind, and a test that no leaf is missing.
+  // The compiler cannot see that it is complete: setting() checks each path and kind, a test that no leaf is missing.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return draft as unknown as Draft;
 }

@@ -1,6 +1,6 @@
 /**
- * Reads a YAML file of known keys. An unknown key or a value of the wrong kind becomes a fault that names the key and its line,
- * and reading goes on, so that all faults are reported at once. A fault quotes a value only where that cannot be a secret.
+ * Reads a YAML file of known keys. An unknown key or a wrong value becomes a fault that names the key and its line, and
+ * reading goes on, so that all faults are reported at once. A fault quotes a value only if it cannot be a secret.
  */
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type Document, type Pair } from 'yaml';
 import { asError } from '../../errors.ts';

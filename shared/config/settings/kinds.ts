@@ -1,8 +1,8 @@
 /**
  * Kinds of values: from text (a flag, a variable, a YAML scalar) to the value in `Config`, and back for display.
  *
- * `parse` throws GatewayError `config_invalid` with "expected …". The caller adds the setting and the value, because only the
- * caller knows whether the value is a secret.
+ * `parse` throws GatewayError `config_invalid` with "expected …". The caller adds the setting and the value, because
+ * only the caller knows whether the value is a secret.
  */
 import { GatewayError } from '../../errors.ts';
 import { formatAddress, parseEndpoints, parseListen } from '../values/address.ts';

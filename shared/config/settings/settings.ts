@@ -1,6 +1,6 @@
 /**
- * The table of settings: the source of flags, environment variables, YAML keys, defaults, the help and docs/configuration.md. To
- * add a setting, add a leaf to `Config` and a row here. The order is that of the help, with the predecessor's settings first.
+ * The table of settings, from which flags, variables, YAML keys, defaults, help and docs/configuration.md are made. To
+ * add a setting, add a leaf to `Config` and a row here. The order is that of the help; the predecessor's come first.
  */
 import { DURABILITIES, LOG_FORMATS, LOG_LEVELS, REDIS_MODES } from '../config.ts';
 import {
@@ -58,7 +58,7 @@ const predecessor: readonly Setting[] = [
   }),
   setting('redis.endpoint', 'redis.endpoints', redisEndpoints, {
     default: ':6379',
-    help: 'Redis endpoints, separated by commas: one server, Cluster seeds, or the Sentinels if --redis.master-name is set.',
+    help: 'Redis endpoints separated by commas: one server, Cluster seeds, or Sentinels if --redis.master-name is set.',
   }),
   setting('redis.expiration', 'redis.expirationMs', duration, {
     default: '5m',
@@ -127,7 +127,7 @@ const redis: readonly Setting[] = [
   }),
   setting('redis.wait-replicas', 'redis.waitReplicas', integer(0, 16), {
     default: '0',
-    help: 'Number of replicas that must have a push before it is acknowledged; above 0 implies --push.durability=replica.',
+    help: 'Replicas that must have a push before it is acknowledged; above 0 implies --push.durability=replica.',
   }),
   setting('redis.embedded', 'redis.embedded', flag, {
     help: 'Start and supervise a private redis-server that keeps its data in --data.dir.',
@@ -146,15 +146,15 @@ const push: readonly Setting[] = [
   }),
   setting('push.max-backlog', 'push.maxBacklog', integer(0, 1_000_000_000), {
     default: '1000000',
-    help: 'Number of unmerged pushes above which new ones are refused (429) until it has shrunk by a fifth; 0 = no limit.',
+    help: 'Unmerged pushes above which new ones are refused (429) until their number falls by a fifth; 0 = no limit.',
   }),
   setting('push.max-backlog-bytes', 'push.maxBacklogBytes', bytes, {
     default: '1GiB',
-    help: 'Memory of unmerged pushes in Redis above which new ones are refused (429) until it has shrunk by a fifth.',
+    help: 'Memory of unmerged pushes in Redis above which new ones are refused (429) until it falls by a fifth.',
   }),
   setting('push.max-memory-percent', 'push.maxMemoryPercent', integer(1, 100), {
     default: '85',
-    help: "Percentage of Redis' maxmemory above which pushes are refused (503), because merging the backlog needs memory.",
+    help: "Percentage of Redis' maxmemory above which pushes are refused (503), because merging needs memory.",
   }),
   setting('push.wait', 'push.waitMs', duration, {
     default: '0s',
@@ -193,7 +193,7 @@ const web: readonly Setting[] = [
     help: 'Use systemd socket activation listeners instead of port listeners (Linux only).',
   }),
   setting('web.config.file', 'web.configFile', text, {
-    help: 'Path to a web configuration file (TLS, basic authentication) in the format of the Prometheus exporter toolkit.',
+    help: 'Path to a web configuration file (TLS, basic authentication), as for the Prometheus exporter toolkit.',
   }),
   setting('web.external-url', 'web.externalUrl', externalUrl, {
     help: 'The URL under which the Pushgateway is externally reachable.',

@@ -3,15 +3,15 @@ import { quoteForTerminal } from '../../logfmt.ts';
 
 const MAX_SHOWN = 120;
 
-/** Quotes and escapes the text. In anything like a URL, everything before an `@` counts as credentials and is replaced. */
+/** Quotes and escapes the text. Everything before an `@` counts as credentials and is replaced. */
 export function quoteRedacted(text: string): string {
   const shown = withoutCredentials(text);
   return quoteForTerminal(shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}…` : shown);
 }
 
 /**
- * Greedy on purpose: a password may itself contain `@`, `/`, `,` or `://`, and hiding a host is better than showing the end of a
- * password. A redis URL without `@` may lack its host, so it is hidden unless it is plainly host and port.
+ * Greedy on purpose: a password may itself contain `@`, `/`, `,` or `://`, and hiding a host is better than showing the
+ * end of a password. A redis URL without `@` may lack its host, so it is hidden unless it is plainly host and port.
  */
 function withoutCredentials(text: string): string {
   const at = text.lastIndexOf('@');

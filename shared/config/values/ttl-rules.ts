@@ -8,8 +8,8 @@ export function ttlForJob(config: Pick<Config, 'ttlRules' | 'redis'>, job: strin
 }
 
 /**
- * Translates a pattern as Prometheus reads it (RE2, anchored at both ends, `.` matches line ends) to a JavaScript RegExp.
- * Constructs that RE2 does not have, or that would silently mean something else in JavaScript, are refused.
+ * Translates a pattern as Prometheus reads it (RE2, anchored at both ends, `.` matches line ends) to a JavaScript
+ * RegExp. Constructs that RE2 does not have, or that would silently mean something else in JavaScript, are refused.
  * Throws GatewayError `config_invalid` with "expected …".
  */
 export function compileJobPattern(pattern: string): RegExp {

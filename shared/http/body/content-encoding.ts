@@ -1,7 +1,7 @@
 /**
  * Content-Encoding of request bodies: gzip (RFC 1952, any number of members) and snappy in its framing format
- * (https://github.com/google/snappy/blob/main/framing_format.txt). As in the official gateway, an unknown encoding is ignored
- * and the body is read as it is.
+ * (https://github.com/google/snappy/blob/main/framing_format.txt). As in the official gateway, an unknown encoding is
+ * ignored and the body is read as it is.
  */
 import type { IncomingMessage } from 'node:http';
 import { gunzip, type InputType, type ZlibOptions } from 'node:zlib';
@@ -9,20 +9,20 @@ import { uncompress } from 'snappyjs';
 import { asError, GatewayError } from '../../errors.ts';
 import { maskedCrc32c } from './crc32c.ts';
 
-/** A request with gzip encoding and no body. The official gateway refuses it on any path, because it checks before it routes. */
+/** A request with gzip encoding and no body. The official gateway refuses it on any path, before routing. */
 export function isEmptyGzip({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   if (headers['content-encoding']?.toLowerCase() !== 'gzip') return false;
   return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
 }
 
-/** Throws `request_invalid` if the body does not begin with the header of its encoding; for bodies that are not read further. */
+/** For unused bodies: throws `request_invalid` if the body does not begin with the header of its encoding. */
 export function checkEncoding(body: Buffer, encoding: string | undefined): void {
   if (encoding?.toLowerCase() !== 'gzip') return;
   if (body.length < GZIP_HEADER_BYTES) refuse(body.length === 0 ? 'EOF' : 'unexpected EOF');
   if (body.readUIntBE(0, 3) !== GZIP_MAGIC) refuse('gzip: invalid header');
 }
 
-/** Throws `request_invalid` for a body that is not in its encoding, `push_too_large` for more than `maxBytes` when inflated. */
+/** Throws `request_invalid` for a body not in its encoding, `push_too_large` if it inflates above `maxBytes`. */
 export async function inflate(body: Buffer, encoding: string | undefined, maxBytes: number): Promise<Buffer> {
   switch (encoding?.toLowerCase()) {
     case 'gzip':

@@ -1,4 +1,4 @@
-/** CRC-32C (Castagnoli, reflected 0x82F63B78), masked as snappy's framing requires. Node's zlib.crc32 has another polynomial. */
+/** CRC-32C (Castagnoli, reflected 0x82F63B78), masked as in snappy's framing. zlib.crc32 has another polynomial. */
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;

@@ -8,9 +8,9 @@ const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
 const LINGER_MS = 5_000;
 
 /**
- * Call it before the answer is sent. The rest is read and discarded because many clients read the answer only after they have
- * sent everything: closing the connection makes them lose it to a broken pipe (HTTP/1.1), and a stream that is no longer read
- * makes them wait forever (HTTP/2).
+ * Call it before the answer is sent. The rest is read and discarded because many clients read the answer only after
+ * they have sent everything: closing the connection makes them lose it to a broken pipe (HTTP/1.1), and a stream that
+ * is no longer read makes them wait forever (HTTP/2).
  */
 export function discardBody(request: IncomingMessage): void {
   // Also true of an aborted HTTP/2 request.

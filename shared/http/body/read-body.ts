@@ -28,8 +28,8 @@ export class InflightBytes {
 }
 
 /**
- * Reads the whole body, over HTTP/1.1 or HTTP/2. Its length stays taken from `inflight` until the caller gives it back. Throws
- * GatewayError `push_too_large`, `overloaded` or `body_incomplete`; the rest of the body is then unread, see discard-body.ts.
+ * Reads the whole body, over HTTP/1.1 or HTTP/2. Its length stays taken from `inflight` until the caller gives it back.
+ * Throws `push_too_large`, `overloaded` or `body_incomplete`; the rest of the body is then unread, see discard-body.ts.
  */
 export async function readBody(request: IncomingMessage, maxBytes: number, inflight: InflightBytes): Promise<Buffer> {
   const announcedBytes = Number(request.headers['content-length'] ?? 0);

@@ -1,7 +1,7 @@
 /**
- * Basic authentication against bcrypt hashes. A check is expensive by design, so its result is remembered under a hash of user
- * and password. Accepted and refused passwords are remembered separately, so that wrong ones cannot displace right ones.
- * Requests with a password that is being checked wait for that check.
+ * Basic authentication against bcrypt hashes. A check is expensive by design, so its result is remembered under a hash
+ * of user and password. Accepted and refused passwords are remembered separately, so that wrong ones cannot displace
+ * right ones. Requests with a password that is being checked wait for that check.
  */
 import { hash as digest, randomBytes } from 'node:crypto';
 import type { PasswordChecker } from './password-checker.ts';
@@ -26,8 +26,8 @@ export class BasicAuth {
   constructor(users: ReadonlyMap<string, string>, checker: PasswordChecker) {
     this.users = users;
     this.#checker = checker;
-    // Unknown users are checked against a decoy, so that the time does not reveal which users exist. The lowest cost is used:
-    // otherwise requests for unknown users would be the most expensive of all.
+    // Unknown users are checked against a decoy, so that the time does not reveal which users exist. The lowest cost is
+    // used: otherwise requests for unknown users would be the most expensive of all.
     const [cheapest = ''] = [...users.values()].toSorted((a, b) => costOf(a) - costOf(b));
     this.#decoyHash = cheapest.slice(0, SALT_LENGTH).padEnd(cheapest.length, '.');
   }

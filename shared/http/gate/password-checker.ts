@@ -1,7 +1,7 @@
 /**
- * Checks passwords against bcrypt hashes, one at a time in a thread of its own, because each check takes tens of milliseconds of
- * CPU time by design. Each client address has a queue, and the queues take turns, so that a client that guesses passwords does
- * not keep others from logging in. The queues are bounded.
+ * Checks passwords against bcrypt hashes, one at a time in a thread of its own, because each check takes tens of
+ * milliseconds of CPU time by design. Each client address has a queue, and the queues take turns, so that a client that
+ * guesses passwords does not keep others from logging in. The queues are bounded.
  */
 import { Piscina } from 'piscina';
 import { threadFile } from '../../async/thread-file.ts';

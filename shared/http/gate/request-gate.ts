@@ -1,6 +1,6 @@
 /**
- * What every request passes before it reaches a route: rate limit, response headers, basic authentication, route prefix, in the
- * order of the exporter toolkit. Routes receive the path below the prefix.
+ * What every request passes before it reaches a route: rate limit, response headers, basic authentication, route
+ * prefix, in the order of the exporter toolkit. Routes receive the path below the prefix.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Counter } from 'prom-client';

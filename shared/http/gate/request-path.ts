@@ -2,8 +2,8 @@
 import { pathOf } from '../request-url.ts';
 
 /**
- * Removes empty, `.` and `..` segments from the path; Go's ServeMux redirects to the result. An escaped `%2E%2E` is a value and
- * stays. A path with an invalid escape is returned as it is, and refused later.
+ * Removes empty, `.` and `..` segments from the path; Go's ServeMux redirects to the result. An escaped `%2E%2E` is a
+ * value and stays. A path with an invalid escape is returned as it is, and refused later.
  */
 export function cleanUrl(url: string): string {
   // A cheap test first: most URLs have no such segment.
@@ -23,7 +23,7 @@ export function cleanUrl(url: string): string {
 
 /**
  * Decodes every escape in the path that need not be one, so that a route is found however its path was written
- * (`/job%40base64/`), and `%2F` separates like `/`. A path that cannot be decoded is returned as it is, for the route to refuse.
+ * (`/job%40base64/`), and `%2F` separates like `/`. A path that cannot be decoded stays as it is; the route refuses it.
  */
 export function unescapedUrl(url: string): string {
   const path = pathOf(url);

@@ -1,6 +1,6 @@
 /**
- * The answer to a request that matches no route, as the official gateway's router (httprouter) gives it: a redirect if the path
- * is almost that of a route, else 405 with the allowed methods if only the method is wrong, else 404.
+ * The answer to a request that matches no route, as the official gateway's router (httprouter) gives it: a redirect if
+ * the path is almost that of a route, else 405 with the allowed methods if only the method is wrong, else 404.
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { pathOf } from '../request-url.ts';

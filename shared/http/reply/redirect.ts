@@ -1,4 +1,4 @@
-/** Redirects as Go's net/http writes them: with a link in the body for GET and HEAD, without a body for other methods. */
+/** Redirects as Go's net/http writes them: for GET and HEAD with a link as body, for other methods without a body. */
 const STATUS_TEXT = { 301: 'Moved Permanently', 307: 'Temporary Redirect' } as const;
 
 export type RedirectStatus = keyof typeof STATUS_TEXT;

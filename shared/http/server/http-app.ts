@@ -1,6 +1,6 @@
 /**
- * The fastify app that all roles of a process share: errors in one line of plain text, probes, telemetry. Services add their
- * routes to it.
+ * The fastify app that all roles of a process share: errors in one line of plain text, probes, telemetry. Services add
+ * their routes to it.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
@@ -26,9 +26,9 @@ interface AppContext {
 }
 
 /**
- * Does not listen yet, see listen(). TLS, HTTP/2, authentication, response headers, rate limit and route prefix do not concern
- * the routes: they receive the path below the prefix in `request.url` (`request.originalUrl` has the whole), the same for every
- * listener and protocol.
+ * Does not listen yet, see listen(). TLS, HTTP/2, authentication, response headers, rate limit and route prefix do not
+ * concern the routes: they receive the path below the prefix in `request.url` (`request.originalUrl` has the whole),
+ * the same for every listener and protocol.
  */
 export function createApp({ config, registry, logger, notReady, listenersOptions }: AppContext): FastifyInstance {
   const listeners = new Listeners(config, registry, logger, listenersOptions);
@@ -76,9 +76,9 @@ export function createApp({ config, registry, logger, notReady, listenersOptions
 }
 
 /**
- * Opens the configured addresses and returns the URL of the first, route prefix included. Rejects when an address cannot be
- * opened, and with GatewayError `config_invalid`, one line for each fault, when the web configuration cannot be used.
- * `app.close()` closes the addresses.
+ * Opens the configured addresses and returns the URL of the first, route prefix included. Rejects when an address
+ * cannot be opened, and with GatewayError `config_invalid`, one line for each fault, when the web configuration cannot
+ * be used. `app.close()` closes the addresses.
  */
 export async function listen(app: FastifyInstance, config: Config): Promise<string> {
   await app.ready();

@@ -90,8 +90,8 @@ export class Http2Engine {
   }
 
   /**
-   * Destroys the socket of a client that does not answer. When a client goes away while it sends, Node often does not notice, and
-   * neither close() nor destroy() of the session ends it, only destroy() of its socket
+   * Destroys the socket of a client that does not answer. When a client goes away while it sends, Node often does not
+   * notice, and neither close() nor destroy() of the session ends it, only destroy() of its socket
    * (https://github.com/nodejs/node/issues/55804; seen with 20.20: one in ten uploads that curl abandons on a 413).
    */
   #ping(session: ServerHttp2Session, socket: TLSSocket): void {

@@ -1,13 +1,13 @@
 /**
- * One listening socket. Without TLS it speaks HTTP/1.1; with TLS, HTTP/1.1 or HTTP/2, as agreed in the handshake (ALPN):
+ * One listening socket. Without TLS it speaks HTTP/1.1; with TLS, HTTP/1.1 or HTTP/2, chosen in the handshake (ALPN):
  *
  *     socket ──TLS──▶ client certificate ──▶ h2: HTTP/2 engine        ──▶ handler
  *                                         └─ else: HTTP/1.1 engine    ──▶
  *
  *     created ──listen()──▶ listening ──close()──▶ draining ──▶ closed
  *
- * The HTTPS server listens and handles HTTP/1.1, so that HTTP/1.1 is the same with and without TLS; sockets that speak HTTP/2
- * are handed to the HTTP/2 engine, which never listens itself.
+ * The HTTPS server listens and handles HTTP/1.1, so that HTTP/1.1 is the same with and without TLS; sockets that speak
+ * HTTP/2 are handed to the HTTP/2 engine, which never listens itself.
  */
 import { createServer as createHttp1, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { createServer as createHttps } from 'node:https';
@@ -37,8 +37,8 @@ const MAX_HEADER_BYTES = 128 * 1024;
 /** Interval between searches for idle connections while draining. */
 const SWEEP_MS = 50;
 /**
- * How long connected clients may still send a request while draining. A request on an idle connection may be on its way, and its
- * client could not know whether it was processed. The answer carries `Connection: close`.
+ * How long connected clients may still send a request while draining. A request on an idle connection may be on its
+ * way, and its client could not know whether it was processed. The answer carries `Connection: close`.
  */
 const LAST_CALL_MS = 1_000;
 
@@ -137,8 +137,8 @@ export class Listener {
   }
 
   async #close(): Promise<void> {
-    // Closing resets connections that wait to be accepted. They are accepted once per turn of the event loop; after two turns,
-    // the second a short one, only those wait that arrived within microseconds.
+    // Closing resets connections that wait to be accepted. They are accepted once per turn of the event loop; after two
+    // turns, the second a short one, only those wait that arrived within microseconds.
     await setImmediate();
     await setImmediate();
     const closed = new Promise<void>((resolve) => {

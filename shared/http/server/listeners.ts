@@ -62,8 +62,8 @@ export class Listeners implements WebSettingsObserver {
   }
 
   /**
-   * Listens on every address, or rejects when one cannot be opened; close() then closes the others. Returns the URL of the first.
-   * Throws GatewayError `config_invalid`, one line for each fault, when the web configuration cannot be used.
+   * Listens on every address and returns the URL of the first. Rejects when one cannot be opened; close() then closes
+   * the others. Throws `config_invalid`, one line for each fault, when the web configuration cannot be used.
    */
   async open(route: RequestListener): Promise<string> {
     const settings = this.#source.load();

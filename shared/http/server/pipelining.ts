@@ -1,6 +1,6 @@
 /**
- * Pipelining: requests that arrive on a connection before the answer to the previous one. Each waits for that answer, which
- * RFC 9112, 9.3.2 requires of unsafe methods. Node would start them at once, so a DELETE could overtake the push before it.
+ * Pipelining: a request that arrives on a connection before the answer to the previous one waits for that answer, which
+ * RFC 9112, 9.3.2 requires of unsafe methods. Node would start it at once: a DELETE could overtake the push before it.
  */
 import type { RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';

@@ -6,7 +6,7 @@ import { GatewayError } from '../../errors.ts';
 /** Owner and group may connect. */
 const MODE = 0o660;
 
-/** Removes a socket that nobody listens on. Throws GatewayError `config_invalid` if another process does, or for any other file. */
+/** Removes a socket that nobody listens on. Throws `config_invalid` if another process does, or for any other file. */
 export async function removeStaleSocket(path: string): Promise<void> {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;

@@ -1,4 +1,4 @@
-/** The names of Go's crypto/tls, which the web configuration file uses, and the names that OpenSSL has for the same things. */
+/** The names of Go's crypto/tls, which the web configuration file uses, and what OpenSSL calls the same things. */
 import type { SecureVersion } from 'node:tls';
 
 export const TLS_VERSION_NAMES = ['TLS10', 'TLS11', 'TLS12', 'TLS13'] as const;
@@ -11,7 +11,7 @@ export const SECURE_VERSIONS: Readonly<Record<TlsVersion, SecureVersion>> = {
   TLS13: 'TLSv1.3',
 };
 
-/** https://pkg.go.dev/crypto/tls#ClientAuthType; RequireClientCert is the toolkit's old name of RequireAnyClientCert. */
+/** https://pkg.go.dev/crypto/tls#ClientAuthType; RequireClientCert is an old name of RequireAnyClientCert. */
 export type ClientAuthType =
   | 'NoClientCert'
   | 'RequestClientCert'
@@ -72,8 +72,8 @@ export const CURVES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The list in Node's notation. As in Go, the choice concerns TLS 1.2 and below; TLS 1.3 always has its own three suites, and a
- * list of these alone leaves none for TLS 1.2.
+ * The list in Node's notation. As in Go, the choice concerns TLS 1.2 and below; TLS 1.3 always has its own three
+ * suites, and a list of these alone leaves none for TLS 1.2.
  */
 export function opensslCiphers(names: readonly string[], minVersion: TlsVersion): string {
   const chosen = names.length === 0 ? [...DEFAULT_CIPHER_SUITES.keys()] : names;

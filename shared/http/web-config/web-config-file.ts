@@ -1,7 +1,7 @@
 /**
  * Reads the web configuration file as the Prometheus exporter toolkit defines it
- * (https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md). Pure: tls-settings.ts reads the
- * certificates that it names.
+ * (https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md). Pure: tls-settings.ts reads
+ * the certificates that it names.
  *
  * A fault never holds a secret: no key, no password hash, and no line of the file.
  */
@@ -30,7 +30,7 @@ export interface WebConfigFile {
   readonly rateLimit: RateLimit | undefined;
 }
 
-/** The TLS section, before its files are read and its values are checked together. Paths are absolute; '' = not given. */
+/** The TLS section, before its files are read and its values are checked together. Absolute paths; '' = not given. */
 export interface TlsFile {
   readonly certFile: string;
   readonly keyFile: string;

@@ -1,11 +1,11 @@
 /**
  * The settings in force from the web configuration file, or from --tls.cert and --tls.key:
  *
- *     load() ──▶ in force ──a file changed, and is the same at the next check──▶ reload ──▶ in force
- *                                                                                   └─ faulty: logged once, the old stay
+ *     load() ──▶ in force ──a file changed, and two checks see the same──▶ reload ──▶ in force
+ *                                                                             └─ faulty: logged once, the old stay
  *
- * The files are checked (stat) twice a second, so a change takes effect within a second; requests cost nothing. Two equal checks
- * are required because a file that is being written is empty at first, and an empty file would switch authentication off.
+ * The files are checked (stat) twice a second, so a change takes effect within a second. Two equal checks are required
+ * because a file that is being written is empty at first, and an empty file would switch authentication off.
  */
 import { readFileSync, statSync, type BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
