@@ -27,14 +27,14 @@ export function filterGroups(groups: readonly ListedGroup[], filter: GroupFilter
   );
 }
 
-export interface GroupsPage {
+export interface CursorPage {
   readonly groups: readonly SnapshotGroup[];
   /** Undefined on the last page. */
   readonly nextCursor: string | undefined;
 }
 
 /** `cursor` is that of the previous page; undefined for the first page. Throws GatewayError `request_invalid`. */
-export function takePage(groups: readonly ListedGroup[], limit: number, cursor: string | undefined): GroupsPage {
+export function takePage(groups: readonly ListedGroup[], limit: number, cursor: string | undefined): CursorPage {
   const start = cursor === undefined ? 0 : firstAfter(groups, keyOf(cursor));
   const page = groups.slice(start, start + limit);
   const last = page.at(-1);

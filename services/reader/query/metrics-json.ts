@@ -2,7 +2,7 @@
  * The JSON of /api/v1/metrics, as the official gateway writes it: an array of groups, each with its families as sibling
  * keys of `labels` and `last_push_successful`. A family with one of these names replaces that key.
  */
-import type { Family, HistogramMetric, Labels } from '../../../shared/model/metric-family.ts';
+import type { Family, HistogramMetric } from '../../../shared/model/metric-family.ts';
 import { formatCount, formatFloat } from '../../../shared/exposition/text/format-float.ts';
 import { parseHolding } from '../snapshot/parse-holding.ts';
 import type { Snapshot, SnapshotGroup } from '../snapshot/snapshot.ts';
@@ -47,10 +47,13 @@ export function metricsOf(family: Family): Record<string, unknown>[] {
     case 'counter':
     case 'gauge':
     case 'untyped':
-      return family.metrics.map(({ labels, value }) => ({ labels: labelsJson(labels), value: formatFloat(value) }));
+      return family.metrics.map(({ labels, value }) => ({
+        labels: Object.fromEntries(labels),
+        value: formatFloat(value),
+      }));
     case 'summary':
       return family.metrics.map(({ labels, quantiles, sampleCount, sampleSum }) => ({
-        labels: labelsJson(labels),
+        labels: Object.fromEntries(labels),
         quantiles: Object.fromEntries(quantiles.map(([q, value]) => [formatFloat(q), formatFloat(value)])),
         count: formatCount(sampleCount),
         sum: formatFloat(sampleSum),
@@ -59,7 +62,7 @@ export function metricsOf(family: Family): Record<string, unknown>[] {
       return family.metrics.map(histogramJson);
     case 'gauge_histogram':
       // The official API does not support the type: it writes the value of a gauge, which is unset.
-      return family.metrics.map(({ labels }) => ({ labels: labelsJson(labels), value: '0' }));
+      return family.metrics.map(({ labels }) => ({ labels: Object.fromEntries(labels), value: '0' }));
     default:
       family satisfies never;
       return [];
@@ -68,7 +71,7 @@ export function metricsOf(family: Family): Record<string, unknown>[] {
 
 export function histogramJson(metric: HistogramMetric): Record<string, unknown> {
   const { labels, buckets, sampleCount, sampleSum, native } = metric;
-  const common = { labels: labelsJson(labels), sum: formatFloat(sampleSum) };
+  const common = { labels: Object.fromEntries(labels), sum: formatFloat(sampleSum) };
   // As in the protobuf model, float counts are stored beside integer counts: a float is used if it is above 0, else the
   // integer, which is 0.
   const counts = [sampleCount, ...buckets.map(([, value]) => value)];
@@ -85,8 +88,4 @@ export function histogramJson(metric: HistogramMetric): Record<string, unknown> 
     buckets: Object.fromEntries(buckets.map(([le, value]) => [formatFloat(le), count(value)])),
     count: count(sampleCount),
   };
-}
-
-function labelsJson(labels: Labels): Record<string, string> {
-  return Object.fromEntries(labels);
 }

@@ -55,8 +55,7 @@ function indexed(spans: readonly BucketSpan[], counts: readonly number[]): [inde
 }
 
 /**
- * Upper bound of a bucket: 2^(index / 2^schema). The bound 2^1024, which is not a finite float, becomes the largest
- * float.
+ * Upper bound of a bucket: 2^(index / 2^schema). 2^1024 becomes the largest float.
  */
 function boundOf(index: number, schema: number): number {
   const perPowerOfTwo = 2 ** schema;
@@ -70,8 +69,7 @@ function boundOf(index: number, schema: number): number {
 
 /**
  * Prometheus reads the bounds from a table (`exponentialBounds` in model/histogram/generic.go) whose values are mostly
- * a little low. One digit for each 256th of a power of two: the difference from the exact value in units in the last
- * place, plus one.
+ * a little low. One digit for each 256th of a power of two: its error in units in the last place, plus one.
  */
 const TOO_LOW =
   '1111112111211111112311222222222211211121122211221122102211221122' +

@@ -1,10 +1,9 @@
 /**
- * Chooses format and compression of a scrape from its Accept and Accept-Encoding headers, exactly as the official
- * gateway does.
+ * Chooses format and compression from Accept and Accept-Encoding, exactly as the official gateway does.
  *
  * Accept is parsed as by `expfmt.Negotiate` with goautoneg, Accept-Encoding as by promhttp with gddo's httputil. Both
- * are stricter than RFC 9110 (case, quotes, white space), and neither treats a quality of 0 as a refusal when nothing
- * else is offered.
+ * are stricter than RFC 9110 (case, quotes, white space), and treat a quality of 0 as a refusal only if something else
+ * is offered.
  *
  * https://github.com/prometheus/common/blob/v0.67.5/expfmt/encode.go
  * https://github.com/prometheus/client_golang/blob/v1.23.2/internal/github.com/golang/gddo/httputil/negotiate.go
@@ -41,8 +40,7 @@ export function contentType({ format, escaping }: Negotiated): string {
 }
 
 /**
- * The format of the first range that is supported, in order of preference; text if none is. An earlier range may set
- * the escaping.
+ * The first supported range in order of preference; text if there is none. Earlier ranges may set the escaping.
  */
 export function negotiateFormat(accept: string | undefined, openMetrics: boolean): Negotiated {
   let escaping: EscapingScheme = 'underscores';

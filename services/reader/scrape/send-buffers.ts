@@ -11,43 +11,34 @@ const SLICE_MS = 20;
 /** Sends the buffers as the body, no faster than the client reads them. */
 export async function sendBuffers(reply: FastifyReply, buffers: readonly Buffer[]): Promise<FastifyReply> {
   const { raw } = reply;
+  // An HTTP/2 response cannot be corked.
+  const corkable: Partial<Pick<ServerResponse, 'cork' | 'uncork'>> = raw;
   const headers = reply.getHeaders() as OutgoingHttpHeaders;
   reply.hijack();
   raw.writeHead(reply.statusCode, headers);
   try {
     let bytes = 0;
     const slices = new Slices(SLICE_MS);
-    cork(raw);
+    corkable.cork?.();
     for (const buffer of buffers) {
       raw.write(buffer);
       bytes += buffer.length;
       if (bytes < FLUSH_BYTES) continue;
       bytes = 0;
-      uncork(raw);
+      corkable.uncork?.();
       if (raw.writableNeedDrain) await drained(raw);
       // A client that reads as fast as we write would block all other requests.
       if (slices.isOver) await slices.next();
       if (raw.destroyed) return reply;
-      cork(raw);
+      corkable.cork?.();
     }
-    uncork(raw);
+    corkable.uncork?.();
     raw.end();
   } catch (thrown) {
     // The client must not mistake the truncated body for a complete one.
     raw.destroy(asError(thrown));
   }
   return reply;
-}
-
-/** An HTTP/2 response cannot be corked. */
-type MaybeCorkable = Partial<Pick<ServerResponse, 'cork' | 'uncork'>>;
-
-function cork(raw: MaybeCorkable): void {
-  raw.cork?.();
-}
-
-function uncork(raw: MaybeCorkable): void {
-  raw.uncork?.();
 }
 
 /** Resolves when the response has drained or is closed. */

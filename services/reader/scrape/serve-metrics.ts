@@ -110,8 +110,7 @@ function entityTag({ version }: Snapshot, { negotiated, encoding, partition: { i
 }
 
 /**
- * The exposition at one moment: changes during sending are left to the next scrape. `text` is defined if it is kept
- * ready.
+ * The exposition at this moment; changes are left to the next scrape. `text` is defined if it is kept ready.
  */
 async function chunksOf(
   { snapshot, own }: ScrapeContext,

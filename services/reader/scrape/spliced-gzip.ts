@@ -9,8 +9,7 @@
  * when the next one is made.
  *
  * The serials of the chunks determine where a block ends, so inserting or removing a chunk moves no other block. Blocks
- * are compared by serials, too: comparing thousands of chunks scattered in memory would take longer than deflating what
- * changed.
+ * are compared by serials, too, because visiting thousands of chunks takes longer than deflating what changed.
  *
  * https://www.rfc-editor.org/rfc/rfc1951 https://www.rfc-editor.org/rfc/rfc1952
  */
@@ -25,8 +24,7 @@ const deflateInThread = promisify(deflateRaw);
 const OPTIONS: ZlibOptions = { level: constants.Z_BEST_SPEED, finishFlush: constants.Z_SYNC_FLUSH };
 /**
  * In chunks of some kilobytes level 3 is as fast as level 1; in larger ones it is slower
- * (test/bench/spliced-gzip.bench.ts). The tables are no larger than such chunks need, because allocating them takes as
- * long as deflating.
+ * (test/bench/spliced-gzip.bench.ts). The tables are small, because allocating larger ones takes as long as deflating.
  */
 const SMALL_OPTIONS: ZlibOptions = { ...OPTIONS, level: 3, windowBits: 13, memLevel: 6 };
 const SMALL_BYTES = 32 * 1024;
@@ -139,8 +137,7 @@ async function splice({ buffers, serials }: TextChunks, before: Splice): Promise
 }
 
 /**
- * Index after the last chunk of the block that begins at `from`. Apart from the limits, it depends on the chunks'
- * serials only.
+ * Index after the last chunk of the block that begins at `from`; within the limits, serials decide.
  */
 function endOfBlock(serials: readonly number[], from: number): number {
   const max = Math.min(from + MAX_CHUNKS_IN_BLOCK, serials.length);
@@ -150,8 +147,7 @@ function endOfBlock(serials: readonly number[], from: number): number {
 }
 
 /**
- * Index of the old block, from `next` on, that has exactly these chunks; -1 if it is not among the next LOOK_AHEAD
- * ones.
+ * Index of the old block with exactly these chunks, among the LOOK_AHEAD ones from `next` on; -1 if none.
  */
 function findSame(
   { serials: held, ends }: Splice,
@@ -212,8 +208,7 @@ function runsOf(blocks: readonly Block[], before: readonly Run[]): Run[] {
 }
 
 /**
- * Decided by the bits above those that end a block, which are the same in all blocks of chunks created one after
- * another.
+ * Uses the bits above those that end a block, which chunks created together have in common.
  */
 function endsRun({ serial }: Block): boolean {
   return Math.floor(serial / MIN_CHUNKS_IN_BLOCK) % BLOCKS_IN_RUN === 0;

@@ -1,7 +1,6 @@
 /**
  * The entries of a long text before the first read: collected as they arrive and sorted once, at the end. A snapshot is
- * loaded this way, because inserting each entry at its place would copy it several times and create and drop many
- * segments.
+ * loaded this way, because inserting each entry at its place would copy the text several times.
  *
  * The entries of a family lie in slabs of their own, which are released with the family: the text is not held twice
  * while it is sorted.

@@ -67,10 +67,7 @@ export class PartitionedText {
     return set.partitions[i] as ExpositionText;
   }
 
-  /**
-   * Drops the least recently used sets. Those being built stay: a scraper waits for them, and a dropped set gets no
-   * changes.
-   */
+  /** Drops the least recently used sets, but none that is being built: a scraper waits for it. */
   #makeRoom(): void {
     const built = [...this.#sets].filter(([, { isBuilt }]) => isBuilt).toSorted(([, a], [, b]) => a.usedMs - b.usedMs);
     for (const [n] of built) {

@@ -2,11 +2,9 @@
  * A long text made of many entries in the order of their keys, few of which change at a time. It is kept in segments of
  * some kilobytes. A change rebuilds only its own segment, and reading returns the buffers of the segments as they are.
  *
- * Returned buffers are never written to again, since a change creates a new one: a response that is still being sent
- * stays intact.
+ * Returned buffers are never written to again: a response that is still being sent stays intact.
  *
- * A segment holds its entries as one joined buffer with the end of each entry. Changes wait beside it until the next
- * read.
+ * A segment is one joined buffer with the end of each entry. Changes wait beside it until the next read.
  *
  * A key has two parts, compared one after the other. Both are strings that exist elsewhere anyway; one string made of
  * them would take more memory than most entries and would have to be created for each change.

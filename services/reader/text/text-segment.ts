@@ -44,8 +44,7 @@ export class Segment {
 
   /**
    * Whether the pending changes must be joined before the next read: they are many, or larger than what is joined.
-   * Pending changes of one key do not replace each other, so without the bound on bytes a text that is never read would
-   * keep them all.
+   * Pending changes of one key do not replace each other, so they need a bound on bytes.
    */
   isFull(segmentBytes: number): boolean {
     return this.#pending.length >= MAX_PENDING || this.#pendingBytes > Math.max(segmentBytes, this.joined.length);
