@@ -15,24 +15,24 @@ export function checkTogether(config: Config, raw: RawSettings): Findings {
 }
 
 /** Names the setting as the user wrote it, or by its flag and the value in force if it was not given. */
-function blame(raw: RawSettings, name: string, inForce: string, why: string): string {
+function faultOf(raw: RawSettings, name: string, inForce: string, why: string): string {
   const entry = raw.get(name);
   return entry === undefined ? `cannot use --${name} ${quoteRedacted(inForce)}: ${why}` : fault(entry, why);
 }
 
 function* tlsFaults({ tls }: Config, raw: RawSettings): Iterable<string> {
   if (!tls.enabled) return;
-  if (tls.keyFile === '') yield blame(raw, 'tls.enabled', 'true', 'expected --tls.key (tls_key_path) as well');
-  if (tls.certFile === '') yield blame(raw, 'tls.enabled', 'true', 'expected --tls.cert (tls_cert_path) as well');
+  if (tls.keyFile === '') yield faultOf(raw, 'tls.enabled', 'true', 'expected --tls.key (tls_key_path) as well');
+  if (tls.certFile === '') yield faultOf(raw, 'tls.enabled', 'true', 'expected --tls.cert (tls_cert_path) as well');
 }
 
 function* redisTlsFaults({ redis }: Config, raw: RawSettings): Iterable<string> {
   const { certFile, keyFile } = redis.tls;
   if (certFile !== '' && keyFile === '') {
-    yield blame(raw, 'redis.tls-cert', certFile, 'expected --redis.tls-key as well');
+    yield faultOf(raw, 'redis.tls-cert', certFile, 'expected --redis.tls-key as well');
   }
   if (keyFile !== '' && certFile === '') {
-    yield blame(raw, 'redis.tls-key', keyFile, 'expected --redis.tls-cert as well');
+    yield faultOf(raw, 'redis.tls-key', keyFile, 'expected --redis.tls-cert as well');
   }
 }
 
@@ -46,9 +46,9 @@ function* pathFaults({ paths }: Config, raw: RawSettings): Iterable<string> {
   const nameOf = new Map<string, string>();
   for (const { name, path } of ordered) {
     const other = nameOf.get(path);
-    if (other !== undefined) yield blame(raw, name, path, `expected a path different from --${other}`);
+    if (other !== undefined) yield faultOf(raw, name, path, `expected a path different from --${other}`);
     if (FIXED_ROUTES.test(path))
-      yield blame(raw, name, path, 'expected a path that neither the API nor the web page uses');
+      yield faultOf(raw, name, path, 'expected a path that neither the API nor the web page uses');
     nameOf.set(path, name);
   }
 }
@@ -57,35 +57,35 @@ function* topologyFaults({ redis }: Config, raw: RawSettings): Iterable<string> 
   const { mode, endpoints, masterName, embedded } = redis;
   if (embedded) return;
   const endpointText = raw.get('redis.endpoint')?.text ?? ':6379';
-  const blameEndpoint = (why: string) => blame(raw, 'redis.endpoint', endpointText, why);
+  const endpointFault = (why: string) => faultOf(raw, 'redis.endpoint', endpointText, why);
 
   if (mode === 'sentinel' && masterName === '') {
-    yield blame(raw, 'redis.mode', mode, 'expected --redis.master-name as well');
+    yield faultOf(raw, 'redis.mode', mode, 'expected --redis.master-name as well');
   }
   if (mode !== 'sentinel' && masterName !== '') {
-    yield blame(raw, 'redis.master-name', masterName, 'expected --redis.mode to be sentinel or auto');
+    yield faultOf(raw, 'redis.master-name', masterName, 'expected --redis.mode to be sentinel or auto');
   }
-  if (mode === 'single' && endpoints.length > 1) yield blameEndpoint('expected one endpoint with --redis.mode single');
+  if (mode === 'single' && endpoints.length > 1) yield endpointFault('expected one endpoint with --redis.mode single');
   if ((mode === 'cluster' || mode === 'sentinel') && endpoints.some(({ kind }) => kind === 'unix')) {
-    yield blameEndpoint(`expected no Unix socket in mode ${mode}`);
+    yield endpointFault(`expected no Unix socket in mode ${mode}`);
   }
   if (mode === 'sentinel' && endpointText.includes('@')) {
-    yield blameEndpoint('expected --redis.password or --redis.sentinel-password instead of credentials in a URL');
+    yield endpointFault('expected --redis.password or --redis.sentinel-password instead of credentials in a URL');
   }
   if (mode === 'cluster' && redis.db !== 0) {
     const why = 'expected database 0, the only one of a Cluster (several endpoints)';
-    yield raw.has('redis.db') ? blame(raw, 'redis.db', String(redis.db), why) : blameEndpoint(why);
+    yield raw.has('redis.db') ? faultOf(raw, 'redis.db', String(redis.db), why) : endpointFault(why);
   }
 }
 
 function* embeddedFaults({ redis, role }: Config, raw: RawSettings): Iterable<string> {
   if (!redis.embedded) return;
   for (const name of ['redis.endpoint', 'redis.master-name']) {
-    if (raw.has(name)) yield blame(raw, name, '', 'expected none with --redis.embedded, which starts its own server');
+    if (raw.has(name)) yield faultOf(raw, name, '', 'expected none with --redis.embedded, which starts its own server');
   }
   // Mode `sentinel` may only follow from a master name, which is reported above.
   if (redis.mode !== 'auto' && redis.mode !== 'single' && raw.has('redis.mode')) {
-    yield blame(raw, 'redis.mode', redis.mode, 'expected auto or single with --redis.embedded');
+    yield faultOf(raw, 'redis.mode', redis.mode, 'expected auto or single with --redis.embedded');
   }
   if (role !== 'all')
     yield `cannot use role ${quoteRedacted(role)}: expected all with --redis.embedded, whose server is private`;
@@ -94,16 +94,16 @@ function* embeddedFaults({ redis, role }: Config, raw: RawSettings): Iterable<st
 function* pushFaults({ push }: Config, raw: RawSettings): Iterable<string> {
   if (push.maxInflightBytes >= push.maxBodyBytes) return;
   const why = `expected at least --push.max-body-bytes, which is ${formatBytes(push.maxBodyBytes)}`;
-  yield blame(raw, 'push.max-inflight-bytes', formatBytes(push.maxInflightBytes), why);
+  yield faultOf(raw, 'push.max-inflight-bytes', formatBytes(push.maxInflightBytes), why);
 }
 
 function* durabilityFaults({ push, redis }: Config, raw: RawSettings): Iterable<string> {
   if (push.durability === 'replica' && redis.waitReplicas === 0) {
-    yield blame(raw, 'push.durability', 'replica', 'expected --redis.wait-replicas of 1 or more as well');
+    yield faultOf(raw, 'push.durability', 'replica', 'expected --redis.wait-replicas of 1 or more as well');
   }
   if (push.durability !== 'replica' && redis.waitReplicas > 0) {
     const why = `expected --push.durability=replica as well, got ${push.durability}`;
-    yield blame(raw, 'redis.wait-replicas', String(redis.waitReplicas), why);
+    yield faultOf(raw, 'redis.wait-replicas', String(redis.waitReplicas), why);
   }
 }
 

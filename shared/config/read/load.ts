@@ -29,8 +29,8 @@ export function loadConfig(input: Partial<LoadInput> = {}): Loaded {
   const env = input.env ?? process.env;
   const readFile = input.readFile ?? ((path: string) => readFileSync(path, 'utf8'));
   const flags = readFlags(input.argv ?? process.argv.slice(2));
-  if (flags.asked === 'help') return { kind: 'help', text: helpText(Number(env['COLUMNS'])) };
-  if (flags.asked === 'version') return { kind: 'version', text: versionText() };
+  if (flags.info === 'help') return { kind: 'help', text: helpText(Number(env['COLUMNS'])) };
+  if (flags.info === 'version') return { kind: 'version', text: versionText() };
 
   const variables = readEnv(env);
   const file = loadFile(flags.raw.get('config.file') ?? variables.raw.get('config.file'), readFile);

@@ -11,12 +11,12 @@ interface ReadFlags {
   readonly raw: RawSettings;
   readonly role: Role;
   /** The first of --help and --version on the command line; faults are then ignored. */
-  readonly asked: 'help' | 'version' | undefined;
+  readonly info: 'help' | 'version' | undefined;
   readonly faults: readonly string[];
 }
 
 /** kingpin also has the two long forms of help. */
-const QUESTIONS: ReadonlyMap<string, 'help' | 'version'> = new Map([
+const INFO_FLAGS: ReadonlyMap<string, 'help' | 'version'> = new Map([
   ['help', 'help'],
   ['help-long', 'help'],
   ['help-man', 'help'],
@@ -24,7 +24,7 @@ const QUESTIONS: ReadonlyMap<string, 'help' | 'version'> = new Map([
 ]);
 
 const OPTIONS = {
-  ...Object.fromEntries([...QUESTIONS.keys()].map((name) => [name, { type: 'boolean' as const }])),
+  ...Object.fromEntries([...INFO_FLAGS.keys()].map((name) => [name, { type: 'boolean' as const }])),
   help: { type: 'boolean' as const, short: 'h' },
   ...Object.fromEntries([...SETTING_BY_FLAG].map(([name, row]) => [name, optionOf(name, row)])),
 };
@@ -58,7 +58,7 @@ export function readFlags(argv: readonly string[]): ReadFlags {
   const raw = new Map<string, RawSetting>();
   const faults: string[] = [];
   const words: Word[] = [];
-  let asked: ReadFlags['asked'];
+  let info: ReadFlags['info'];
   // parseArgs splits `-xyz`; after an unknown letter the rest of the argument is ignored.
   let unknownAt = -1;
   let after: Word['after'];
@@ -68,9 +68,9 @@ export function readFlags(argv: readonly string[]): ReadFlags {
     if (token.kind === 'positional') {
       words.push({ text: token.value, after: token.index === afterAt ? after : undefined });
     } else if (token.kind === 'option' && token.index !== unknownAt) {
-      const question = token.value === undefined ? QUESTIONS.get(token.name) : undefined;
-      asked ??= question;
-      if (question !== undefined) continue;
+      const asked = token.value === undefined ? INFO_FLAGS.get(token.name) : undefined;
+      info ??= asked;
+      if (asked !== undefined) continue;
       const row = SETTING_BY_FLAG.get(token.name) ?? negated(token);
       if (row === undefined) {
         faults.push(unknownFlag(token));
@@ -85,7 +85,7 @@ export function readFlags(argv: readonly string[]): ReadFlags {
     }
   }
   const role = readRole(words, faults);
-  return { raw, role, asked, faults };
+  return { raw, role, info, faults };
 }
 
 function negated(token: OptionToken): Setting | undefined {

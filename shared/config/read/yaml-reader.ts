@@ -9,7 +9,7 @@ import { quoteRedacted, quoteName } from '../values/redact.ts';
 import { didYouMean } from './did-you-mean.ts';
 
 /** Words a fault: the key, its value unless that may be a secret, and what was expected. */
-export type Blame = (key: string, shown: string | undefined, why: string) => string;
+export type DescribeFault = (key: string, shown: string | undefined, why: string) => string;
 
 export interface YamlValue {
   /** With the keys above it: `rate_limit.burst`, `ttl_rules[0].job`. */
@@ -113,13 +113,13 @@ export class YamlReader {
   }
 
   fault({ key, place }: YamlValue, why: string, shown?: string): void {
-    this.faults.push(wording(key, shown, place, why));
+    this.faults.push(faultText(key, shown, place, why));
   }
 
   /** For a key that is missing, the place is that of its section. */
-  readonly blame: Blame = (key, shown, why) => {
+  readonly describeFault: DescribeFault = (key, shown, why) => {
     const place = this.#places.get(key) ?? this.#places.get(key.split('.', 1)[0] ?? '') ?? this.#name;
-    return wording(key, shown, place, why);
+    return faultText(key, shown, place, why);
   };
 
   #pair({ key, value }: Pair, prefix: string, keys: YamlKeys, sections: ReadonlySet<string>): void {
@@ -160,7 +160,7 @@ export class YamlReader {
   }
 }
 
-function wording(key: string, shown: string | undefined, place: string, why: string): string {
+function faultText(key: string, shown: string | undefined, place: string, why: string): string {
   return `cannot use ${key}${shown === undefined ? '' : ` ${quoteRedacted(shown)}`} (${place}): ${why}`;
 }
 

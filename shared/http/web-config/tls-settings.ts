@@ -6,7 +6,7 @@ import { createSecureContext, type SecureContextOptions, type TLSSocket } from '
 import { asError, systemReason } from '../../errors.ts';
 import { opensslCiphers, opensslCurves, SECURE_VERSIONS, type ClientAuthType } from './tls-names.ts';
 import type { TlsFile } from './web-config-file.ts';
-import type { Blame } from '../../config/read/yaml-reader.ts';
+import type { DescribeFault } from '../../config/read/yaml-reader.ts';
 
 export interface TlsSettings {
   readonly context: SecureContextOptions;
@@ -22,10 +22,10 @@ export function tlsFiles({ certFile, keyFile, clientCaFile }: TlsFile): string[]
 }
 
 /** Undefined if there are faults, which are added to `faults`. */
-export function loadTls(file: TlsFile, blame: Blame, faults: string[]): TlsSettings | undefined {
+export function loadTls(file: TlsFile, describeFault: DescribeFault, faults: string[]): TlsSettings | undefined {
   const before = faults.length;
   const fault = (word: string, shown: string | undefined, why: string): void =>
-    void faults.push(blame(`${SECTION}.${word}`, shown, why));
+    void faults.push(describeFault(`${SECTION}.${word}`, shown, why));
   const read = (word: string, inline: string, path: string): Pem | undefined => {
     if (inline !== '' && path !== '') fault(word, undefined, `expected either ${word} or ${word}_file, got both`);
     if (path === '') return inline === '' ? undefined : { key: word, shown: undefined, pem: inline };
@@ -71,7 +71,9 @@ export function loadTls(file: TlsFile, blame: Blame, faults: string[]): TlsSetti
   try {
     createSecureContext(context);
   } catch (thrown) {
-    faults.push(blame(SECTION, undefined, `expected settings that OpenSSL accepts, got: ${asError(thrown).message}`));
+    faults.push(
+      describeFault(SECTION, undefined, `expected settings that OpenSSL accepts, got: ${asError(thrown).message}`),
+    );
     return undefined;
   }
   return { context, clientAuth: file.clientAuth, allowedSans: file.allowedSans };

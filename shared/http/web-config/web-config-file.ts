@@ -8,7 +8,13 @@
 import { validateHeaderValue } from 'node:http';
 import { dirname, resolve } from 'node:path';
 import { didYouMean } from '../../config/read/did-you-mean.ts';
-import { textOf, YamlReader, type Blame, type YamlFormat, type YamlValue } from '../../config/read/yaml-reader.ts';
+import {
+  textOf,
+  YamlReader,
+  type DescribeFault,
+  type YamlFormat,
+  type YamlValue,
+} from '../../config/read/yaml-reader.ts';
 import { duration, flag, integer, oneOf } from '../../config/settings/kinds.ts';
 import {
   CIPHER_SUITES,
@@ -60,7 +66,7 @@ export interface ReadWebConfig {
   readonly file: WebConfigFile;
   readonly faults: readonly string[];
   /** Words a fault that is found later. */
-  readonly blame: Blame;
+  readonly describeFault: DescribeFault;
 }
 
 export const PLAIN_TLS: TlsFile = {
@@ -163,15 +169,15 @@ export function readWebConfig(content: string, name: string): ReadWebConfig {
   const faults = [...yaml.faults];
   // The toolkit accepts an empty list and then refuses every client.
   if (tls.allowedSans?.length === 0)
-    faults.push(yaml.blame(`${TLS}.client_allowed_sans`, undefined, 'expected a name'));
+    faults.push(yaml.describeFault(`${TLS}.client_allowed_sans`, undefined, 'expected a name'));
   const wantsTls = yaml.isGiven(TLS);
   if (wantsTls && http2 && !allowsHttp2(tls)) {
     const why = `expected one of ${HTTP2_CIPHER_SUITES.join(', ')} as well, which HTTP/2 requires, or http2: false`;
-    faults.push(yaml.blame(`${TLS}.cipher_suites`, undefined, why));
+    faults.push(yaml.describeFault(`${TLS}.cipher_suites`, undefined, why));
   }
   // The toolkit accepts 0 and then refuses every request.
   if (rateLimit.intervalMs > 0 && rateLimit.burst === 0) {
-    faults.push(yaml.blame('rate_limit.burst', undefined, 'expected at least 1'));
+    faults.push(yaml.describeFault('rate_limit.burst', undefined, 'expected at least 1'));
   }
   const file: WebConfigFile = {
     tls: wantsTls ? tls : undefined,
@@ -180,7 +186,7 @@ export function readWebConfig(content: string, name: string): ReadWebConfig {
     users,
     rateLimit: rateLimit.intervalMs === 0 ? undefined : rateLimit,
   };
-  return { file, faults, blame: yaml.blame };
+  return { file, faults, describeFault: yaml.describeFault };
 }
 
 function textsAt(yaml: YamlReader, value: YamlValue): string[] | undefined {

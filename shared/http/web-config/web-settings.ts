@@ -24,7 +24,7 @@ import {
   type TlsFile,
   type WebConfigFile,
 } from './web-config-file.ts';
-import type { Blame } from '../../config/read/yaml-reader.ts';
+import type { DescribeFault } from '../../config/read/yaml-reader.ts';
 
 /** Interval between checks of the files. */
 const POLL_MS = 500;
@@ -115,24 +115,24 @@ export class WebSettingsSource {
     const flags = this.#config.tls.enabled ? this.#tlsOfFlags() : undefined;
     if (flags !== undefined && read.file.tls !== undefined) {
       const why = 'expected no certificate here, --tls.enabled gives one';
-      faults.push(read.blame('tls_server_config', undefined, why));
+      faults.push(read.describeFault('tls_server_config', undefined, why));
     }
     const tlsFile = flags ?? read.file.tls;
     this.#files = tlsFile === undefined ? path : [...path, ...tlsFiles(tlsFile)];
     this.#seen = seen + stateOfSync(this.#files.slice(path.length));
-    const tls = tlsFile && loadTls(tlsFile, flags === undefined ? read.blame : blameFlags, faults);
+    const tls = tlsFile && loadTls(tlsFile, flags === undefined ? read.describeFault : describeFlagFault, faults);
     return faults.length > 0 ? undefined : { ...read.file, tls };
   }
 
-  #readFile(path: string, faults: string[]): Pick<ReadWebConfig, 'file' | 'blame'> {
-    if (path === '') return { file: NO_WEB_CONFIG, blame: blameFlags };
+  #readFile(path: string, faults: string[]): Pick<ReadWebConfig, 'file' | 'describeFault'> {
+    if (path === '') return { file: NO_WEB_CONFIG, describeFault: describeFlagFault };
     let content: string;
     try {
       content = readFileSync(path, 'utf8');
     } catch (thrown) {
       const why = `expected a file that can be read, got ${systemReason(thrown)}`;
       faults.push(`cannot use --web.config.file ${quoteRedacted(path)}: ${why}`);
-      return { file: NO_WEB_CONFIG, blame: blameFlags };
+      return { file: NO_WEB_CONFIG, describeFault: describeFlagFault };
     }
     const read = readWebConfig(content, path);
     faults.push(...read.faults);
@@ -151,7 +151,7 @@ const FLAG_OF_KEY: Readonly<Record<string, string>> = {
   tls_server_config: '--tls.cert',
 };
 
-const blameFlags: Blame = (key, shown, why) =>
+const describeFlagFault: DescribeFault = (key, shown, why) =>
   `cannot use ${FLAG_OF_KEY[key] ?? key}${shown === undefined ? '' : ` ${quoteRedacted(shown)}`}: ${why}`;
 
 /** stat() follows symbolic links: Kubernetes changes a mounted secret by replacing a link. */
