@@ -23,7 +23,7 @@ const QUIET = [
 let gateway: Gateway;
 let browser: Browser;
 let page: Page;
-/** What went wrong in the page: scripts that failed or were forbidden, files that were not there, dialogs nobody expected. */
+/** Faults of the page: scripts that failed or were forbidden, missing files, unexpected dialogs. */
 let complaints: string[];
 let onDialog: ((dialog: Dialog) => Promise<void>) | undefined;
 
@@ -138,7 +138,7 @@ test('open a group, and its families', async () => {
   await items().waitFor();
 });
 
-test('delete a group from the list, after a question', async () => {
+test('delete a group from the list, after a confirmation', async () => {
   await pushJobs(3);
   await page.goto(gateway.url);
   const second = items().nth(1).getByRole('button', { name: 'Delete' });
@@ -158,7 +158,7 @@ test('delete a group from the list, after a question', async () => {
   expect(await gateway.scrape()).not.toContain('job-001');
 });
 
-test('delete the group one looks at, and then all', async () => {
+test('delete a group on its own page, then all groups', async () => {
   await pushJobs(2);
   onDialog = async (dialog) => await dialog.accept();
   await page.goto(gateway.url);
@@ -171,7 +171,7 @@ test('delete the group one looks at, and then all', async () => {
   await page.getByText('Nothing has been pushed yet').waitFor();
 });
 
-test('a delete that fails says so, and can be tried again', async () => {
+test('a failed delete is reported and can be repeated', async () => {
   await pushJobs(1);
   onDialog = async (dialog) => await dialog.accept();
   await page.goto(gateway.url);
@@ -184,7 +184,7 @@ test('a delete that fails says so, and can be tried again', async () => {
   complaints = complaints.filter((one) => !one.includes('503 (Service Unavailable)'));
 });
 
-test('hostile labels are only text', async () => {
+test('hostile labels are shown as text', async () => {
   const nasty = [
     '<script>alert(1)</script>',
     '"><img src=x onerror=alert(2)>',
@@ -213,7 +213,7 @@ test('hostile labels are only text', async () => {
     await page.getByRole('row').nth(1).waitFor();
     await page.goBack();
   }
-  // Each of them is the group that is deleted, and no other.
+  // Each button deletes its own group and no other.
   onDialog = async (dialog) => await dialog.accept();
   for (let left = nasty.length - 1; left >= 0; left--) {
     await items().first().getByRole('button').click();
@@ -223,7 +223,7 @@ test('hostile labels are only text', async () => {
   }
 });
 
-test('works without JavaScript, but for deleting', async () => {
+test('works without JavaScript, except for deleting', async () => {
   await pushJobs(60);
   await page.context().close();
   page = await open({ javaScriptEnabled: false });

@@ -11,7 +11,7 @@ import { applied } from '../support/request.ts';
 import { findTool, missing } from '../support/tools.ts';
 import { ask } from '../support/web.ts';
 
-// What a real Prometheus makes of our scrapes, as text and as protobuf: everything, and nothing else.
+// What a real Prometheus stores after scrapes in text and protobuf: all series, and no others.
 
 const PROTOBUF = 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited';
 const TEXT_BODY = `# HELP requests_total Requests,\\nby "path" and \\\\.
@@ -80,13 +80,13 @@ beforeAll(async () => {
   await push('/metrics/job@base64/YS9i/zone@base64/=', 'rows 43\n');
   const histograms = Buffer.concat([NATIVE, FLOATS].map(encodeFamily));
   await push('/metrics/job/native/instance/n', histograms, { 'content-type': PROTOBUF });
-  // One that failed: its push time is 0.
+  // A failed push: the push time of the group is 0.
   expect(await gateway.push('/metrics/job/failed', '# TYPE rows counter\nrows 1\n')).toMatchObject({ status: 400 });
-  // Both at once: it is five seconds before a Prometheus first scrapes.
+  // Both at once, because the first scrape takes a Prometheus up to five seconds.
   if (findTool('prometheus') !== undefined) scrapers = await Promise.all([startScraping(false), startScraping(true)]);
 });
 
-/** Name and labels as Prometheus has them: without empty ones, and with bounds that protobuf scrapes make "1.0". */
+/** Name and labels as Prometheus stores them: without empty labels, and with bounds as numbers ("1" may be "1.0"). */
 function seriesOf(labels: Readonly<Record<string, string>>, name = labels['__name__']): string {
   const pairs = Object.entries(labels).filter(([label, value]) => label !== '__name__' && value !== '');
   const texts = pairs.map(([label, value]) => `${label}=${/^(le|quantile)$/.test(label) ? Number(value) : value}`);
@@ -129,11 +129,11 @@ describe.each([
   const values = async (promql: string): Promise<number[]> =>
     (await prometheus.query(promql)).map(({ value }) => value);
 
-  test('scrapes all targets, TLS and basic authentication among them', async () => {
+  test('scrapes all targets, one of them with TLS and basic authentication', async () => {
     expect(await values('sort(up)')).toEqual([1, 1, 1]);
   });
 
-  test('has every series with the labels of its push, and no other', async () => {
+  test('has every series with the labels of its push, and no others', async () => {
     const rows = await prometheus.query('rows');
     expect(new Set(rows.map(({ metric, value }) => ({ ...metric, value })))).toEqual(
       new Set([
@@ -147,7 +147,7 @@ describe.each([
     expect(kept.map(({ metric }) => seriesOf(metric)).toSorted()).toEqual(
       pushed.map(({ name, labels }) => seriesOf(labels, name)).toSorted(),
     );
-    // Neither doubled nor dropped by Prometheus.
+    // Prometheus neither doubled nor dropped any.
     const added = await values('scrape_samples_scraped{job="pushed"} - scrape_samples_post_metric_relabeling');
     expect(added).toEqual([0]);
   });
@@ -193,7 +193,7 @@ describe.each([
       expect(await values('{__name__=~"(sparse|floats)_seconds_.+"}')).toEqual([]);
     });
   } else {
-    test('has of native histograms what text can say', async () => {
+    test('has the part of native histograms that text can express', async () => {
       expect(await values('sparse_seconds_count{path="/",job="native",instance="n"}')).toEqual([5]);
       expect(await values('sparse_seconds_sum')).toEqual([10]);
       expect(await values('sparse_seconds_bucket{le="+Inf"}')).toEqual([5]);
@@ -201,14 +201,14 @@ describe.each([
     });
   }
 
-  test('forgets what is deleted, at the next scrape', async () => {
+  test('drops deleted series with the next scrape', async () => {
     await gateway.push('/metrics/job/short', 'short_lived 1\n');
     await eventually(async () => (await values('short_lived')).length === 1);
     await gateway.delete('/metrics/job/short');
     await eventually(async () => (await values('short_lived')).length === 0, { timeoutMs: 10_000 });
   });
 
-  test('has nothing to complain about', () => {
+  test('logs no warnings', () => {
     const complaints = prometheus
       .log()
       .split('\n')
@@ -225,7 +225,7 @@ describe('a scrape', () => {
     'text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2';
   const NATIVE_3 = `application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,${PROMETHEUS_3}`;
 
-  // OpenMetrics stays off: Prometheus prefers it, and counters without _total would change their names.
+  // OpenMetrics is off by default: Prometheus prefers it, and counters without _total would change their names.
   test.each([
     ['of Prometheus 2', PROMETHEUS_2, 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'],
     ['of Prometheus 3', PROMETHEUS_3, 'text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8'],

@@ -4,7 +4,7 @@ import { sampleValue } from '../support/metrics-text.ts';
 import { startRedis } from '../support/redis.ts';
 import { applied, request, type Answer } from '../support/request.ts';
 
-// The page as it is served; in a browser: test/e2e/page.test.ts.
+// The page as it is served. test/e2e/page.test.ts opens it in a browser.
 
 let gateway: Gateway;
 
@@ -22,7 +22,7 @@ describe.for(['/', '/status', '/?group=AAAAAAAAAAAAAAAAAAAAAA', '/?q={'])('%s', 
     page = await gateway.request(path);
   });
 
-  test('is HTML that may do nothing it was not given', () => {
+  test('is HTML with a strict content security policy', () => {
     expect(page.headers).toMatchObject({
       'content-type': 'text/html; charset=utf-8',
       'x-content-type-options': 'nosniff',
@@ -40,7 +40,7 @@ describe.for(['/', '/status', '/?group=AAAAAAAAAAAAAAAAAAAAAA', '/?q={'])('%s', 
     expect(page.text).not.toMatch(/undefined|\[object|NaN/);
   });
 
-  test('all it refers to is there', async () => {
+  test('all links lead somewhere', async () => {
     const links = [...page.text.matchAll(/(?:href|src|action)="([^"#][^"]*)"/g)].map(([, link = '']) =>
       link.replaceAll('&amp;', '&'),
     );
@@ -48,7 +48,7 @@ describe.for(['/', '/status', '/?group=AAAAAAAAAAAAAAAAAAAAAA', '/?q={'])('%s', 
   });
 });
 
-test('the status of the answers', async () => {
+test('status codes', async () => {
   expect(await statusOf('/')).toBe(200);
   expect(await statusOf('/?q={')).toBe(400);
   expect(await statusOf('/?group=x')).toBe(404);
@@ -57,7 +57,7 @@ test('the status of the answers', async () => {
   expect(await statusOf('/static/')).toBe(404);
 });
 
-test('a file whose version is asked for may be kept, another may not', async () => {
+test('a file may be cached if its version is requested', async () => {
   const [, path = ''] = /href="\.(\/static\/page\.css\?v=[0-9a-f]+)"/.exec((await gateway.request('/')).text) ?? [];
   expect((await gateway.request(path)).headers).toMatchObject({
     'content-type': 'text/css; charset=utf-8',
@@ -68,7 +68,7 @@ test('a file whose version is asked for may be kept, another may not', async () 
   expect((await gateway.request('/static/page.js')).headers['content-type']).toBe('text/javascript; charset=utf-8');
 });
 
-test('they are counted as the official gateway counts them', async () => {
+test('requests are counted as by the official gateway', async () => {
   const count = async (handler: string): Promise<number> =>
     sampleValue(await gateway.telemetry(), 'pushgateway_http_requests_total', { handler, code: '200' }) ?? 0;
   const before = { status: await count('status'), static: await count('static') };
@@ -90,7 +90,7 @@ test('the path on a delete button deletes, whatever the labels are', async () =>
   }
 });
 
-test('below a prefix, behind a proxy that leaves it and one that takes it away', async () => {
+test('below a prefix, behind a proxy that keeps it and one that strips it', async () => {
   const leaves = await startGateway({
     redis: await startRedis(),
     args: ['--web.external-url=http://proxy.example/pg/', '--metrics.path=/m'],
@@ -117,7 +117,7 @@ test('below a prefix, behind a proxy that leaves it and one that takes it away',
   expect((await takesAway.request('/')).text).toContain('href="/pg/status"');
 });
 
-test('below a prefix that no external URL tells of', async () => {
+test('below a prefix without an external URL', async () => {
   const prefixed = await startGateway({
     redis: await startRedis(),
     args: ['--web.route-prefix=/pg'],
@@ -139,13 +139,13 @@ test('below a prefix that no external URL tells of', async () => {
   );
 });
 
-/** What a browser asks for that is shown the link on that page. */
+/** The path that a browser requests for a link on this page. */
 function pathOf(link: string, page = '/'): string {
   const { pathname, search } = new URL(link, `http://gateway${page}`);
   return pathname + search;
 }
 
-/** Elements that are not closed in the order they were opened. */
+/** Elements that are not properly nested. */
 function openTags(page: string): string[] {
   const open: string[] = [];
   const wrong: string[] = [];

@@ -83,6 +83,6 @@ it.each([
   fill(2);
   await ahead.changes();
   await eventually(() => ahead.spentMs > 0);
-  // Each family has a segment of its own: had it not been joined, one would be left.
+  // Each family has a segment of its own, so one would be left if it had not been joined.
   expect((await snapshot.partition(i, n, 0)).applyPending(() => true)).toBe(0);
 });

@@ -16,7 +16,7 @@ beforeEach(() => {
 
 const values = (labels: Labels): string => labels.map(([, value]) => value).join();
 const listed = (groups = index.groups()): string[] => groups.map(({ group }) => values(group.labels));
-/** Of a group named by the values of job and a. */
+/** Adds a group with these values of the labels job and a. */
 const add = (job: string, a?: string): string => put(snapshot, { labels: labelsOf(job, a) });
 const labelsOf = (job: string, a?: string): Labels =>
   a === undefined
@@ -42,14 +42,14 @@ function walk(limit: number, meanwhile: (at: number) => void = () => {}): string
 }
 
 describe('the order', () => {
-  test('by job, then by the other labels; those without a job last', () => {
+  test('by job, then by the other labels; groups without a job last', () => {
     put(snapshot, { kind: 'ingest', labels: [['a', 'x']] });
     put(snapshot, { kind: 'ingest', labels: [] });
     for (const [job, a] of [['k', '2'], ['j', '2'], ['k'], ['j', '1']] as const) add(job, a);
     expect(listed()).toEqual(['1,j', '2,j', 'k', '2,k', '', 'x']);
   });
 
-  test('follows what comes and goes', () => {
+  test('follows groups that are added and removed', () => {
     const j = add('j');
     add('l');
     expect(listed()).toEqual(['j', 'l']);
@@ -60,7 +60,7 @@ describe('the order', () => {
     expect(listed()).toEqual(['j', 'k', 'l']);
   });
 
-  test('is not made anew while groups only change', () => {
+  test('is not rebuilt while the groups stay the same', () => {
     add('j');
     const before = index.groups();
     const { membership } = snapshot;
@@ -69,7 +69,7 @@ describe('the order', () => {
     expect(index.groups()).toBe(before);
   });
 
-  test('a group that expires leaves it', () => {
+  test('an expired group is removed', () => {
     put(snapshot, { labels: labelsOf('j'), untilMs: 1_000 });
     expect(listed()).toEqual(['j']);
     snapshot.expire(1_000);
@@ -84,13 +84,13 @@ describe('pages', () => {
     expect(walk(limit)).toEqual(jobs);
   });
 
-  test('there is no cursor behind the last one', () => {
+  test('there is no cursor on the last page', () => {
     add('j');
     expect(takePage(index.groups(), 1, undefined).nextCursor).toBeUndefined();
     expect(takePage([], 1, undefined)).toEqual({ groups: [], nextCursor: undefined });
   });
 
-  test('go on in the same place when the group of the cursor has gone', () => {
+  test('continue at the same place when the group of the cursor was removed', () => {
     const ids = Array.from({ length: 6 }, (_, i) => add(`job-${i}`));
     const seen = walk(2, (at) => {
       for (const id of ids.slice(0, 2 * (at + 1))) snapshot.set(id, undefined, 0);
@@ -111,7 +111,7 @@ describe('pages', () => {
     ]);
   });
 
-  test('labels of any length and kind', () => {
+  test('any labels', () => {
     const long = '🚀'.repeat(400);
     const jobs = ['é'.repeat(399), ' \0\n"', `${long}1`, `${long}2`, `x${long}1`, `x${long}2`, 'ß'];
     for (const job of jobs) add(job);
@@ -148,7 +148,7 @@ describe('the filter', () => {
     ['DB-', ['Db-1,backup', 'db-2,backup']],
     ['job="ci', ['ci']],
     ['job="backup", a="db-1"', ['Db-1,backup']],
-    // As they are shown.
+    // Labels as they are displayed.
     ['quo\\"te', ['quo"te,\u202e']],
     ['"my.label"="\\u202e"', ['quo"te,\u202e']],
     ['nothing', []],
@@ -156,7 +156,7 @@ describe('the filter', () => {
     expect(found({ text })).toEqual(expected);
   });
 
-  test('several selectors are alternatives; all filters have to agree', () => {
+  test('at least one selector must match, and every other filter', () => {
     const selectors = ['job="ci"', '{a=~"db-.*"}'].map(parseSelector);
     expect(found({ selectors })).toEqual(['db-2,backup', 'ci']);
     expect(found({ selectors, text: 'CI' })).toEqual(['ci']);

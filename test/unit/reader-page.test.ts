@@ -33,14 +33,14 @@ const groupHtml = (context: PageContext, id: string, family: string | null = nul
   html(groupPage(context, id, family, NOW), context);
 
 describe('markup', () => {
-  test('escapes all that is put in, in text and in attributes, but not its own', () => {
+  test('escapes inserted text in content and in attributes, but not inserted markup', () => {
     const evil = `<script>alert('x')</script> & "quotes"`;
     const inner = markup`<b title="${evil}">${evil}</b>`;
     const escaped = '&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;quotes&quot;';
     expect(markup`<p>${[inner, ' ', 1]}</p>`.text).toBe(`<p><b title="${escaped}">${escaped}</b> 1</p>`);
   });
 
-  test('nothing is nothing', () => {
+  test('undefined, false and empty values insert nothing', () => {
     expect(markup`<p>${undefined}${false}${[]}${''}</p>`.text).toBe('<p></p>');
     expect(markup`${0}`.text).toBe('0');
   });
@@ -78,7 +78,7 @@ describe('times and numbers', () => {
 });
 
 describe('the list of groups', () => {
-  test('says what there is of each', () => {
+  test('shows labels, times and counts of each group', () => {
     const context = contextOf();
     put(context.snapshot, {
       labels: [
@@ -100,7 +100,7 @@ describe('the list of groups', () => {
     expect(page).toContain('up 1 h 1 min');
   });
 
-  test('tells of failures, of what never expires, and of pushes that were never accepted', () => {
+  test('shows failures, groups that never expire and groups without a successful push', () => {
     const context = contextOf();
     put(context.snapshot, { labels: [['job', 'j']], pushedMs: 0, failedMs: NOW - 1_000 });
     const page = groupsHtml(context);
@@ -110,7 +110,7 @@ describe('the list of groups', () => {
     expect(page).toContain('never expires');
   });
 
-  test('series of /ingest are there, and have no way to delete them', () => {
+  test('series of /ingest have no delete button', () => {
     const context = contextOf();
     put(context.snapshot, { kind: 'ingest', labels: [['x', 'y']], families: [{ name: 'm', text: 'm{x="y"} 1\n' }] });
     expect(groupsHtml(context)).toContain('ingest</span>');
@@ -122,7 +122,7 @@ describe('the list of groups', () => {
     expect(groupsHtml(context)).toContain('curl --data-binary @- http://gw:9753/base/metrics/job/some_job');
   });
 
-  test('is searched by text, or by a selector', () => {
+  test('can be searched by text or selector', () => {
     const context = contextOf();
     for (const job of ['backup', 'ci']) put(context.snapshot, { labels: [['job', job]] });
     const shown = (q: string): string[] =>
@@ -138,7 +138,7 @@ describe('the list of groups', () => {
     expect(groupsHtml(context, 'q=ci')).toContain('1 of 2\u00a0groups');
   });
 
-  test('a selector that is wrong is shown again, with the reason', () => {
+  test('an invalid selector is shown again, with the reason', () => {
     const context = contextOf();
     put(context.snapshot, { labels: [['job', 'j']] });
     const page = groupsPage(context, query('q={job=<b>}'), '', NOW);
@@ -147,7 +147,7 @@ describe('the list of groups', () => {
     expect(html(page, context)).toContain('value="{job=&lt;b&gt;}"');
   });
 
-  test('pages keep the search; what is no page is the nearest one', () => {
+  test('page links keep the search; a page number out of range selects the nearest page', () => {
     const context = contextOf();
     for (let i = 0; i < 120; i++) put(context.snapshot, { labels: [['job', `j${String(i).padStart(3, '0')}`]] });
     expect(groupsHtml(context, 'q=j&page=2')).toContain('href="./?q=j&amp;page=3" rel="next"');
@@ -187,7 +187,7 @@ describe('the list of groups', () => {
     expect(Buffer.byteLength(statusHtml(context))).toBeLessThan(100_000);
   });
 
-  test('groups with labels of any size are less than 100 kB, too', () => {
+  test('groups with large labels are less than 100 kB', () => {
     const context = contextOf();
     for (let i = 0; i < 60; i++) {
       const labels: Labels = Array.from({ length: 300 }, (_, l) => [`label_${l}`, `${i}${'x'.repeat(5_000)}`]);
@@ -234,7 +234,7 @@ describe('one group', () => {
     expect(page).not.toContain('push_time_seconds');
   });
 
-  test('of a large one, the first samples, and of each family a link to more', () => {
+  test('a large group shows its first samples, and for each family a link to more', () => {
     const context = contextOf();
     const id = put(context.snapshot, {
       labels: [['job', 'j']],
@@ -253,7 +253,7 @@ describe('one group', () => {
     expect(alone).toContain(`<a href="./api/v1/groups/${id}">view all as JSON</a>`);
   });
 
-  test('what is kept out of /metrics says why, everywhere', () => {
+  test('the reason why a family is kept out of /metrics is shown on every page', () => {
     const context = contextOf();
     put(context.snapshot, { labels: [['job', 'a']], families: [{ name: 'm', type: 'gauge', text: 'm{job="a"} 1\n' }] });
     const id = put(context.snapshot, {
@@ -266,14 +266,14 @@ describe('one group', () => {
     expect(statusHtml(context)).toMatch(new RegExp(`<code>m</code>.*group=${id}.*with a different type`));
   });
 
-  test('one that is gone', () => {
+  test('a group that does not exist', () => {
     const context = contextOf();
     const page = groupPage(context, '<script>', null, NOW);
     expect(page.status).toBe(404);
     expect(html(page, context)).not.toContain('<script>');
   });
 
-  test('an ingest series says why it cannot be deleted', () => {
+  test('a series of /ingest shows why it cannot be deleted', () => {
     const context = contextOf();
     const id = put(context.snapshot, { kind: 'ingest', labels: [], families: [{ name: 'm', text: 'm 1\n' }] });
     expect(groupHtml(context, id)).toContain('each series expires on its own and cannot be deleted');
@@ -282,8 +282,8 @@ describe('one group', () => {
   });
 });
 
-describe('the status', () => {
-  test('has every setting, but no secret', () => {
+describe('the status page', () => {
+  test('shows every setting, but no secret', () => {
     const context = contextOf(['--redis.password=hunter2', '--log.format=json']);
     const page = statusHtml(context);
     expect(page).not.toContain('hunter2');
@@ -293,14 +293,14 @@ describe('the status', () => {
     expect(page).toContain('Nothing has been pushed yet');
   });
 
-  test('offers to delete all groups where that is enabled', () => {
+  test('has a button to delete all groups if that is enabled', () => {
     expect(statusHtml(contextOf())).not.toContain('/admin/wipe');
     expect(statusHtml(contextOf(['--web.enable-admin-api', '--web.external-url=/base']))).toContain(
       'data-method="PUT" data-path="/base/api/v1/admin/wipe"',
     );
   });
 
-  test('tells when Redis is away, and when nothing is loaded yet', () => {
+  test('shows when Redis is away, and when nothing is loaded yet', () => {
     const late = contextOf([], { isComplete: true, lastCompleteMs: NOW - 65_000 });
     expect(groupsHtml(late)).toMatch(
       /Redis is unreachable\.<\/strong> The groups are shown as of <time [^>]*>1 min 5 s ago/,
@@ -313,7 +313,7 @@ describe('the status', () => {
   });
 });
 
-test('all links are below the external prefix', () => {
+test('all links begin with the external prefix', () => {
   const context = contextOf(['--web.external-url=https://x.example/pg/', '--web.route-prefix=/']);
   const id = put(context.snapshot, { labels: [['job', 'j']], families: [{ name: 'm', text: 'm{job="j"} 1\n' }] });
   for (const page of [groupsHtml(context), groupHtml(context, id), groupHtml(context, id, 'm'), statusHtml(context)]) {
@@ -334,7 +334,7 @@ const NASTY = [
   '\u200fעברית',
 ];
 
-test.for(NASTY)('%j is only text, wherever it stands', (nasty) => {
+test.for(NASTY)('%j is shown as text everywhere', (nasty) => {
   const context = contextOf();
   const id = put(context.snapshot, {
     labels: [
@@ -356,7 +356,7 @@ test.for(NASTY)('%j is only text, wherever it stands', (nasty) => {
     expect(tagsOf(page)).toEqual(tagsOf(page).filter((tag) => KNOWN_TAGS.has(tag)));
     expect(page).not.toMatch(/<script>|onload="|<img/);
     expect(page.match(/<script /g)).toHaveLength(1);
-    // What was searched and help texts, which stand by themselves, are as they were given.
+    // The search text and help texts stand by themselves and are not escaped.
     expect(page.replaceAll(/<input [^>]*>|<title>.*<\/title>|<p class="help" dir="auto">.*<\/p>/gs, '')).not.toMatch(
       /\u202e|\p{Cc}(?<!\n)/u,
     );
