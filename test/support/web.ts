@@ -1,4 +1,4 @@
-/** The HTTP server of the gateway without a gateway behind it, in this process; and clients that say how they connect. */
+/** The gateway's HTTP server without a gateway, in this process, and clients that report how they are connected. */
 import { writeFileSync } from 'node:fs';
 import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
@@ -15,11 +15,11 @@ import { hold } from './resources.ts';
 import { temporaryFolder } from './temporary.ts';
 
 export interface WebOptions {
-  /** The web configuration file; without one there is none. */
+  /** Content of the web configuration file; default: no file. */
   yaml?: string;
-  /** Beside it, by name. */
+  /** Files next to it, by name. */
   files?: Record<string, string>;
-  /** F stands for the folder. */
+  /** Flags, in which F stands for the folder. */
   args?: readonly string[];
   compare?: ComparePassword;
   routes?: (app: FastifyInstance) => void;
@@ -28,19 +28,19 @@ export interface WebOptions {
 export interface Web {
   readonly app: FastifyInstance;
   readonly folder: string;
-  /** As listen() returned it. */
+  /** As returned by listen(). */
   readonly url: string;
   readonly port: number;
   readonly registry: Registry;
   log(): string;
-  /** Into the folder; the file is `web.yml` unless it says otherwise. */
+  /** Writes to a file in the folder, by default `web.yml`. */
   write(content: string, name?: string): void;
 }
 
 /** Interval at which startWeb's server checks its files, ms; a change is applied when two checks see the same. */
 export const POLL_MS = 50;
 
-/** On a port of its own unless `args` say where. Closed after the test. */
+/** On a free port unless `args` have an address. Closed after the test. */
 export async function startWeb({ yaml, files = {}, args = [], compare, routes }: WebOptions = {}): Promise<Web> {
   const folder = temporaryFolder();
   const write = (content: string, name = 'web.yml'): void => writeFileSync(join(folder, name), content);
@@ -48,7 +48,7 @@ export async function startWeb({ yaml, files = {}, args = [], compare, routes }:
   if (yaml !== undefined) write(yaml);
   const lines: string[] = [];
   const logger = createLogger({ level: 'debug', format: 'logfmt' }, { write: (line) => void lines.push(line) });
-  // Not anywhere: the name of a folder may end like this.
+  // Only at the beginning of a value: the name of a folder may end in F.
   const flags = args.map((arg) => arg.replace(/(?<=[=:])F\//, `${folder}/`));
   const config = configFromFlags(
     ...(flags.some((flag) => flag.startsWith('--web.listen-address')) ? [] : ['--web.listen-address=127.0.0.1:0']),
@@ -66,7 +66,7 @@ export async function startWeb({ yaml, files = {}, args = [], compare, routes }:
   return { app, folder, url, port, registry, log: () => lines.join(''), write };
 }
 
-/** A valid bcrypt hash of nothing, which the stand-in of startWeb takes for that of the password (letters and digits only). */
+/** A well-formed bcrypt hash, which startWeb accepts as that of the password (letters and digits only). */
 export function hashOf(password: string): string {
   return `$2y$10$${'.'.repeat(53 - password.length)}${password}`;
 }
@@ -87,7 +87,7 @@ export interface AskOptions extends ConnectionOptions {
   body?: string | Buffer;
 }
 
-/** Over TLS, HTTP/1.1, a connection of its own. Rejects when there is no answer. */
+/** A request over TLS and HTTP/1.1 on a new connection. Rejects without an answer. */
 export async function ask(port: number, path: string, options: AskOptions = {}): Promise<WebAnswer> {
   const { body, ...rest } = options;
   return await new Promise((resolve, reject) => {
@@ -108,7 +108,7 @@ export async function ask(port: number, path: string, options: AskOptions = {}):
   });
 }
 
-/** A TLS connection after its handshake. Rejects when that fails. */
+/** A TLS connection after its handshake. Rejects if that fails. */
 export async function handshake(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   return await new Promise((resolve, reject) => {
     const socket = connectTls({
@@ -137,7 +137,7 @@ export async function openHttp2(port: number, options: ConnectionOptions = {}): 
   return session;
 }
 
-/** One request in a session. Rejects when there is no answer. */
+/** One request in a session. Rejects without an answer. */
 export async function askHttp2(
   session: ClientHttp2Session,
   path: string,
@@ -154,7 +154,7 @@ export async function askHttp2(
       if (answer === undefined) reject(new Error(`${method} ${path}: closed without an answer`));
       else resolve({ ...answer, text: Buffer.concat(chunks).toString() });
     });
-    // All at once is more than a session of Node may hold.
+    // The whole body at once exceeds the memory limit of a session in Node.
     if (body !== undefined) Readable.from(pieces(Buffer.from(body))).pipe(stream);
   });
 }

@@ -14,7 +14,7 @@ afterEach(() => {
 
 const listeners = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;
 
-/** What has become of a promise so far. */
+/** The state of a promise so far. */
 function watch<T>(promise: Promise<T>) {
   const seen: { settled?: T | 'aborted' } = {};
   void promise.then(
@@ -25,7 +25,7 @@ function watch<T>(promise: Promise<T>) {
 }
 
 describe('sleep', () => {
-  test('takes its time and leaves no listener', async () => {
+  test('resolves after the time and leaves no listener', async () => {
     const { signal } = new AbortController();
     const seen = watch(sleep(100, signal).then(() => 'done'));
     await vi.advanceTimersByTimeAsync(99);
@@ -46,7 +46,7 @@ describe('sleep', () => {
     expect(listeners(abort.signal)).toBe(0);
   });
 
-  test('longer than setTimeout can', async () => {
+  test('can be longer than setTimeout allows', async () => {
     const days = 86_400_000;
     const seen = watch(sleep(60 * days).then(() => 'done'));
     await vi.advanceTimersByTimeAsync(59 * days);
@@ -57,14 +57,14 @@ describe('sleep', () => {
 });
 
 describe('backoff', () => {
-  test('doubles up to the limit, and begins anew', () => {
+  test('doubles up to the limit, and starts over after a reset', () => {
     const pause = backoff({ minMs: 10, maxMs: 70 }, () => 1);
     expect([1, 2, 3, 4, 5].map(() => pause.next())).toEqual([10, 20, 40, 70, 70]);
     pause.reset();
     expect(pause.next()).toBe(10);
   });
 
-  test.each([0, 0.5, 0.999])('with jitter %d it stays within the limits, for ever', (random) => {
+  test.each([0, 0.5, 0.999])('stays within the limits with jitter %d', (random) => {
     const pause = backoff({ minMs: 10, maxMs: 1_000 }, () => random);
     const waits = Array.from({ length: 2_000 }, () => pause.next());
     expect(Math.min(...waits)).toBeGreaterThanOrEqual(10);
@@ -74,7 +74,7 @@ describe('backoff', () => {
 });
 
 describe('Wake', () => {
-  test('runs out', async () => {
+  test('runs out of time', async () => {
     const seen = watch(new Wake().wait(50));
     await vi.advanceTimersByTimeAsync(49);
     expect(seen).toEqual({});
@@ -82,7 +82,7 @@ describe('Wake', () => {
     expect(seen).toEqual({ settled: false });
   });
 
-  test('is woken, all that wait at once', async () => {
+  test('ends all waits at once', async () => {
     const wake = new Wake();
     const { signal } = new AbortController();
     const waits = Promise.all([wake.wait(1e6, signal), wake.wait(1e6)]);
@@ -94,7 +94,7 @@ describe('Wake', () => {
     expect(next).toEqual({ settled: false });
   });
 
-  test('remembers one wake-up that nobody waited for', async () => {
+  test('remembers one wake-up if there was no wait', async () => {
     const wake = new Wake();
     wake.wake();
     wake.wake();
@@ -104,16 +104,16 @@ describe('Wake', () => {
     expect(second).toEqual({ settled: false });
   });
 
-  test('loses none between the end of a wait and the next', async () => {
+  test('loses no wake-up between two waits', async () => {
     const wake = new Wake();
     const wait = wake.wait(10);
-    vi.advanceTimersByTime(10); // resolved, but whoever awaits it has not run yet
+    vi.advanceTimersByTime(10); // resolved, but the code that awaits it has not run yet
     wake.wake();
     expect(await wait).toBe(false);
     expect(await wake.wait(1e6)).toBe(true);
   });
 
-  test('is aborted, and keeps the wake-up', async () => {
+  test('keeps a wake-up when aborted', async () => {
     const wake = new Wake();
     const abort = new AbortController();
     const wait = wake.wait(1e6, abort.signal);

@@ -9,7 +9,7 @@ const fileUrl = new URL('../../docs/configuration.md', import.meta.url);
 const BEGIN = '<!-- settings: written from shared/config/settings/settings.ts, see test/unit/config-docs.test.ts -->';
 const END = '<!-- end of settings -->';
 
-/** The document with the table of the settings as they are. */
+/** The document with the current table of settings. */
 function withSettingsTable(document: string): string {
   const [before = '', rest = ''] = document.split(BEGIN);
   return `${before}${BEGIN}\n\n${settingsTable()}\n${rest.slice(rest.indexOf(END))}`;
@@ -39,7 +39,7 @@ function code(text: string | undefined): string {
 }
 
 // To write the table: npx vitest run test/unit/config-docs.test.ts -u
-test('docs/configuration.md has the table of settings as it is', async () => {
+test('docs/configuration.md has the current table of settings', async () => {
   await expect(withSettingsTable(readFileSync(fileUrl, 'utf8'))).toMatchFileSnapshot(fileUrl.pathname);
 });
 
@@ -49,7 +49,7 @@ test('the table can be found in the document', () => {
   expect(withSettingsTable(document.replace('`--push.wait`', 'stale'))).toContain('`--push.wait`');
 });
 
-test('examples/pushgw.yml is usable', () => {
+test('examples/pushgw.yml can be used', () => {
   const example = readFileSync(new URL('../../examples/pushgw.yml', import.meta.url), 'utf8');
   const loaded = loadConfig({ argv: ['--config.file=x.yml'], env: {}, readFile: () => example });
   expect(loaded).toMatchObject({

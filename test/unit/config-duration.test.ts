@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { duration } from '../../shared/config/settings/kinds.ts';
 import { formatDuration, readDuration } from '../../shared/config/values/duration.ts';
 
-// Cases of https://cs.opensource.google/go/go/+/master:src/time/time_test.go that fit, and our own.
+// Cases of https://cs.opensource.google/go/go/+/master:src/time/time_test.go that fit, and more.
 test.each<[string, number]>([
   ['0', 0],
   ['-0', 0],
@@ -95,7 +95,7 @@ describe('for any duration', () => {
   // Above 2^51 ns (26 days) a double of milliseconds is no longer exact to the nanosecond.
   const nanoseconds = fc.integer({ min: -(2 ** 51), max: 2 ** 51 });
 
-  test('what is shown reads back as the same', () => {
+  test('its text reads back as the same duration', () => {
     fc.assert(
       fc.property(nanoseconds, (ns) => {
         const ms = ns / 1e6;
@@ -112,7 +112,7 @@ describe('for any duration', () => {
     );
   });
 
-  test('the parts add up, in any order', () => {
+  test('the terms add up, in any order', () => {
     const unit = fc.constantFrom(
       ['ms', 1] as const,
       ['s', 1_000] as const,
@@ -127,7 +127,7 @@ describe('for any duration', () => {
     );
   });
 
-  test('no text makes it throw or return what is not a number', () => {
+  test('no text makes it throw or return NaN', () => {
     const text = fc.oneof(fc.string(), fc.stringMatching(/^[-+]?[\d.]{0,5}(ns|us|ms|s|m|h|d)?[\d.]{0,3}[smh]?$/));
     fc.assert(
       fc.property(text, (any) => {

@@ -14,7 +14,7 @@ function faultsOf(argv: readonly string[], env: LoadInput['env'] = {}, files: Re
   return faults;
 }
 
-/** Each fault must begin so; the rest is explanation. */
+/** Compares the beginnings of the faults. */
 function expectFaults(faults: readonly string[], beginnings: readonly string[]) {
   expect(faults.map((fault, index) => fault.slice(0, beginnings[index]?.length ?? 500))).toEqual(beginnings);
 }
@@ -102,7 +102,7 @@ describe('flags', () => {
     expectFaults(faultsOf(argv), beginnings);
   });
 
-  test('all at once, from everywhere', () => {
+  test('of flags, variables and file are reported at once', () => {
     const faults = faultsOf(
       ['--prot=1', '--log.level=x', 'bogus', '--config.file=f'],
       { PUSHGATEWAY_PROT: '1', PUSHGATEWAY_REDIS_SHARDS: '-1', OTHER: 'x' },
@@ -124,7 +124,7 @@ describe('flags', () => {
   });
 });
 
-/** Where the fault that begins so stands; the order of faults from one source is not promised. */
+/** Index of the fault with this beginning; the order of faults from one source is not fixed. */
 const order = (faults: readonly string[], beginning: string) =>
   faults.findIndex((fault) => fault.startsWith(beginning));
 
@@ -200,7 +200,7 @@ describe('secrets stay secret', () => {
     expect(faults.join('\n')).not.toContain('hunter2');
   });
 
-  test('in the description', () => {
+  test('in the described configuration', () => {
     const argv = ['--redis.endpoint=redis://u:hunter2@h', '--redis.sentinel-password=hunter2'];
     const loaded = loadConfig({ argv, env: {} });
     if (loaded.kind !== 'config') throw new Error(loaded.kind);

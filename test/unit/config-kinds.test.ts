@@ -92,7 +92,7 @@ describe('Redis endpoints', () => {
     expect(parseEndpoints(text).endpoints).toEqual(endpoints);
   });
 
-  test('a URL carries credentials, database and TLS', () => {
+  test('a URL sets credentials, database and TLS', () => {
     expect(parseEndpoints('rediss://us%40er:p%3A%2Fw@h:1/3')).toEqual({
       endpoints: [tcp('h', 1)],
       username: 'us@er',
@@ -125,7 +125,7 @@ describe('Redis endpoints', () => {
     expect(() => parseEndpoints(text)).toThrow(/^expected (?!.*p%zz)/);
   });
 
-  test.each([':6379', '[::1]:1', 'unix:/x'])('%s is shown as it is written', (text) => {
+  test.each([':6379', '[::1]:1', 'unix:/x'])('%s is formatted as it is written', (text) => {
     expect(parseListen(text).map(formatAddress)).toEqual([text]);
   });
 });

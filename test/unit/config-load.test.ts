@@ -8,7 +8,7 @@ import { isRecord } from '../../shared/config/read/object-paths.ts';
 
 const host = { cores: 4 };
 
-/** `files` are what readFile finds. */
+/** `files` are the files of readFile, by path. */
 function load(argv: readonly string[], env: LoadInput['env'] = {}, files: Record<string, string> = {}): Loaded {
   const readFile = (path: string) => {
     const content = files[path];
@@ -24,7 +24,7 @@ function good(loaded: Loaded): Config {
   return loaded.config;
 }
 
-/** The flags as shown, which is enough to tell a value. */
+/** The flags as described, which suffices to compare values. */
 const shown = (...argv: string[]) => describeConfig(good(load(argv)));
 
 describe('defaults', () => {
@@ -46,7 +46,7 @@ describe('defaults', () => {
     });
   });
 
-  test('and our own', () => {
+  test('of the other settings', () => {
     expect(config).toMatchObject({
       dataDir: './data',
       push: {
@@ -68,7 +68,7 @@ describe('defaults', () => {
     expect(good(loadConfig({ argv: [], env: {}, host: { cores: 1 } })).ingest.threads).toBe(1);
   });
 
-  test('are frozen to the last leaf', () => {
+  test('are frozen down to the leaves', () => {
     const frozen = (value: unknown): boolean =>
       typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(frozen));
     expect(frozen(good(load(['--config.file=c'], {}, { c: 'ttl_rules: [{job: a, ttl: 1s}]' })))).toBe(true);
@@ -142,7 +142,7 @@ describe('the command line, as kingpin reads it', () => {
     });
   });
 
-  test('help keeps the lines of the predecessor, and to the width', () => {
+  test('the help keeps the lines of the predecessor, and the width of the terminal', () => {
     const help = load(['--help'], { COLUMNS: '80' });
     if (help.kind !== 'help') throw new Error(help.kind);
     expect(help.text).toMatch(
@@ -186,7 +186,7 @@ ttl_rules:
   - { job: 'backup-.*', ttl: 36h }
 `;
 
-  test('every key of the predecessor, and ours', () => {
+  test('the keys of the predecessor and of the other settings', () => {
     const config = good(load(['--config.file=f'], {}, { f: yaml.replace(', config:', '') }));
     expect(config).toMatchObject({
       configFile: 'f',
@@ -212,7 +212,7 @@ ttl_rules:
     });
   });
 
-  test('flag over environment over file over default', () => {
+  test('a flag takes precedence over the environment, that over the file, that over the default', () => {
     const files = { f: 'port: 1\nlog: {level: debug, format: json}\nredis: {prefix: file}' };
     const env = { PUSHGATEWAY_CONFIG_FILE: 'f', PUSHGATEWAY_PORT: '2', PUSHGATEWAY_LOG_LEVEL: 'warn' };
     const config = good(load(['-p3'], env, files));
@@ -223,12 +223,12 @@ ttl_rules:
     });
   });
 
-  test('an empty variable counts as not set, an empty key too', () => {
+  test('an empty variable or key counts as not set', () => {
     const files = { f: 'port: 1\nredis:\nlog: {level: }\nttl_rules:' };
     expect(good(load(['--config.file=f'], { PUSHGATEWAY_PORT: '' }, files)).port).toBe(1);
   });
 
-  test('variables that Kubernetes makes for a Service are passed over', () => {
+  test('variables that Kubernetes sets for a Service are ignored', () => {
     const env = {
       PUSHGATEWAY_PORT: 'tcp://10.0.0.1:9753',
       PUSHGATEWAY_PORT_9753_TCP: 'tcp://10.0.0.1:9753',
@@ -244,16 +244,16 @@ ttl_rules:
     expect(good(load([], env)).port).toBe(9753);
   });
 
-  test('password from a file, without its line end', () => {
+  test('a password is read from a file, without its line end', () => {
     const env = { PUSHGATEWAY_REDIS_PASSWORD_FILE: '/run/secret' };
     expect(good(load([], env, { '/run/secret': 'hunter2 \n' })).redis.password).toBe('hunter2 ');
   });
 
-  test('repeatable settings take commas in a variable', () => {
+  test('a repeatable setting accepts commas in a variable', () => {
     expect(good(load([], { PUSHGATEWAY_WEB_LISTEN_ADDRESS: ':1,:2' })).web.listen).toHaveLength(2);
   });
 
-  test('an empty file is a file', () => {
+  test('an empty file is accepted', () => {
     expect(good(load(['--config.file=f'], {}, { f: '' })).port).toBe(9753);
     expect(good(load(['--config.file=f'], {}, { f: '# nothing\n' })).port).toBe(9753);
   });

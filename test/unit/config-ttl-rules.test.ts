@@ -54,7 +54,7 @@ describe('ttlForJob', () => {
     expect(ttlForJob(loaded.config, job)).toBe(ms);
   });
 
-  test('without rules the default', () => {
+  test('is the default without rules', () => {
     expect(ttlForJob(configFromFlags('--redis.expiration=0'), 'x')).toBe(0);
   });
 });

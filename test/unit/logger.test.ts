@@ -46,7 +46,7 @@ test.each<[unknown, string]>([
   expect(logged({ key: value })).toBe(`key=${text}\n`);
 });
 
-test('a bigint is a number', () => {
+test('a bigint is written as a number', () => {
   expect(logged({ key: 12n })).toBe('key=12\n');
 });
 
@@ -60,19 +60,19 @@ test.each<[object, string]>([
 });
 
 describe('errors', () => {
-  test('with their causes and the nearest code', () => {
+  test('are logged with their causes and the first code', () => {
     const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
     const err = new Error('cannot append', { cause });
     expect(logged({ err }, 'failed')).toBe('msg="failed" err="cannot append: refused" err_code=ECONNREFUSED\n');
   });
 
-  test('without a code: with the stack, on the same line', () => {
+  test('without a code are logged with the stack, on the same line', () => {
     const line = logged({ err: new Error('boom') });
     expect(line).toMatch(/err="boom" err_stack="Error: boom\\n {4}at .*"\n$/);
     expect(line.split('\n')).toHaveLength(2);
   });
 
-  test('without what the client hangs on them', () => {
+  test('are logged without the properties that ioredis adds', () => {
     const err = Object.assign(new Error('WRONGPASS'), { command: { name: 'auth', args: ['hunter2'] } });
     for (const format of ['logfmt', 'json'] as const) {
       const { lines, logger } = capture(format);
@@ -82,7 +82,7 @@ describe('errors', () => {
     }
   });
 
-  test('that are no errors, and that are their own cause', () => {
+  test('may be other values, or their own cause', () => {
     expect(logged({ err: 'text' })).toBe('err=text\n');
     const err: Error & { cause?: unknown } = new Error('round');
     err.cause = err;
@@ -101,7 +101,7 @@ test('JSON has the time, the level as a word, and the message', () => {
   });
 });
 
-test('below the level nothing is written', () => {
+test('nothing below the level is written', () => {
   const { lines, logger } = capture('logfmt', 'warn');
   logger.info('x');
   logger.warn('y');
@@ -128,7 +128,7 @@ describe('secrets', () => {
   });
 });
 
-test('nothing that is logged forges a line or a pair', () => {
+test('no logged value can forge a line or a pair', () => {
   const pairs = /^(?:[\w.@/-]+=(?:"(?:[^"\\\p{Cc}]|\\["\\bfnrt]|\\u[\da-f]{4})*"|[^\s"=\\\p{Cc}]+) ?)+\n$/u;
   const text = fc.oneof(
     fc.string({ unit: 'binary' }),
@@ -144,7 +144,7 @@ test('nothing that is logged forges a line or a pair', () => {
   );
 });
 
-test('takes time in proportion to the text, whatever it ends in', () => {
+test('takes time proportional to the length of the text, whatever its end', () => {
   const startedMs = performance.now();
   formatLogfmt(JSON.stringify({ url: `/metrics/job/${'a'.repeat(100_000)}=` }));
   expect(performance.now() - startedMs).toBeLessThan(1_000);

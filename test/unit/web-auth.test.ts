@@ -13,12 +13,12 @@ const CHEAP = '$2b$04$ZTxOZo5iZCOcMCBxyDYW7.vU9Yu3WQVK4iNbcW.zJTcOnXKE5M0nq';
 
 const basic = (credentials: string) => `Basic ${Buffer.from(credentials).toString('base64')}`;
 
-/** Of which some may be no promises. */
+/** The results; some may be promises. */
 async function all<T>(outcomes: readonly (T | Promise<T>)[]): Promise<T[]> {
   return await Promise.all(outcomes.map(async (outcome) => await outcome));
 }
 
-/** Checks that are settled by hand; the password is right when it is the user's hash backwards. */
+/** Checks that the test completes; a password is right if it is the user's hash reversed. */
 class SlowChecks {
   readonly asked: { password: string; hash: string; from: string; settle: (isRight: boolean) => void }[] = [];
   isFull = false;
@@ -42,7 +42,7 @@ describe('bcrypt', () => {
   });
 });
 
-test('the example says its password', () => {
+test('the example file states its password', () => {
   const { file, faults } = readWebConfig(readFileSync(join(projectFolder, 'examples/web-config.yml'), 'utf8'), 'f');
   expect(faults).toEqual([]);
   expect(comparePassword({ password: 'sesame', hash: file.users.get('prometheus') ?? '' })).toBe(true);
@@ -83,7 +83,7 @@ describe('basic authentication', () => {
     expect(await verdict).toBe('accepted');
   });
 
-  test('what was found is remembered, the right and the wrong', async () => {
+  test('remembers accepted and refused passwords', async () => {
     const { check, checks } = start();
     const right = check('dear:right');
     const wrong = check('dear:wrong');
@@ -92,13 +92,13 @@ describe('basic authentication', () => {
     expect([await right, await wrong]).toEqual(['accepted', 'refused']);
     expect([check('dear:right'), check('dear:wrong')]).toEqual(['accepted', 'refused']);
     expect(checks.asked).toHaveLength(2);
-    // Neither another user nor another split of the same text.
+    // Neither for another user nor for the same text divided otherwise.
     for (const other of ['cheap:right', 'dear:right:', 'dear:', ':dear:right']) {
       expect(check(other)).toBeInstanceOf(Promise);
     }
   });
 
-  test('many with the same password wait for one check', async () => {
+  test('requests with the same password wait for one check', async () => {
     const { check, checks } = start();
     const verdicts = Array.from({ length: 1000 }, (_, index) => check('dear:right', `client ${index}`));
     expect(checks.asked).toHaveLength(1);
@@ -106,7 +106,7 @@ describe('basic authentication', () => {
     expect(new Set(await all(verdicts))).toEqual(new Set<Verdict>(['accepted']));
   });
 
-  test('an unknown user costs what a known one does, the cheapest', async () => {
+  test('an unknown user costs as much as the cheapest known one', async () => {
     const { check, checks } = start();
     const verdict = check('nobody:x');
     expect(checks.asked[0]?.hash).toMatch(/^\$2b\$04\$ZTxOZo5iZCOcMCBxyDYW7\.\.{31}$/);
@@ -115,7 +115,7 @@ describe('basic authentication', () => {
     expect(check('nobody:x')).toBe('refused');
   });
 
-  test('overload is told apart, and nothing is remembered of it', async () => {
+  test('an overload is reported as such and not remembered', async () => {
     const { check, checks } = start();
     checks.isFull = true;
     expect(check('dear:right')).toBe('overloaded');
@@ -123,7 +123,7 @@ describe('basic authentication', () => {
     expect(check('dear:right')).toBeInstanceOf(Promise);
   });
 
-  test('a flood of wrong ones makes us forget no right one', async () => {
+  test('a flood of wrong passwords does not displace a right one', async () => {
     const { check, checks } = start();
     const right = check('dear:right');
     checks.asked[0]?.settle(true);
@@ -149,7 +149,7 @@ describe('basic authentication', () => {
   });
 });
 
-/** Each takes a turn of the event loop; tells in which order they ran, and how many at once. */
+/** Checks that take a turn of the event loop each; records their order and how many ran at once. */
 function startChecker() {
   const order: string[] = [];
   let running = 0;
@@ -167,7 +167,7 @@ function startChecker() {
 const countOf = (checks: unknown[]) => checks.filter((check) => check !== undefined).length;
 
 describe('password checks', () => {
-  test('one at a time, by turns', async () => {
+  test('run one at a time, and addresses take turns', async () => {
     const { checker, order } = startChecker();
     const checks = [
       ...['a1', 'a2', 'a3', 'a4'].map((password) => checker.check(password, HASH, 'a')),
@@ -179,14 +179,14 @@ describe('password checks', () => {
     expect(await checker.check('right', HASH, 'a')).toBe(true);
   });
 
-  test('one that fails does not stop the others', async () => {
+  test('a failed check does not stop the others', async () => {
     const { checker } = startChecker();
     const [broken, right] = [checker.check('broken', HASH, 'a'), checker.check('right', HASH, 'a')];
     await expect(broken).rejects.toThrow('broken');
     expect(await right).toBe(true);
   });
 
-  test('those that wait are bounded, of one client and of all', async () => {
+  test('the waiting checks of one address and of all are limited', async () => {
     const { checker } = startChecker();
     const ask = (from: string, count: number) =>
       Array.from({ length: count }, (_, index) => checker.check(`${from}${index}`, HASH, from));
@@ -200,7 +200,7 @@ describe('password checks', () => {
 });
 
 describe('rate limit', () => {
-  test('a burst, then one an interval', () => {
+  test('allows a burst, then one request per interval', () => {
     let now = 1_000;
     const limiter = new RateLimiter({ intervalMs: 100, burst: 3 }, () => now);
     const takeAll = () => Array.from({ length: 10 }, () => limiter.take()).filter(Boolean).length;
@@ -217,7 +217,7 @@ describe('rate limit', () => {
     expect(takeAll()).toBe(3);
   });
 
-  test('tells when to come again', () => {
+  test('reports when the next request is allowed', () => {
     let now = 0;
     const limiter = new RateLimiter({ intervalMs: 10_000, burst: 1 }, () => now);
     limiter.take();

@@ -18,7 +18,7 @@ const { cert, key } = makeCertificate('server');
 interface Sink {
   readonly web: Web;
   readonly inflight: InflightBytes;
-  /** What came of each body: its length, or the error code. */
+  /** Length or error code of each body. */
   readonly seen: (number | string)[];
 }
 
@@ -48,7 +48,7 @@ async function startSink(isPlain = false): Promise<Sink> {
 const tooLarge = { status: 413, text: expect.stringContaining('larger than 4194304 bytes') as string };
 
 describe.each(['HTTP/1.1', 'HTTP/2'])('%s', (protocol) => {
-  /** Asks again and again on one connection. */
+  /** Sends requests on one connection. */
   async function connection({ web }: Sink) {
     if (protocol === 'HTTP/2') {
       const session = await openHttp2(web.port);
@@ -76,10 +76,10 @@ describe.each(['HTTP/1.1', 'HTTP/2'])('%s', (protocol) => {
     end();
   });
 
-  test('so large that it is cut off', async () => {
+  test('a body so large that the client is cut off', async () => {
     const sink = await startSink();
     const { send, end } = await connection(sink);
-    // The answer was sent before, but whether the client sees it depends on how it reads.
+    // The answer was sent first, but whether the client sees it depends on how it reads.
     await send(Buffer.alloc(80 * MiB)).then(
       (answer) => expect(answer).toMatchObject(tooLarge),
       (thrown: unknown) => expect(String(thrown)).toMatch(/EPIPE|ECONNRESET|without an answer|hang up|RST/i),
@@ -95,15 +95,15 @@ describe.each(['HTTP/1.1', 'HTTP/2'])('%s', (protocol) => {
     const sink = await startSink();
     const { send, end } = await connection(sink);
     expect(await send(Buffer.alloc(8 * MiB), headers)).toMatchObject(tooLarge);
-    // The connection is still good.
+    // The connection can still be used.
     expect(await send(Buffer.alloc(1_000))).toMatchObject({ status: 200, text: '1000' });
     expect(sink.inflight.held).toBe(0);
     end();
   });
 });
 
-// As the Python client does it: a broken pipe would keep the answer from it.
-test('a client that closes after, and reads only when it has sent everything', async () => {
+// As the Python client does: after a broken pipe it could not read the answer.
+test('a client that sends everything before it reads, and closes the connection', async () => {
   const { web } = await startSink(true);
   const socket = connect({ port: web.port, host: '127.0.0.1', allowHalfOpen: true });
   const length = 8 * MiB;
@@ -136,7 +136,7 @@ describe('cut short', () => {
     expect(await seenIn(sink)).toEqual(['body_incomplete']);
   });
 
-  // Node calls such a request complete.
+  // Node reports such a request as complete.
   test.each([
     ['RST_STREAM with NO_ERROR', 0],
     ['RST_STREAM with CANCEL', 8],

@@ -17,7 +17,7 @@ const tls = (more: string) => `tls_server_config:\n  cert_file: server.crt\n  ke
 const inline = (pem: string) => JSON.stringify(pem);
 
 describe('the file', () => {
-  test('all of it', () => {
+  test('every key', () => {
     const content = `
 tls_server_config:
   cert_file: server.crt
@@ -74,7 +74,7 @@ basic_auth_users:
     });
   });
 
-  test('the one in the documentation', () => {
+  test('the example in the documentation', () => {
     const document = readFileSync(join(projectFolder, 'docs/web-config.md'), 'utf8');
     const content = /```yaml\n([^]*?)```/.exec(document)?.[1] ?? '';
     const { file, faults } = readWebConfig(content, '/etc/web.yml');
@@ -223,11 +223,11 @@ basic_auth_users:
   });
 });
 
-describe('with what it names', () => {
+describe('with its certificates', () => {
   const server = makeCertificate('server');
   const other = makeCertificate('other');
 
-  /** In a folder with certificates; the faults call it F. */
+  /** Loads it from a folder with certificates, which is F in faults. */
   function load(content: string, ...flags: string[]): WebSettings | string[] {
     const folder = temporaryFolder();
     mkdirSync(join(folder, 'sub'));

@@ -1,4 +1,4 @@
-/** Sessions that end by themselves: with short limits, on a TLS server of our own. */
+/** Sessions that end without the client's doing: with short limits, on a TLS server of the test. */
 import { once } from 'node:events';
 import type { RequestListener, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -42,7 +42,7 @@ async function took(event: Promise<unknown>): Promise<number> {
   return performance.now() - startedMs;
 }
 
-test('one that is quiet ends, one that is asked now and then stays', async () => {
+test('a silent session ends, one with requests stays', async () => {
   const { port } = await start(ok, { keepAliveMs: 300, quietMs: 100, pingMs: 100 });
   const busy = await openHttp2(port);
   const quiet = await openHttp2(port);
@@ -53,17 +53,17 @@ test('one that is quiet ends, one that is asked now and then stays', async () =>
   await once(busy, 'close');
 });
 
-test('a request that takes longer finishes', async () => {
+test('a request that takes longer than the limit of silence finishes', async () => {
   const { port } = await start(late, { keepAliveMs: 100, quietMs: 50, pingMs: 100 });
   const session = await openHttp2(port);
   expect(await askHttp2(session, '/')).toMatchObject({ status: 200, text: 'late' });
   await once(session, 'close');
 });
 
-test('a client that is there no more is cut off', async () => {
-  // Ten unanswered ones would end it in any case.
+test('a client that does not answer pings is cut off', async () => {
+  // Node itself ends a session after ten unanswered pings.
   const { port } = await start(ok, { quietMs: 300, pingMs: 100 });
-  // Shakes hands, and answers nothing: as one looks of which Node does not notice that it is gone.
+  // Completes the handshake and answers nothing, like a client that disappeared without Node noticing.
   const socket = await handshake(port, { ALPNProtocols: ['h2'] });
   socket.on('error', () => {});
   socket.resume();
@@ -71,7 +71,7 @@ test('a client that is there no more is cut off', async () => {
   expect(await took(once(socket, 'close'))).toBeLessThan(2_000);
 });
 
-test('closing: one that is there no more does not hold it up, one that is finishes', async () => {
+test('close() does not wait for a client that is gone, but for one that is not', async () => {
   let asked: ServerResponse | undefined;
   const slow: RequestListener = (_request, response) => void (asked = response);
   const { engine, port } = await start(slow, { pingMs: 100 });
@@ -92,7 +92,7 @@ test('closing: one that is there no more does not hold it up, one that is finish
   await once(session, 'close');
 });
 
-test('a body that never ends is given up', async () => {
+test('a body that never ends is cancelled', async () => {
   const { port } = await start((request) => void request.resume(), { requestMs: 100 });
   const session = await openHttp2(port);
   const stream = session.request({ ':method': 'POST', ':path': '/' });

@@ -1,4 +1,4 @@
-/** Where the server listens, and how it stops. */
+/** The addresses that the server listens on, and how it stops. */
 import { once } from 'node:events';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { get, request as httpRequest, type IncomingMessage } from 'node:http';
@@ -30,7 +30,7 @@ async function getBySocket(socketPath: string, path: string): Promise<number | u
 }
 
 describe('addresses', () => {
-  test('several, all the same', async () => {
+  test('serves the same on several addresses', async () => {
     const [a = 0, b = 0] = await freePorts(2);
     const folder = temporaryFolder();
     const addresses = [`127.0.0.1:${a}`, `[::1]:${b}`, `unix:${folder}/s`];
@@ -44,7 +44,7 @@ describe('addresses', () => {
     expect(await getBySocket(`${folder}/s`, '/-/healthy')).toBe(200);
   });
 
-  test('every interface, IPv4 and IPv6 on the same port', async () => {
+  test('listens on every interface, for IPv4 and IPv6 on the same port', async () => {
     const port = await freePort();
     const args = [`--web.listen-address=0.0.0.0:${port}`, `--web.listen-address=[::]:${port}`];
     const web = await startWeb({ args });
@@ -55,7 +55,7 @@ describe('addresses', () => {
     }
   });
 
-  test('all of them or none', async () => {
+  test('listens on all addresses or on none', async () => {
     const [free = 0, taken = 0] = await freePorts(2);
     const other = createServer().listen(taken, '127.0.0.1');
     hold('a server', async () => void other.close());
@@ -80,7 +80,7 @@ describe('addresses', () => {
 describe('a unix socket', () => {
   const args = ['--web.listen-address=unix:F/s'];
 
-  test('for owner and group, gone after', async () => {
+  test('is open to owner and group, and removed at the end', async () => {
     const web = await startWeb({ args });
     const path = join(web.folder, 's');
     expect(web.url).toBe(`unix:${path}`);
@@ -96,10 +96,10 @@ describe('a unix socket', () => {
     expect(answer).toMatchObject({ status: 200 });
   });
 
-  test('takes the place of one that was left behind', async () => {
+  test('replaces a socket that was left behind', async () => {
     const folder = temporaryFolder();
     const path = join(folder, 's');
-    // Node removes its own socket, unless another file has taken its name.
+    // Node removes its own socket, unless the name belongs to another file by then.
     const left = createServer().listen(`${path}.left`);
     await once(left, 'listening');
     const { renameSync } = await import('node:fs');
@@ -111,7 +111,7 @@ describe('a unix socket', () => {
     expect(await getBySocket(path, '/-/healthy')).toBe(200);
   });
 
-  test('not of one that is in use, nor of a file', async () => {
+  test('replaces neither a socket in use nor a file', async () => {
     const web = await startWeb({ args });
     const path = join(web.folder, 's');
     await expect(startWeb({ args: [`--web.listen-address=unix:${path}`] })).rejects.toThrow(
@@ -125,7 +125,7 @@ describe('a unix socket', () => {
   });
 });
 
-/** A route that answers when told to. */
+/** A route that answers when the test says so. */
 function slowRoute() {
   const { promise: finished, resolve: finish } = withResolvers();
   let arrived = 0;
@@ -171,7 +171,7 @@ function withResolvers(): { promise: Promise<void>; resolve: () => void } {
 }
 
 describe('close', () => {
-  test('on every address: no new ones, the idle end, what is under way finishes', async () => {
+  test('on every address: no new connections, idle ones end, requests in flight finish', async () => {
     const [a = 0, b = 0] = await freePorts(2);
     const slow = slowRoute();
     const args = [a, b].map((port) => `--web.listen-address=127.0.0.1:${port}`);
@@ -197,14 +197,14 @@ describe('close', () => {
       { status: 200, text: 'done' },
     ]);
     expect(await bySocket).toBe(200);
-    // Kept alive by the client: it does not hold us up until the keep-alive time is over.
+    // The client keeps the connection alive; close() does not wait for the keep-alive time.
     const startedMs = performance.now();
     await closed;
     expect(performance.now() - startedMs).toBeLessThan(2_000);
     agent.destroy();
   });
 
-  test('over TLS: a stream under way finishes, sessions and idle connections end', async () => {
+  test('over TLS: a stream in flight finishes, sessions and idle connections end', async () => {
     const slow = slowRoute();
     const web = await startWeb({ ...tls, routes: slow.routes });
     const session = await openHttp2(web.port);
@@ -226,7 +226,7 @@ describe('close', () => {
     await closed;
   });
 
-  test('a handshake that never ends does not hold it up', async () => {
+  test('does not wait for a handshake that never ends', async () => {
     const web = await startWeb(tls);
     const socket = connect(web.port, '127.0.0.1');
     await once(socket, 'connect');
@@ -236,7 +236,7 @@ describe('close', () => {
     await ended(socket);
   });
 
-  test('a request on an idle connection, after the port has closed: it is taken, as the last one', async () => {
+  test('serves a request on an idle connection after the port has closed, as the last one', async () => {
     const web = await startWeb();
     const agent = keepAlive(1);
     expect((await request(web.url, '/-/healthy', { agent })).headers.connection).toBe('keep-alive');
@@ -250,19 +250,19 @@ describe('close', () => {
     agent.destroy();
   });
 
-  test('a connection that waits to be accepted: its request is taken', async () => {
+  test('serves a request on a connection that waits to be accepted', async () => {
     const listener = new Listener((_request, response) => response.end('late'), undefined, false, noLogger);
     await listener.listen({ port: 0, host: '127.0.0.1' });
     const socket = connect((listener.address as AddressInfo).port, '127.0.0.1');
     socket.end('GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n');
-    // The kernel has shaken hands then; the server's turn to accept has not come.
+    // The kernel has completed the handshake, but the server has not accepted the connection yet.
     await new Promise<void>((resolve) => process.nextTick(resolve));
     const closed = listener.close();
     expect(await readText(socket)).toContain('late');
     await closed;
   });
 
-  test('an idle connection ends some time after its client was told', async () => {
+  test('an idle connection ends some time after the announced one', async () => {
     const idleTimes = { announcedMs: 1_000, graceMs: 2_000 };
     const listener = new Listener((_request, response) => response.end('here'), undefined, false, noLogger, idleTimes);
     await listener.listen({ port: 0, host: '127.0.0.1' });
@@ -274,7 +274,7 @@ describe('close', () => {
       while (!answer.endsWith('here')) answer += String(((await once(socket, 'data')) as [Buffer])[0]);
       return answer;
     };
-    // As late as that a client that keeps to it may send.
+    // The latest moment at which a client may send that relies on the announced time.
     for (let i = 0; i < 2; i++) {
       expect(await askOnce()).toContain('Keep-Alive: timeout=1\r\n');
       await delay(idleTimes.announcedMs + 500);
@@ -286,7 +286,7 @@ describe('close', () => {
     await listener.close();
   });
 
-  test('while a request is being sent: it is taken', async () => {
+  test('serves a request that is being sent', async () => {
     const web = await startWeb({ routes: pushRoute });
     const outgoing = httpRequest({ port: web.port, host: '127.0.0.1', path: '/push', method: 'POST', agent: false });
     outgoing.write('one');
@@ -302,7 +302,7 @@ describe('close', () => {
     await closed;
   });
 
-  test('never listened', async () => {
+  test('of a server that never listened', async () => {
     await expect(startWeb({ yaml: 'x: 1' })).rejects.toThrow('unknown key x');
   });
 });

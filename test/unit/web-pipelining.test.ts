@@ -39,7 +39,7 @@ async function hasBegun(...paths: string[]): Promise<void> {
   expect(begun).toEqual(paths);
 }
 
-test('each begins when the one before is answered; another connection waits for none', async () => {
+test('each request begins when the previous one is answered; other connections do not wait', async () => {
   const one = await open();
   let received = '';
   one.setEncoding('utf8').on('data', (text: string) => (received += text));
@@ -54,12 +54,12 @@ test('each begins when the one before is answered; another connection waits for 
   await hasBegun('/1', '/other', '/2', '/3');
   waiting[3]?.end('third');
   await eventually(() => /first[^]*second[^]*third/.test(received));
-  // Nothing is left behind that the next would wait for.
+  // The next request does not wait for anything.
   one.write(requests('/4'));
   await hasBegun('/1', '/other', '/2', '/3', '/4');
 });
 
-test('what a client left behind is not begun', async () => {
+test('requests of a client that has disconnected are not begun', async () => {
   const socket = await open();
   socket.write(requests('/1', '/2'));
   await hasBegun('/1');

@@ -39,7 +39,7 @@ const faultLines = (web: Web) =>
     .filter((line) => line.includes('cannot reload the web configuration'));
 
 describe('certificates', () => {
-  test('are renewed; connections and sessions that are open stay', async () => {
+  test('are renewed while open connections and sessions stay', async () => {
     const web = await startWeb({ yaml: tls(), files });
     const session = await openHttp2(web.port);
     expect(await nameOf(web)).toBe('first');
@@ -51,14 +51,14 @@ describe('certificates', () => {
     expect(faultLines(web)).toEqual([]);
   });
 
-  test('of the flags too', async () => {
+  test('given by flags are renewed as well', async () => {
     const web = await startWeb({ args: ['--tls.enabled', '--tls.cert=F/server.crt', '--tls.key=F/server.key'], files });
     web.write(second.cert, 'server.crt');
     web.write(second.key, 'server.key');
     await eventually(async () => (await nameOf(web)) === 'second');
   });
 
-  test('behind a symbolic link that is turned over, as Kubernetes does it', async () => {
+  test('behind a symbolic link that is replaced, as Kubernetes does', async () => {
     const web = await startWeb({ yaml: tls(), files: { ...files, 'new.crt': second.cert, 'new.key': second.key } });
     for (const kind of ['crt', 'key']) {
       symlinkSync(`new.${kind}`, join(web.folder, `link.${kind}`));
@@ -67,7 +67,7 @@ describe('certificates', () => {
     await eventually(async () => (await nameOf(web)) === 'second');
   });
 
-  test('one that does not fit its key, or is broken, is not taken; logged once; the right key is', async () => {
+  test('that are broken or do not fit their key are refused and logged once; the right key is accepted', async () => {
     const web = await startWeb({ yaml: tls(), files });
     web.write(second.cert, 'server.crt');
     await eventually(() => faultLines(web).length === 1);
@@ -106,7 +106,7 @@ describe('the file', () => {
     await eventually(async () => (await statusOf(web)) === 200);
   });
 
-  test('who has logged in stays so when something else changes', async () => {
+  test('logins stay valid when something else changes', async () => {
     let checks = 0;
     const compare = async () => await Promise.resolve(++checks > 0);
     const users = `basic_auth_users: {alice: ${hashOf('wonder')}}`;
@@ -121,7 +121,7 @@ describe('the file', () => {
     expect(checks).toBe(1);
   });
 
-  test('a file that is empty while it is written lets nobody in', async () => {
+  test('a file that is empty while it is written does not switch authentication off', async () => {
     const yaml = `basic_auth_users: {alice: ${hashOf('wonder')}}`;
     const web = await startWeb({ yaml });
     const until = performance.now() + 10 * POLL_MS;
@@ -134,7 +134,7 @@ describe('the file', () => {
     }
   });
 
-  test('a broken one changes nothing, and each is logged once', async () => {
+  test('a broken file changes nothing, and each is logged once', async () => {
     const yaml = `basic_auth_users: {alice: ${hashOf('wonder')}}`;
     const web = await startWeb({ yaml });
     web.write('basic_auth_users: {alice: hunter2}\nfoo: 1');
@@ -154,7 +154,7 @@ describe('the file', () => {
   test('the rate limit', async () => {
     const web = await startWeb({ yaml: 'rate_limit: {interval: 1h, burst: 1}' });
     expect([await statusOf(web), await statusOf(web)]).toEqual([200, 429]);
-    // Anything else does not fill it.
+    // A change of anything else does not refill it.
     web.write('rate_limit: {interval: 1h, burst: 1}\nhttp_server_config: {headers: {X-Frame-Options: deny}}');
     await eventually(() => web.log().includes('web configuration reloaded'));
     expect(await statusOf(web)).toBe(429);
@@ -162,7 +162,7 @@ describe('the file', () => {
     await eventually(async () => (await statusOf(web)) === 200);
   });
 
-  test('TLS cannot be switched off, or on', async () => {
+  test('cannot switch TLS on or off', async () => {
     const web = await startWeb({ yaml: tls(), files });
     web.write('');
     await eventually(() => faultLines(web).length === 1);
@@ -176,7 +176,7 @@ describe('the file', () => {
     expect(await statusOf(plain)).toBe(200);
   });
 
-  test('clients are asked for certificates that were not before', async () => {
+  test('can begin to request client certificates', async () => {
     const web = await startWeb({ yaml: tls(), files });
     expect([await isLetIn(web), await isLetIn(web, mine)]).toEqual([true, true]);
     web.write(tls('client_auth_type: RequireAndVerifyClientCert', 'client_ca_file: ca.crt'));
@@ -204,6 +204,6 @@ describe('the file', () => {
   });
 });
 
-test('the certificates of these tests are what they say', () => {
+test('the certificates of these tests are as named', () => {
   expect(new X509Certificate(first.cert).verify(new X509Certificate(authority.cert).publicKey)).toBe(true);
 });

@@ -1,4 +1,4 @@
-/** What stands before the routes: rate limit, headers, authentication, prefix. */
+/** The request gate in front of the routes: rate limit, headers, authentication, prefix. */
 import { connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
@@ -50,7 +50,7 @@ describe('response headers', () => {
     expect((await request(web.url, path)).headers).toMatchObject(allHeaders);
   });
 
-  test('over HTTP/2, and on a refusal', async () => {
+  test('are set over HTTP/2, and on a refusal', async () => {
     const web = await startWeb({ yaml: `${tls}${headers}basic_auth_users: {a: ${hashOf('b')}}`, files });
     const session = await openHttp2(web.port);
     expect(await askHttp2(session, '/-/healthy')).toMatchObject({ status: 401, headers: allHeaders });
@@ -59,7 +59,7 @@ describe('response headers', () => {
     expect(allowed.text).toContain('pushgateway_http_turned_away_total{reason="unauthorized"} 1\n');
   });
 
-  test('a route has the last word', async () => {
+  test('can be replaced by a route', async () => {
     const web = await startWeb({ yaml: headers, routes: pageRoute });
     expect((await request(web.url, '/page')).headers).toMatchObject({
       ...allHeaders,
@@ -93,7 +93,7 @@ describe('basic authentication', () => {
     expect((await request(web.url, '/nowhere', { headers: given })).status).toBe(status === 200 ? 404 : 401);
   });
 
-  test('who is refused has no body read, and may go on', async () => {
+  test('the body of a refused request is not read', async () => {
     const bodies: string[] = [];
     const routes = (app: FastifyInstance) => {
       app.post('/push', async (incoming, reply) => {
@@ -107,7 +107,7 @@ describe('basic authentication', () => {
     expect(bodies).toEqual([]);
   });
 
-  test('too many at once: 503 for those that are new, nothing for those that are known', async () => {
+  test('answers 503 to new logins when there are too many, and known ones as usual', async () => {
     let release: (() => void) | undefined;
     const blocked = new Promise<void>((resolve) => (release = resolve));
     const compare = async (password: string) => {
@@ -131,7 +131,7 @@ describe('basic authentication', () => {
     expect(await turnedAway(web)).toEqual({ rate_limit: 0, unauthorized: 17, too_many_logins: 23 });
   });
 
-  test('a check that fails is no refusal, and is told', async () => {
+  test('a check that fails is logged and answered 503, not 401', async () => {
     const web = await startWeb({ yaml, compare: failingCheck });
     expect(await request(web.url, '/-/healthy', { headers: basic('alice', 'wonder') })).toMatchObject({ status: 503 });
     expect(web.log()).toContain('the thread died');
@@ -181,7 +181,7 @@ describe('the route prefix', () => {
     if (status === 301) expect(answer.headers.location).toMatch(/^\/pre\/fix\//);
   });
 
-  test('that of the external URL unless given', async () => {
+  test('is by default that of the external URL', async () => {
     const external = await startWeb({ args: ['--web.external-url=https://x.example/pg'] });
     expect(await request(external.url, '/pg/-/healthy')).toMatchObject({ status: 200 });
     const args = ['--web.external-url=https://x.example/pg', '--web.route-prefix=/'];
@@ -189,7 +189,7 @@ describe('the route prefix', () => {
     expect(await request(rewritten.url, '/-/healthy')).toMatchObject({ status: 200 });
   });
 
-  test('over HTTP/2', async () => {
+  test('applies to HTTP/2', async () => {
     const web = await startWeb({ yaml: tls, files, args: ['--web.route-prefix=pre'], routes: echoRoutes });
     const session = await openHttp2(web.port);
     expect(await askHttp2(session, '/pre/metrics/job/a', { method: 'PUT', body: 'x' })).toMatchObject({
@@ -200,7 +200,7 @@ describe('the route prefix', () => {
   });
 });
 
-test('what is no HTTP is answered as such', async () => {
+test('a request that is not HTTP is answered 400', async () => {
   const web = await startWeb();
   const answer = await new Promise<string>((resolve) => {
     let text = '';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { cleanUrl, unescapedUrl } from '../../shared/http/gate/request-path.ts';
 
-// What the official gateway redirects to.
+// The official gateway redirects to these paths.
 describe('cleanUrl', () => {
   test.for([
     ['/', '/'],
@@ -47,7 +47,7 @@ describe('unescapedUrl', () => {
     expect(unescapedUrl(url)).toBe(unescaped);
   });
 
-  test('is decoded to the same', () => {
+  test('decodes to the same path', () => {
     const path = '/job/%25%3f%23%2e%2E%40%c3%a9%00%20"|';
     expect(decodeURIComponent(unescapedUrl(path))).toBe(decodeURIComponent(path));
   });

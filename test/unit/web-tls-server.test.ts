@@ -32,7 +32,7 @@ async function curl(web: Web, ...args: string[]): Promise<string> {
 }
 
 describe('HTTP over TLS', () => {
-  test('1.1 and 2, as the client asks', async () => {
+  test('speaks HTTP/1.1 or HTTP/2, as the client chooses', async () => {
     const web = await start();
     expect(web.url).toBe(`https://127.0.0.1:${web.port}`);
     expect(await curl(web)).toBe('OK2 200');
@@ -47,24 +47,24 @@ describe('HTTP over TLS', () => {
     expect(await curl(web)).toBe('OK1.1 200');
   });
 
-  test('by the flags of the predecessor', async () => {
+  test('with the flags of the predecessor', async () => {
     const web = await startWeb({ args: ['--tls.enabled', '--tls.cert=F/server.crt', '--tls.key=F/server.key'], files });
     expect(await curl(web)).toBe('OK2 200');
   });
 
-  test('inline', async () => {
+  test('with certificates in the file', async () => {
     const yaml = `tls_server_config: {cert: ${JSON.stringify(server.cert)}, key: ${JSON.stringify(server.key)}}`;
     const web = await startWeb({ yaml, files });
     expect(await curl(web)).toBe('OK2 200');
   });
 
-  test('a client that forgot the s in https is told', async () => {
+  test('a plain HTTP request is answered with an explanation', async () => {
     const web = await start();
     const { output } = await run('curl', ['-sS', '-i', `http://127.0.0.1:${web.port}/`]);
     expect(output).toMatch(/^HTTP\/1\.0 400 [^]*\nClient sent an HTTP request to an HTTPS server\.\n$/);
   });
 
-  test('what is no TLS does no harm', async () => {
+  test('bytes that are not TLS do no harm', async () => {
     const web = await start();
     for (const bytes of ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', '\0'.repeat(1_000), '']) {
       const socket = connect(web.port, '127.0.0.1').resume();
@@ -93,7 +93,7 @@ async function settle(web: Web, options: ConnectionOptions): Promise<string> {
   }
 }
 
-describe('what the handshake settles', () => {
+describe('the handshake', () => {
   const old: ConnectionOptions = { maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' };
   const tls12: ConnectionOptions = { maxVersion: 'TLSv1.2' };
   const gcm = ['TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384', 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'];
@@ -122,7 +122,7 @@ describe('what the handshake settles', () => {
   });
 });
 
-/** Over both protocols, which must agree: does a request come through? */
+/** Whether a request is answered, over both protocols, which must agree. */
 async function isLetIn(web: Web, options: ConnectionOptions): Promise<boolean> {
   const http1 = await ask(web.port, '/-/healthy', options).then(
     ({ status }) => status === 200,
@@ -158,7 +158,7 @@ describe('client certificates', () => {
       true,
       false,
     ],
-    // Without authorities of one's own the well-known ones are asked.
+    // Without configured authorities the well-known ones are trusted.
     [['client_auth_type: RequireAndVerifyClientCert'], false, false, false],
     [['client_auth_type: RequireAndVerifyClientCert', ca, 'client_allowed_sans: [bad]'], false, false, false],
     [['client_auth_type: RequireAndVerifyClientCert', ca, 'client_allowed_sans: [x, test3]'], false, true, false],

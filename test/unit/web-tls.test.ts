@@ -55,7 +55,7 @@ describe('names in a certificate', () => {
 });
 
 describe('a client', () => {
-  test('is not let in for being authorized: one without a certificate is, when it resumes a TLS 1.3 session', () => {
+  test('needs more than `authorized`, which is also set when a TLS 1.3 session is resumed without a certificate', () => {
     const socket = { authorized: true, getPeerX509Certificate: () => undefined } as unknown as TLSSocket;
     expect(clientFault(socket, { clientAuth: 'RequireAndVerifyClientCert', allowedSans: undefined })).toBe(
       'no client certificate',
@@ -64,7 +64,7 @@ describe('a client', () => {
 });
 
 describe('sockets of systemd', () => {
-  test('taken once, in order', () => {
+  test('are taken once, in order', () => {
     const env = { LISTEN_PID: '7', LISTEN_FDS: '3', LISTEN_FDNAMES: 'a:b:c', OTHER: 'x' };
     expect(takeSystemdSockets(env, 7)).toEqual([3, 4, 5]);
     expect(env).toEqual({ OTHER: 'x' });
