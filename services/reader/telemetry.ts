@@ -34,7 +34,7 @@ export class ReaderTelemetry {
     }
     const keptOut: Gauge<'family' | 'group' | 'reason'> = new Gauge({
       name: 'pushgateway_snapshot_kept_out',
-      help: `Families of groups that are kept out of /metrics, by reason. The value is 1; at most ${MAX_KEPT_OUT} are listed.`,
+      help: `Families of groups kept out of /metrics, with the reason; the value is 1. At most ${MAX_KEPT_OUT} are listed.`,
       labelNames: ['family', 'group', 'reason'],
       registers,
       collect: () => {

@@ -72,8 +72,9 @@ export function metricsOf(family: Family): Record<string, unknown>[] {
 export function histogramJson(metric: HistogramMetric): Record<string, unknown> {
   const { labels, buckets, sampleCount, sampleSum, native } = metric;
   const common = { labels: Object.fromEntries(labels), sum: formatFloat(sampleSum) };
-  // As in the protobuf model, float counts are stored beside integer counts: a float is used if it is above 0, else the
-  // integer, which is 0.
+  // If any count is not a uint64, all are stored as floats. The official gateway writes a float only if it is above 0,
+  // else
+  // the integer count beside it, which is then 0.
   const counts = [sampleCount, ...buckets.map(([, value]) => value)];
   const isFloat = metric.floatCounts === true || !counts.every((value) => Number.isInteger(value) && value < 2 ** 64);
   const count = (value: number): string => {

@@ -54,9 +54,7 @@ function indexed(spans: readonly BucketSpan[], counts: readonly number[]): [inde
   return found;
 }
 
-/**
- * Upper bound of a bucket: 2^(index / 2^schema). 2^1024 becomes the largest float.
- */
+/** Upper bound of a bucket: 2^(index / 2^schema). 2^1024 becomes the largest float. */
 function boundOf(index: number, schema: number): number {
   const perPowerOfTwo = 2 ** schema;
   const power = schema <= 0 ? index / perPowerOfTwo : Math.floor(index / perPowerOfTwo);

@@ -1,5 +1,5 @@
 /**
- * The query API, answered from the snapshot, so also while Redis is away. Only the first call is the official one:
+ * The query API, answered from the snapshot, so also while Redis is away. The first call is the official one:
  *
  *     GET /api/v1/metrics
  *     GET /api/v1/groups?match[]=SELECTOR&q=TEXT&failed=true&families=true&limit=100&cursor=CURSOR

@@ -39,9 +39,7 @@ export function contentType({ format, escaping }: Negotiated): string {
   return `${CONTENT_TYPES[format]}; escaping=${escaping}`;
 }
 
-/**
- * The first supported range in order of preference; text if there is none. Earlier ranges may set the escaping.
- */
+/** The first supported range in order of preference; text if there is none. Earlier ranges may set the escaping. */
 export function negotiateFormat(accept: string | undefined, openMetrics: boolean): Negotiated {
   let escaping: EscapingScheme = 'underscores';
   for (const range of parseAccept(accept ?? '')) {

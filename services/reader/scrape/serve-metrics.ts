@@ -109,9 +109,7 @@ function entityTag({ version }: Snapshot, { negotiated, encoding, partition: { i
   return `"${[SNAPSHOT_ID, version, negotiated.format, negotiated.escaping, encoding, i, n].join('.')}"`;
 }
 
-/**
- * The exposition at this moment; changes are left to the next scrape. `text` is defined if it is kept ready.
- */
+/** The exposition at this moment; changes are left to the next scrape. `text` is defined if it is kept ready. */
 async function chunksOf(
   { snapshot, own }: ScrapeContext,
   { negotiated: { format }, escaping, partition }: Scrape,

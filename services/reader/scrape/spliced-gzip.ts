@@ -2,7 +2,7 @@
  * gzip of a text in chunks, few of which change between versions: each chunk is deflated once, alone, and the results
  * are spliced into one gzip member. (Several members would be legal too, but not every client reads beyond the first.)
  *
- *     header | chunk, deflated, ended on a byte boundary (sync flush) | … | an empty last block | CRC-32 and length of all
+ *     header | chunk, deflated up to a byte boundary (sync flush) | … | empty last block | CRC-32 and total length
  *
  * The deflated chunks are copied into blocks of neighbours, so that sending takes few writes. A change rebuilds only
  * its own block, from the bytes of the other chunks in the old one. Nothing is stored twice, and a version is released
@@ -136,9 +136,7 @@ async function splice({ buffers, serials }: TextChunks, before: Splice): Promise
   return { ...memberOf(blocks, runs), serials, blocks, ends, runs };
 }
 
-/**
- * Index after the last chunk of the block that begins at `from`; within the limits, serials decide.
- */
+/** Index after the last chunk of the block that begins at `from`; within the limits, serials decide. */
 function endOfBlock(serials: readonly number[], from: number): number {
   const max = Math.min(from + MAX_CHUNKS_IN_BLOCK, serials.length);
   let to = Math.min(from + MIN_CHUNKS_IN_BLOCK, max);
@@ -146,9 +144,7 @@ function endOfBlock(serials: readonly number[], from: number): number {
   return to;
 }
 
-/**
- * Index of the old block with exactly these chunks, among the LOOK_AHEAD ones from `next` on; -1 if none.
- */
+/** Index of the old block with exactly these chunks, among the LOOK_AHEAD ones from `next` on; -1 if none. */
 function findSame(
   { serials: held, ends }: Splice,
   next: number,
@@ -207,9 +203,7 @@ function runsOf(blocks: readonly Block[], before: readonly Run[]): Run[] {
   return runs;
 }
 
-/**
- * Uses the bits above those that end a block, which chunks created together have in common.
- */
+/** Uses the bits above those that end a block, which chunks created together have in common. */
 function endsRun({ serial }: Block): boolean {
   return Math.floor(serial / MIN_CHUNKS_IN_BLOCK) % BLOCKS_IN_RUN === 0;
 }

@@ -1,6 +1,4 @@
-/**
- * Families as text, ready to send: for each family a header, then its sample lines, group by group. Pure.
- */
+/** Families as text, ready to send: for each family a header, then its sample lines, group by group. Pure. */
 import { renderHeader } from '../../../shared/exposition/text/render-text.ts';
 import type { MetricType } from '../../../shared/model/metric-family.ts';
 import { SegmentedText } from './segmented-text.ts';
