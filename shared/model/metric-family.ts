@@ -1,21 +1,27 @@
 /**
- * The data model of the exposition formats: what a text or a protobuf body says, and what both are rendered from.
+ * The data model of the exposition formats: bodies are parsed into it, and scrapes are rendered from it.
  *
- * Plain data, nothing else: it crosses thread boundaries. Counts are JavaScript numbers: above 2^53 they round, exactly as
- * the text format (which has only floats) rounds them.
+ * It is plain data, because it crosses thread boundaries. Counts are JavaScript numbers: above 2^53 they are rounded, as in the text format,
+ * which has only floats.
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  * https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto
  */
 
-/** `gauge_histogram` is a histogram whose buckets may go down; the text format shows it as a histogram. */
-export const metricTypes = ['counter', 'gauge', 'untyped', 'summary', 'histogram', 'gauge_histogram'] as const;
-export type MetricType = (typeof metricTypes)[number];
+/** A `gauge_histogram` is a histogram whose buckets may decrease; the text format has it as a histogram. */
+export const METRIC_TYPES = ['counter', 'gauge', 'untyped', 'summary', 'histogram', 'gauge_histogram'] as const;
+export type MetricType = (typeof METRIC_TYPES)[number];
 
-/** Name and value. In a family that has been grouped (see grouping/) a metric's labels are sorted by name. */
+/** The label that distinguishes the sample lines of one metric. */
+export function boundLabelOf(type: MetricType | undefined): 'quantile' | 'le' | undefined {
+  if (type === 'summary') return 'quantile';
+  return type === 'histogram' || type === 'gauge_histogram' ? 'le' : undefined;
+}
+
 export type LabelPair = readonly [name: string, value: string];
+/** Once grouping labels are applied (group-labels.ts), the labels of a metric are sorted by name. */
 export type Labels = readonly LabelPair[];
 
-/** `google.protobuf.Timestamp`, only ever carried from a protobuf push to a protobuf scrape. */
+/** `google.protobuf.Timestamp`; only passed on from a protobuf push to a protobuf scrape. */
 export interface Timestamp {
   seconds: number;
   nanos: number;
@@ -29,7 +35,7 @@ export interface Exemplar {
 
 interface MetricBase {
   labels: Labels;
-  /** Milliseconds since the epoch. A push that has one is refused; the parsers only report it. */
+  /** Milliseconds since the epoch. The parsers accept it, but `checkPush` refuses it. */
   timestampMs?: number;
 }
 
@@ -56,30 +62,29 @@ export interface HistogramMetric extends MetricBase {
   buckets: (readonly [upperBound: number, cumulativeCount: number])[];
   sampleCount: number;
   sampleSum: number;
-  /** Protobuf only: the counts were given as floats although all are whole numbers. */
+  /** Protobuf only: the counts were given as floats, although all are integers. */
   floatCounts?: boolean;
-  /** Protobuf only: by the index of its bucket. */
+  /** Protobuf only. */
   bucketExemplars?: (readonly [bucketIndex: number, exemplar: Exemplar])[];
   /** Protobuf only. */
   created?: Timestamp;
-  /** Protobuf only: the sparse buckets. A text scrape cannot show them. */
+  /** Protobuf only. */
   native?: NativeBuckets;
 }
 
-/** A run of sparse buckets: `offset` from the end of the run before, `length` buckets. */
+/** Consecutive native buckets: `length` buckets, at a distance of `offset` from the span before. */
 export type BucketSpan = readonly [offset: number, length: number];
 
-/** The part of a histogram that only protobuf can say. https://prometheus.io/docs/specs/native_histograms/ */
+/** The sparse buckets of a histogram. https://prometheus.io/docs/specs/native_histograms/ */
 export interface NativeBuckets {
-  /** Left out when the input left it out, as each field of a proto2 message can be. */
+  /** This and the next two are missing if they were missing in the input, as fields of a proto2 message can be. */
   schema?: number;
   zeroThreshold?: number;
-  /** A float histogram (see `floatCounts`) has its zero count as a float, too. */
   zeroCount?: number;
   negativeSpans: BucketSpan[];
-  /** Differences from bucket to bucket: integer histograms. */
+  /** Of integer histograms: differences between consecutive buckets. */
   negativeDeltas: number[];
-  /** Absolute counts: float histograms. */
+  /** Of float histograms: absolute counts. */
   negativeCounts: number[];
   positiveSpans: BucketSpan[];
   positiveDeltas: number[];
@@ -89,7 +94,7 @@ export interface NativeBuckets {
 
 interface FamilyBase {
   name: string;
-  /** Unescaped; empty when there was no HELP line. */
+  /** Unescaped; empty if there was no HELP line. */
   help: string;
   /** Protobuf only. */
   unit?: string;

@@ -12,7 +12,7 @@
  *     text       sample lines in exposition format, without HELP and TYPE, text-bytes long
  *     exact      the family as a delimited protobuf message, if `text` cannot express all of it; otherwise empty
  */
-import { metricTypes, type MetricType } from '../model/metric-family.ts';
+import { METRIC_TYPES, type MetricType } from '../model/metric-family.ts';
 import type { Stamp } from './stamp.ts';
 
 export interface FamilyContent {
@@ -48,7 +48,7 @@ const ZERO = 48;
 /** The `exact` of most families. */
 export const NOTHING = Buffer.alloc(0);
 /** One string for each type, which all records share. */
-const TYPES = new Map<string, MetricType>(metricTypes.map((type) => [type, type]));
+const TYPES = new Map<string, MetricType>(METRIC_TYPES.map((type) => [type, type]));
 
 export function decodeFamilyRecord(record: Buffer): FamilyRecord {
   // Decoded byte by byte: a stamp cut from a string of the header would keep all of it in memory.

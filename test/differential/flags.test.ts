@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { escapingSchemes } from '../../shared/exposition/openmetrics/escape-names.ts';
+import { ESCAPING_SCHEMES } from '../../shared/exposition/openmetrics/escape-names.ts';
 import { eventually } from '../support/eventually.ts';
 import { startOfficialLatest } from '../support/official.ts';
 import { request as send } from '../support/request.ts';
@@ -89,7 +89,7 @@ describe('latest: --push.enable-utf8-names', () => {
     expect((await send(url, '/api/v1/metrics')).text).toContain('"labels":{"instance":"","job":"j","x:y":"1"}');
   });
 
-  test.for(['', ...escapingSchemes])('names in a scrape with escaping=%s', async (scheme, { skip }) => {
+  test.for(['', ...ESCAPING_SCHEMES])('names in a scrape with escaping=%s', async (scheme, { skip }) => {
     skip(...whyNot('latest'));
     const both = pair();
     await both.wipe();

@@ -312,8 +312,8 @@ describe('native histograms', () => {
     expect(nativeRefusal(metric)).toBeUndefined();
   });
   it.each<[change: Partial<NativeBuckets>, reason: string]>([
-    [{ schema: 9 }, 'has the unknown schema 9'],
-    [{ positiveSpans: [[0, 4]] }, 'has positive buckets for which spans need 4, and that are 3'],
+    [{ schema: 9 }, 'has schema 9: expected -4 to 8'],
+    [{ positiveSpans: [[0, 4]] }, 'has invalid positive buckets: spans describe 4 buckets, but 3 are given'],
     [
       {
         positiveSpans: [
@@ -321,10 +321,10 @@ describe('native histograms', () => {
           [-1, 1],
         ],
       },
-      'has positive buckets with a span that begins before the end of the one before it',
+      'has invalid positive buckets: a span begins before the end of the span before it',
     ],
-    [{ negativeSpans: [] }, 'has negative buckets for which spans need 0, and that are 1'],
-    [{ positiveDeltas: [1, -2, 4] }, 'has positive buckets with a negative count'],
+    [{ negativeSpans: [] }, 'has invalid negative buckets: spans describe 0 buckets, but 1 are given'],
+    [{ positiveDeltas: [1, -2, 4] }, 'has invalid positive buckets: a count is negative'],
     [{ zeroCount: 2 }, 'has 8 observations in its buckets, but a count of 7'],
   ])('are refused as Prometheus would: %j', (change, reason) => {
     expect(nativeRefusal({ ...HISTOGRAM, native: { ...NATIVE, ...change } })).toBe(reason);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { checkPush, suffixClash } from '../../shared/exposition/check/check-push.ts';
+import { checkPush } from '../../shared/exposition/check/check-push.ts';
 import { applyGroupingLabels } from '../../shared/model/group-labels.ts';
-import type { Families, Labels, MetricType } from '../../shared/model/metric-family.ts';
+import type { Families, Family, Labels, MetricType } from '../../shared/model/metric-family.ts';
 import { parseText } from '../../shared/exposition/text/parse-text.ts';
 import { renderSamples } from '../../shared/exposition/text/render-text.ts';
 import { splitByLabelSet } from '../../services/ingest/prepare/split-series.ts';
@@ -125,13 +125,13 @@ describe('checkPush', () => {
   });
 });
 
-describe('suffixClash', () => {
-  const others = new Map<string, MetricType>([
+describe('suffix collisions', () => {
+  const others: [name: string, type: MetricType][] = [
     ['s', 'summary'],
     ['h', 'histogram'],
     ['g', 'gauge'],
     ['t_bucket', 'gauge'],
-  ]);
+  ];
   it.each<[name: string, type: MetricType, clashes: boolean]>([
     ['s_sum', 'gauge', true],
     ['s_count', 'gauge', true],
@@ -144,7 +144,15 @@ describe('suffixClash', () => {
     ['t', 'gauge_histogram', true],
     ['t', 'gauge', false],
   ])('%s as %s: %s', (name, type, clashes) => {
-    expect(suffixClash(name, type, others) !== undefined).toBe(clashes);
+    const families = new Map(
+      [...others, [name, type] as const].map(([one, as]) => [
+        one,
+        { name: one, type: as, help: '', metrics: [] } as Family,
+      ]),
+    );
+    const check = expect(() => checkPush(families));
+    if (clashes) check.toThrow('collides with previously collected');
+    else check.not.toThrow();
   });
 });
 

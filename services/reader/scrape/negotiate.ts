@@ -8,7 +8,7 @@
  * https://github.com/prometheus/common/blob/v0.67.5/expfmt/encode.go
  * https://github.com/prometheus/client_golang/blob/v1.23.2/internal/github.com/golang/gddo/httputil/negotiate.go
  */
-import { escapingSchemes, type EscapingScheme } from '../../../shared/exposition/openmetrics/escape-names.ts';
+import { ESCAPING_SCHEMES, type EscapingScheme } from '../../../shared/exposition/openmetrics/escape-names.ts';
 
 export type ScrapeFormat = 'text' | 'protobuf' | 'protobuf-text' | 'protobuf-compact-text' | 'openmetrics';
 export type ScrapeEncoding = 'identity' | 'gzip' | 'zstd';
@@ -44,7 +44,7 @@ export function negotiateFormat(accept: string | undefined, openMetrics: boolean
   let escaping: EscapingScheme = 'underscores';
   for (const range of parseAccept(accept ?? '')) {
     const { parameters } = range;
-    escaping = escapingSchemes.find((scheme) => scheme === parameters.get('escaping')) ?? escaping;
+    escaping = ESCAPING_SCHEMES.find((scheme) => scheme === parameters.get('escaping')) ?? escaping;
     const format = formatOf(range, openMetrics);
     if (format !== undefined) return { format, escaping };
   }

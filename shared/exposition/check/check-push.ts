@@ -1,16 +1,16 @@
 /**
- * Consistency within one push, after its grouping labels are applied: what the official gateway finds when it gathers the push alone
- * (`checkWriteRequest` of its storage/diskmetricstore.go; `checkMetricConsistency` and `checkSuffixCollisions` of client_golang's registry).
- * The cost is that of the push. Clashes with other groups are the catalogue's to find.
+ * Checks that a push, with its grouping labels applied, does not contradict itself: what the official gateway finds when it gathers the push
+ * alone (`checkWriteRequest` of its storage/diskmetricstore.go; `checkMetricConsistency` and `checkSuffixCollisions` of client_golang's
+ * registry). It does not check the push against other groups.
  */
 import { splitSuffix, suffixesOf } from '../../consistency/suffix-collisions.ts';
 import { GatewayError } from '../../errors.ts';
-import { encodeLabels } from '../../model/labels.ts';
-import { nativeFault } from './check-native.ts';
-import { formatFloat } from '../text/format-float.ts';
-import { haveSameNames, sortedByName } from '../../model/labels.ts';
-import type { Families, Family, HistogramMetric, Labels, Metric, MetricType } from '../../model/metric-family.ts';
+import { encodeLabels, haveSameNames, sortedByName } from '../../model/labels.ts';
+import { boundLabelOf, type Families, type Family, type HistogramMetric } from '../../model/metric-family.ts';
+import type { Labels, Metric, MetricType } from '../../model/metric-family.ts';
 import { quote, quoteLabels } from '../../model/quote.ts';
+import { formatFloat } from '../text/format-float.ts';
+import { nativeFault } from './check-native.ts';
 
 /** Throws `push_inconsistent` with the first fault found. */
 export function checkPush(families: Families): void {
@@ -21,29 +21,25 @@ export function checkPush(families: Families): void {
   }
   const seen = new Map<string, MetricType>();
   for (const family of families.values()) {
-    const clash = suffixClash(family.name, family.type, seen);
-    if (clash !== undefined) refuse(clash);
+    checkSuffixes(family, seen);
     seen.set(family.name, family.type);
     checkSeries(family);
   }
 }
 
-/** Why this family cannot be exposed beside the `others`, whose types are given by name; undefined if it can. */
-export function suffixClash(
-  name: string,
-  type: MetricType,
-  others: Pick<Map<string, MetricType>, 'get'>,
-): string | undefined {
+/** `others`: the families before this one. */
+function checkSuffixes({ name, type }: Family, others: ReadonlyMap<string, MetricType>): void {
   const { base = '', suffix } = splitSuffix(name) ?? {};
   const baseType = others.get(base);
   if (suffix !== undefined && baseType !== undefined && suffixesOf(baseType).includes(suffix)) {
     const kind = baseType === 'summary' ? 'summary' : 'histogram';
-    return `collected metric named ${quote(name)} collides with previously collected ${kind} named ${quote(base)}`;
+    refuse(`collected metric named ${quote(name)} collides with previously collected ${kind} named ${quote(base)}`);
   }
-  const taken = suffixesOf(type).find((one) => others.get(name + one) !== undefined);
-  if (taken === undefined) return undefined;
+  const taken = suffixesOf(type).find((one) => others.has(name + one));
+  if (taken === undefined) return;
   const kind = taken === '_bucket' ? 'histogram' : 'histogram or summary';
-  return `collected ${kind} named ${quote(name)} collides with previously collected metric named ${quote(name + taken)}`;
+  const other = quote(name + taken);
+  refuse(`collected ${kind} named ${quote(name)} collides with previously collected metric named ${other}`);
 }
 
 function checkSeries(family: Family): void {
@@ -63,11 +59,6 @@ function checkSeries(family: Family): void {
   }
 }
 
-function boundLabelOf(type: MetricType): string | undefined {
-  if (type === 'summary') return 'quantile';
-  return type === 'histogram' || type === 'gauge_histogram' ? 'le' : undefined;
-}
-
 function checkNames(family: Family, metric: Metric, boundLabel: string | undefined): void {
   let previous = '';
   for (const [name] of sortedByName(metric.labels)) {
@@ -77,7 +68,7 @@ function checkNames(family: Family, metric: Metric, boundLabel: string | undefin
     if (name === '' || name.startsWith('__')) {
       refuse(`${describe(family, metric)} has a label with an invalid name: ${name}`);
     }
-    // The official gateway has this rule for summaries only, and shows an explicit `le` as a label that is there twice.
+    // The official gateway has this rule for summaries only, and exposes an explicit `le` as a second label of that name.
     if (name === boundLabel) refuse(`${describe(family, metric)} must not have an explicit ${quote(name)} label`);
     previous = name;
   }
@@ -89,7 +80,7 @@ function checkHistogram(family: Family, metric: HistogramMetric): void {
   if (fault !== undefined) refuse(`${describe(family, metric)} ${fault}`);
 }
 
-/** The official gateway would show such series twice. */
+/** The official gateway would expose such series twice. */
 function checkBounds(
   family: Family,
   metric: Metric,
@@ -104,12 +95,12 @@ function checkBounds(
   }
 }
 
-/** The label sets of one family. Most have the names, and some of the values, of the first: these make for shorter keys. */
+/** The label sets of one family. Most have the names, and some of the values, of the first one, which makes their keys shorter. */
 class SeriesKeys {
   readonly #keys = new Set<string>();
   #first: Labels | undefined;
 
-  /** False when these labels were there before. */
+  /** False if the labels have been added before. */
   add(labels: Labels): boolean {
     const sorted = sortedByName(labels);
     this.#first ??= sorted;
@@ -120,7 +111,7 @@ class SeriesKeys {
   }
 }
 
-/** Unambiguous, as each value is either the first one's or has its length in front. */
+/** Unambiguous, because each value is either that of `first` or preceded by its length. */
 function valuesKey(labels: Labels, first: Labels): string {
   let key = '';
   for (let i = 0; i < labels.length; i++) {

@@ -2,7 +2,7 @@ import type { Labels, MetricType } from '../../model/metric-family.ts';
 import { parseText } from '../text/parse-text.ts';
 import { renderHeader } from '../text/render-text.ts';
 
-/** The labels of each series in a family's sample lines, as they were rendered by us. */
+/** The labels of each series in sample lines of a family that were rendered by render-text.ts. */
 export function labelSetsOf(name: string, type: MetricType, text: string): Labels[] {
   const family = parseText(renderHeader(name, '', type) + text, { utf8Names: true }).get(name);
   return family?.metrics.map(({ labels }) => labels) ?? [];

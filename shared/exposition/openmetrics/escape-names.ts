@@ -1,11 +1,11 @@
 /**
- * Makes names legacy-valid for scrapers that do not say that they read UTF-8 names, by the scheme they ask for. What is valid stays as it is,
- * with `dots` too, although an underscore can then stand for itself or for another.
+ * Turns names into legacy names, for scrapers that do not declare that they accept UTF-8 names, by the scheme that they request. Legacy names stay
+ * as they are, even with `dots`, where an underscore is ambiguous then.
  * https://github.com/prometheus/proposals/blob/main/proposals/2023-08-21-utf8.md
  *
- *     underscores   what is not valid becomes `_`
- *     dots          `.` becomes `_dot_`, `_` becomes `__`, what else is not valid becomes `__`
- *     values        `U__` and then `_` as `__`, what is not valid as `_HEX_`
+ *     underscores   invalid characters become `_`
+ *     dots          `.` becomes `_dot_`, `_` and other invalid characters become `__`
+ *     values        `U__`, then `_` as `__`, and invalid characters as `_HEX_`
  */
 import { escapeName } from '../../model/escaped-name.ts';
 import type { Family, Labels } from '../../model/metric-family.ts';
@@ -18,15 +18,15 @@ import {
   isMetricNameStart,
 } from '../../model/names.ts';
 
-export const escapingSchemes = ['allow-utf-8', 'underscores', 'dots', 'values'] as const;
-export type EscapingScheme = (typeof escapingSchemes)[number];
+export const ESCAPING_SCHEMES = ['allow-utf-8', 'underscores', 'dots', 'values'] as const;
+export type EscapingScheme = (typeof ESCAPING_SCHEMES)[number];
 
-/** A copy with the names of the family and of all labels escaped; the family itself when there is nothing to do. */
+/** A copy with the names of the family and of all labels escaped; the family itself if nothing is to be escaped. */
 export function escapeFamilyNames(family: Family, scheme: EscapingScheme): Family {
   if (scheme === 'allow-utf-8') return family;
   const name = isLegacyMetricName(family.name) ? family.name : escape(family.name, scheme, 'metric');
   const metrics = family.metrics.map((metric) => ({ ...metric, labels: escapeLabels(metric.labels, scheme) }));
-  // The metrics are those of the family's own type.
+  // The metrics have the type of the family.
   return { ...family, name, metrics } as Family;
 }
 

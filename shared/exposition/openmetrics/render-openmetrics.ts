@@ -1,22 +1,16 @@
 /**
- * The OpenMetrics text format 1.0.0, for scrapers that prefer it where that is switched on.
+ * Writes the OpenMetrics text format 1.0.0, for scrapers that prefer it, if it is enabled.
  * https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md
  *
  *     exposition = { header { sample } } "# EOF" LF
  *     sample     = name [ labels ] SP value [ SP "#" SP labels SP value [ SP timestamp ] ] LF
  *
- * A counter's family is named without `_total`, its samples with it, whatever was pushed. Float values always show that they
- * are floats (`1.0`), counts never do.
+ * The family of a counter is named without `_total`, its samples with it, whatever was pushed. Float values are written as floats (`1.0`), counts as
+ * integers.
  */
 import { formatFloat } from '../text/format-float.ts';
-import type {
-  Exemplar,
-  Family,
-  HistogramMetric,
-  Labels,
-  MetricType,
-  SummaryMetric,
-} from '../../model/metric-family.ts';
+import type { Exemplar, Family, HistogramMetric, Labels } from '../../model/metric-family.ts';
+import type { MetricType, SummaryMetric } from '../../model/metric-family.ts';
 import { isLegacyLabelName, isLegacyMetricName } from '../../model/names.ts';
 
 export const OPENMETRICS_EOF = '# EOF\n';
@@ -90,7 +84,7 @@ function histogramText(name: string, metric: HistogramMetric, sum: string, count
 }
 
 function series(name: string, labels: Labels): string {
-  const pairs = labels.map(([label, value]) => `${labelName(label)}="${escapeQuotes(value)}"`);
+  const pairs = labelPairs(labels);
   if (isLegacyMetricName(name)) return pairs.length === 0 ? name : `${name}{${pairs.join(',')}}`;
   return `{${[metricName(name), ...pairs].join(',')}}`;
 }
@@ -98,9 +92,8 @@ function series(name: string, labels: Labels): string {
 function exemplarText(exemplar: Exemplar | undefined): string {
   if (exemplar === undefined) return '';
   const { labels, value, timestamp } = exemplar;
-  const pairs = labels.map(([label, text]) => `${labelName(label)}="${escapeQuotes(text)}"`);
   const at = timestamp === undefined ? '' : ` ${float(timestamp.seconds + timestamp.nanos / 1e9)}`;
-  return ` # {${pairs.join(',')}} ${float(value)}${at}`;
+  return ` # {${labelPairs(labels).join(',')}} ${float(value)}${at}`;
 }
 
 function float(value: number): string {
@@ -109,11 +102,11 @@ function float(value: number): string {
 }
 
 function metricName(name: string): string {
-  return isLegacyMetricName(name) ? name : `"${escapeQuotes(name)}"`;
+  return isLegacyMetricName(name) ? name : `"${escape(name)}"`;
 }
 
-function labelName(name: string): string {
-  return isLegacyLabelName(name) ? name : `"${escapeQuotes(name)}"`;
+function labelPairs(labels: Labels): string[] {
+  return labels.map(([name, value]) => `${isLegacyLabelName(name) ? name : `"${escape(name)}"`}="${escape(value)}"`);
 }
 
 function escape(text: string): string {
@@ -122,5 +115,3 @@ function escape(text: string): string {
     .replaceAll('\n', String.raw`\n`)
     .replaceAll('"', String.raw`\"`);
 }
-
-const escapeQuotes = escape;

@@ -1,5 +1,5 @@
 /**
- * Reads families; the messages are listed in protobuf-codec.ts, those of a metric are read by protobuf-metric.ts.
+ * Reads families. Their messages are listed in codec.ts; those of a metric are read by metric.ts.
  */
 import { GatewayError } from '../../errors.ts';
 import { haveSameNames } from '../../model/labels.ts';
@@ -11,16 +11,16 @@ import { quote } from '../../model/quote.ts';
 import { SeriesLimit } from '../series-limit.ts';
 
 export interface DecodeProtobufOptions {
-  /** Metric and label names may be any UTF-8; else only the legacy characters. */
+  /** Metric and label names may be any UTF-8; otherwise only legacy names. */
   utf8Names?: boolean;
-  /** Default none. Counts what a later family of the same name replaces, too. */
+  /** Default none. Series that a later family of the same name replaces count, too. */
   maxSeries?: number | undefined;
 }
 
 /**
  * Reads a whole body. Of families with the same name the last counts; a family without metrics is kept. Throws `exposition_invalid` for
- * what is not such a stream, and for what could not be shown: no or an invalid name, an unknown type; and `push_inconsistent` for strings
- * that are not UTF-8, and a metric that is not of its family's type; and `push_too_large` for too many series.
+ * invalid messages, for a missing or invalid name, and for an unknown type; `push_inconsistent` for strings that are not UTF-8, and for a metric
+ * that is not of its family's type; and `push_too_large` for too many series.
  */
 export function decodeProtobuf(
   body: Uint8Array,
@@ -28,11 +28,11 @@ export function decodeProtobuf(
 ): Families {
   const limit = new SeriesLimit(maxSeries);
   const reader = new WireReader(body);
-  // What is replaced by a later family is not looked at.
+  // Families that a later one replaces are not checked.
   const drafts = new Map<string, { draft: FamilyMessage; count: number }>();
   for (let count = 1; !reader.atEnd; count++) {
     const draft = new FamilyMessage();
-    explained(draft, count, () => {
+    explaining(draft, count, () => {
       const outerEnd = reader.enter();
       draft.read(reader, limit);
       reader.leave(outerEnd);
@@ -43,26 +43,26 @@ export function decodeProtobuf(
   for (const { draft, count } of drafts.values()) {
     families.set(
       draft.name,
-      explained(draft, count, () => draft.finish(utf8Names)),
+      explaining(draft, count, () => draft.finish(utf8Names)),
     );
   }
   return families;
 }
 
-function explained<T>(draft: FamilyMessage, count: number, read: () => T): T {
+function explaining<T>(draft: FamilyMessage, count: number, read: () => T): T {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     const which = draft.name === '' ? '' : ` (${quote(draft.name)})`;
     const message = `protobuf parsing error in message ${String(count)}${which}: ${error.message}`;
-    // As the official gateway, which does not look at strings until it checks for consistency.
+    // As the official gateway, which checks strings only when it checks for consistency.
     const code = error instanceof NotUtf8Error ? 'push_inconsistent' : 'exposition_invalid';
     throw new GatewayError(code, message, { cause: error });
   }
 }
 
-/** By their numbers. */
+/** By their number in the enumeration. */
 const TYPES: readonly MetricType[] = ['counter', 'gauge', 'summary', 'untyped', 'histogram', 'gauge_histogram'];
 
 class FamilyMessage {
@@ -109,7 +109,7 @@ class FamilyMessage {
     for (const { labels } of this.#metrics) {
       if (!haveSameNames(labels, before)) {
         for (const [name] of labels) {
-          // One without any name is for checkPush.
+          // An empty name is left to checkPush.
           if (name !== '' && !isLegacyLabelName(name)) throw new WireError(`invalid label name ${quote(name)}`);
         }
       }

@@ -1,17 +1,8 @@
 /**
- * Writes families; the messages are listed in protobuf-codec.ts. A family can be written in parts, which only need to be joined: a message
- * is the sum of its fields.
+ * Writes families; the messages are listed in codec.ts. A message is the concatenation of its fields, so a family can be written in pieces.
  */
-import type {
-  Exemplar,
-  Family,
-  HistogramMetric,
-  Labels,
-  Metric,
-  MetricType,
-  NativeBuckets,
-} from '../../model/metric-family.ts';
-import type { SimpleMetric, SummaryMetric, Timestamp } from '../../model/metric-family.ts';
+import type { Exemplar, Family, HistogramMetric, Labels, Metric, MetricType } from '../../model/metric-family.ts';
+import type { NativeBuckets, SimpleMetric, SummaryMetric, Timestamp } from '../../model/metric-family.ts';
 import { WireWriter } from './writer.ts';
 
 const TYPE_NUMBERS: Readonly<Record<MetricType, number>> = {
@@ -23,7 +14,7 @@ const TYPE_NUMBERS: Readonly<Record<MetricType, number>> = {
   gauge_histogram: 5,
 };
 
-/** One for all: nothing waits between `begin` and `finish`. */
+/** Shared, because nothing is asynchronous between `begin` and `finish`. */
 const writer = new WireWriter();
 
 /** A whole message of the stream: length, header, metrics. */
@@ -42,7 +33,7 @@ export function encodeFamilyHeader(name: string, help: string, type: MetricType,
   return writer.finish();
 }
 
-/** The metrics alone, to be put behind a header. */
+/** The metrics alone, to be appended to a header. */
 export function encodeFamilyMetrics(family: Family): Buffer {
   writer.begin();
   switch (family.type) {
@@ -64,7 +55,7 @@ export function encodeFamilyMetrics(family: Family): Buffer {
   return writer.finish();
 }
 
-/** What stands before a message of so many bytes. */
+/** What precedes a message of this length. */
 export function encodeLength(byteLength: number): Buffer {
   writer.begin().varint(byteLength);
   return writer.finish();
@@ -105,13 +96,13 @@ function writeSummary(metric: SummaryMetric): void {
   writeTimestamp(4, metric.created);
 }
 
-/** 2^64 is what a double makes of the largest uint64, and is written as that. */
+/** The largest uint64 is 2^64 as a double, and is written as the largest uint64. */
 function isUint64(count: number): boolean {
   return Number.isInteger(count) && count >= 0 && count <= 2 ** 64;
 }
 
 function writeHistogram(metric: HistogramMetric): void {
-  // All counts are of one kind, as the parsers of the text format have it, too.
+  // All counts of a histogram are of one kind, as in the parsers of the text format.
   const counts = [metric.sampleCount, ...metric.buckets.map(([, count]) => count)];
   const isFloat = metric.floatCounts === true || !counts.every(isUint64);
   if (!isFloat) writer.uint64(1, metric.sampleCount);
@@ -140,7 +131,7 @@ function writeNative(native: NativeBuckets, isFloat: boolean): void {
   writeSide(12, native.positiveSpans, native.positiveDeltas, native.positiveCounts);
 }
 
-/** Spans, deltas and counts have three numbers in a row. */
+/** Spans, deltas and counts have consecutive field numbers. */
 function writeSide(
   field: number,
   spans: NativeBuckets['positiveSpans'],
@@ -169,7 +160,7 @@ function writeExemplar(field: number, exemplar: Exemplar | undefined): void {
 function writeTimestamp(field: number, timestamp: Timestamp | undefined): void {
   if (timestamp === undefined) return;
   writer.message(field, () => {
-    // Of proto3, where 0 is not written.
+    // A proto3 message: zeros are not written.
     if (timestamp.seconds !== 0) writer.int64(1, timestamp.seconds);
     if (timestamp.nanos !== 0) writer.int64(2, timestamp.nanos);
   });

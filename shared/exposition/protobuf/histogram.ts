@@ -1,11 +1,11 @@
 /**
- * Reads the message Histogram, which is listed in protobuf-codec.ts.
+ * Reads the message Histogram (see codec.ts).
  */
 import type { BucketSpan, Exemplar, HistogramMetric, NativeBuckets, Timestamp } from '../../model/metric-family.ts';
 import { readExemplar, readTimestamp, type ExemplarDraft } from './parts.ts';
 import { BYTES, FIXED64, VARINT, type WireReader } from './reader.ts';
 
-/** A count as it may be given: the float counts, unless it is 0. */
+/** The float counts unless it is 0. */
 interface Count {
   integer: number;
   float: number;
@@ -54,7 +54,7 @@ export class HistogramDraft {
     reader.leave(outerEnd);
   }
 
-  /** Without its labels. */
+  /** Without labels. */
   finish(): HistogramMetric {
     const buckets = this.#buckets.map(({ upperBound, count }): [number, number] => [upperBound, valueOf(count)]);
     const metric: HistogramMetric = {
@@ -177,7 +177,7 @@ function readNewExemplar(reader: WireReader): Exemplar {
   return exemplar;
 }
 
-// Lists of scalars come one by one, or packed into one value.
+// Lists of scalars come as single values, or packed into one.
 
 function readDeltas(reader: WireReader, into: number[]): void {
   if (reader.tag % 8 === VARINT) {

@@ -1,14 +1,8 @@
 /**
- * Reads one metric; the messages are listed in protobuf-codec.ts. Its family's type may come after it, so whatever it holds is read.
+ * Reads one metric (see codec.ts). The type of its family may follow later, so metrics of all types are read.
  */
-import type {
-  HistogramMetric,
-  LabelPair,
-  Labels,
-  Metric,
-  SimpleMetric,
-  SummaryMetric,
-} from '../../model/metric-family.ts';
+import type { HistogramMetric, LabelPair, Labels, Metric } from '../../model/metric-family.ts';
+import type { SimpleMetric, SummaryMetric } from '../../model/metric-family.ts';
 import { HistogramDraft } from './histogram.ts';
 import { readExemplar, readLabel, readTimestamp, type ExemplarDraft } from './parts.ts';
 import { BYTES, FIXED64, VARINT, type WireReader } from './reader.ts';
@@ -29,7 +23,7 @@ export class MetricDraft {
   #summary: SummaryMetric | undefined;
   #histogram: HistogramDraft | undefined;
 
-  /** `before`: the labels of the metric before this one, which often has the same. */
+  /** `before`: the labels of the metric before this one, which are often the same. */
   read(reader: WireReader, before: Labels): void {
     while (reader.next()) {
       switch (reader.tag) {
@@ -61,7 +55,7 @@ export class MetricDraft {
     }
   }
 
-  // The metric, or undefined when it is of another type.
+  // The metric; undefined if it is of another type.
 
   simple(type: 'counter' | 'gauge' | 'untyped'): SimpleMetric | undefined {
     if (type === 'counter') return this.#finish(this.#counter);

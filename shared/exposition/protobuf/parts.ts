@@ -1,5 +1,5 @@
 /**
- * Reads the messages that several others contain; they are listed in protobuf-codec.ts.
+ * Reads the messages that are part of several others (see codec.ts).
  */
 import type { Exemplar, LabelPair, Timestamp } from '../../model/metric-family.ts';
 import { BYTES, FIXED64, VARINT, type WireReader } from './reader.ts';
@@ -8,7 +8,7 @@ export interface ExemplarDraft extends Exemplar {
   labels: LabelPair[];
 }
 
-/** When the label is the `expected` one, that is returned instead of a new one. */
+/** If the label equals `expected`, that is returned instead of a new one. */
 export function readLabel(reader: WireReader, expected?: LabelPair): LabelPair {
   let name = '';
   let value = '';

@@ -1,14 +1,14 @@
 /**
- * A family in protobuf's text format, for a person to read: what scrapers get that ask for `encoding=text` or `encoding=compact-text`. Made from
- * the wire format, so that all three say the same; the messages are listed in protobuf-codec.ts.
+ * A family in protobuf's text format, for people: the answer to scrapes with `encoding=text` or `encoding=compact-text`. It is made from the wire
+ * format, so that it has the same content (see codec.ts).
  *
- * Go's encoder puts one blank or two between the parts, by chance of the build, to keep programs from relying on it. Here it is one.
+ * Go's encoder puts one or two blanks between the fields, depending on the build, so that programs do not rely on it. Here it is one.
  * https://protobuf.dev/reference/protobuf/textformat-spec/
  */
 import { formatCount, formatFloat } from '../text/format-float.ts';
 import { BYTES, FIXED64, VARINT, WireReader } from './reader.ts';
 
-/** In the order of the .proto file, in which Go writes them: name, number, how to read it. */
+/** Fields in the order of the .proto file, in which Go writes them. */
 type Message = readonly (readonly [name: string, number: number, kind: Kind])[];
 type Scalar = (reader: WireReader) => string;
 type Kind = { readonly wireType: number; readonly scalar: Scalar } | { readonly message: Message };
@@ -84,13 +84,13 @@ const family: Message = [
   ['metric', 4, metric],
 ];
 
-/** `wire` is one MetricFamily, without the length before it. A line when compact; else many, and a blank one. */
+/** `wire`: a MetricFamily without its length. The compact form is one line, the other ends with a blank line. */
 export function protobufText(wire: Uint8Array, isCompact: boolean): string {
   const fields = fieldsOf(new WireReader(wire), family, isCompact ? undefined : '');
   return isCompact ? `${fields.join(' ')}\n` : `${fields.join('\n')}\n\n`;
 }
 
-/** `indent` is that of the message, or undefined for all in one line. */
+/** `indent`: that of the message; undefined for the compact form. */
 function fieldsOf(reader: WireReader, message: Message, indent: string | undefined): string[] {
   const found = new Map<number, string[]>();
   while (reader.next()) {

@@ -1,5 +1,5 @@
 /**
- * The protobuf wire format, read. https://protobuf.dev/programming-guides/encoding/
+ * Reads the protobuf wire format. https://protobuf.dev/programming-guides/encoding/
  *
  *     message = { tag value }        tag    = varint: field number * 8 + wire type
  *     value   = varint               0: enum, int, uint; zigzag for sint
@@ -9,8 +9,8 @@
  *             | 4 bytes              5
  *     varint  = at most 10 bytes, seven bits each, the lowest first; all but the last have the top bit
  *
- * As in Go's decoder, a known field of another wire type counts as an unknown one. Nothing is allocated on the word of a length: what is
- * claimed must be there.
+ * As in Go's decoder, a known field with another wire type counts as an unknown one. Nothing is allocated before the bytes that a length
+ * announces are known to be there.
  */
 import { isUtf8 } from 'node:buffer';
 
@@ -22,29 +22,29 @@ const GROUP_END = 4;
 const FIXED32 = 5;
 
 const MAX_FIELD_NUMBER = 2 ** 29 - 1;
-/** Go's limit within groups, where it does not look closely. */
+/** Go's limit within groups, which it checks less strictly. */
 const MAX_SKIPPED_NUMBER = 2 ** 31 - 1;
-/** Go's limit on groups in groups. */
+/** Go's limit on nested groups. */
 const MAX_DEPTH = 10_000;
 const TWO_32 = 2 ** 32;
 
-/** The reason alone; the one who began to read knows which message it was. */
+/** Has the reason only; decode.ts adds which message is invalid. */
 export class WireError extends Error {}
 
-/** The message as such is sound. */
+/** The message is valid otherwise. */
 export class NotUtf8Error extends WireError {
   constructor() {
     super('a string is not UTF-8');
   }
 }
 
-/** A cursor. `next` moves to a field; then one reading method takes its value, or `skip` does. */
+/** A cursor. `next` moves to a field; then one of the reading methods reads its value, or `skip` skips it. */
 export class WireReader {
   readonly #bytes: Buffer;
   /** The same bytes, each as one character. */
   readonly #ascii: string;
   #pos = 0;
-  /** Of the message being read. */
+  /** End of the message that is being read. */
   #end: number;
 
   /** Field number * 8 + wire type of the latest field. */
@@ -88,7 +88,7 @@ export class WireReader {
     } while (groups.length > 0);
   }
 
-  /** Goes into a message whose length stands before it: `next` ends with it. Returns what `leave` needs. */
+  /** Enters a message that is preceded by its length: `next` ends with the message. Returns the argument for `leave`. */
   enter(): number {
     const length = this.#readLength();
     const outerEnd = this.#end;
@@ -96,17 +96,17 @@ export class WireReader {
     return outerEnd;
   }
 
-  /** Goes on behind the message, which must have been read to its end. */
+  /** Continues after the message, which must have been read to its end. */
   leave(outerEnd: number): void {
     this.#end = outerEnd;
   }
 
-  /** When the string is the `expected` one, that is returned instead of a new one. */
+  /** If the string equals `expected`, that is returned instead of a new one. */
   string(expected = ''): string {
     const length = this.#readLength();
     const start = this.#pos;
     this.#pos += length;
-    // Most strings are short and ASCII: those are cut from one large string, which is cheaper than decoding each.
+    // Most strings are short and ASCII. These are slices of one large string, which is cheaper than decoding each.
     let isExpected = length === expected.length;
     for (let i = 0; i < length; i++) {
       const byte = this.#bytes[start + i] ?? 0;
@@ -116,7 +116,7 @@ export class WireReader {
     return isExpected ? expected : this.#ascii.slice(start, this.#pos);
   }
 
-  /** Where it does no harm, what is not UTF-8 is replaced. */
+  /** Replaces bytes that are not UTF-8. */
   lossyString(): string {
     const length = this.#readLength();
     this.#advance(length);
@@ -128,7 +128,7 @@ export class WireReader {
     return this.#bytes.readDoubleLE(this.#pos - 8);
   }
 
-  /** Rounded above 2^53. */
+  /** Rounded above 2^53, as `int64` and `sint64`. */
   uint64(): number {
     this.#readVarint();
     return this.#high * TWO_32 + this.#low;

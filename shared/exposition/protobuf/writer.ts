@@ -1,12 +1,12 @@
 /**
- * The protobuf wire format, written; its grammar is in protobuf-reader.ts.
+ * Writes the protobuf wire format; its grammar is in reader.ts.
  */
 import { BYTES, FIXED64, VARINT } from './reader.ts';
 
 const TWO_32 = 2 ** 32;
 
 const INITIAL_BYTES = 4096;
-/** A larger buffer is given up once it has been used. */
+/** A larger buffer is released after use. */
 const KEPT_BYTES = 2 ** 20;
 
 const MAX_HIGH = TWO_32 - 1;
@@ -16,13 +16,13 @@ export class WireWriter {
   #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
   #length = 0;
 
-  /** Forgets what was written, should that have ended with an error. */
+  /** Discards what was written before, in case that ended with an error. */
   begin(): this {
     this.#length = 0;
     return this;
   }
 
-  /** What was written, as a copy. */
+  /** Returns a copy of what was written. */
   finish(): Buffer {
     const written = Buffer.from(this.#bytes.subarray(0, this.#length));
     this.#length = 0;
@@ -30,7 +30,7 @@ export class WireWriter {
     return written;
   }
 
-  /** A whole number from 0 to 2^64. */
+  /** `value`: an integer from 0 to 2^64. */
   uint64(field: number, value: number): void {
     this.#tag(field, VARINT);
     this.varint(value);
@@ -70,7 +70,7 @@ export class WireWriter {
     this.#length += this.#bytes.write(value, this.#length);
   }
 
-  /** Most strings are, and then this is several times as fast. False, and nothing written, for others. */
+  /** Most strings are short and ASCII; for these it is several times as fast. Returns false for others, and writes nothing. */
   #shortAscii(value: string): boolean {
     this.#reserve(0x80);
     const start = this.#length + 1;
@@ -91,7 +91,7 @@ export class WireWriter {
 
   /** What `write` writes, with its length before it. */
   delimited(write: () => void): void {
-    // Most are shorter than 128 bytes, so room is left for a length of one byte; others are moved.
+    // Most are shorter than 128 bytes, so one byte is reserved for the length. Longer ones are moved.
     this.#reserve(1);
     const start = ++this.#length;
     write();
@@ -134,7 +134,7 @@ export class WireWriter {
   }
 }
 
-/** The bits of a number from 0 on. What was the largest integer has been rounded up, to one that does not fit. */
+/** The upper and lower 32 bits of an integer. The largest one was rounded up as a double, to one that does not fit, and is reduced. */
 function halves(value: number, maxHigh: number): [high: number, low: number] {
   const high = Math.floor(value / TWO_32);
   return high > maxHigh ? [maxHigh, TWO_32 - 1] : [high, value % TWO_32];

@@ -1,19 +1,13 @@
 /**
- * A family while its lines are being read. Summaries and histograms are spread over many lines, which may come in any
- * order; each is found again by its labels.
+ * A family while its lines are being read. A summary or a histogram has many lines, which may come in any order; its metric is found by its
+ * labels.
  */
-import type {
-  Family,
-  HistogramMetric,
-  Labels,
-  MetricType,
-  SimpleMetric,
-  SummaryMetric,
-} from '../../model/metric-family.ts';
+import type { Family, HistogramMetric, Labels, MetricType } from '../../model/metric-family.ts';
+import type { SimpleMetric, SummaryMetric } from '../../model/metric-family.ts';
 import { toUint64 } from './parse-float.ts';
 import type { SeriesLimit } from '../series-limit.ts';
 
-/** What a line says about a summary or a histogram, by the suffix of its name. */
+/** What a line of a summary or a histogram holds, by the suffix of its name. */
 export type Role = 'sample' | 'sum' | 'count';
 
 export class FamilyDraft {
@@ -22,11 +16,11 @@ export class FamilyDraft {
   type: MetricType | undefined;
   readonly #limit: SeriesLimit;
   readonly #simple: SimpleMetric[] = [];
-  // Made when they are needed, for most families never are.
+  // Created on demand, because most families need neither.
   #summaries: MetricsByLabels<SummaryMetric> | undefined;
   #histograms: MetricsByLabels<HistogramMetric> | undefined;
 
-  /** `limit`: of all families that are read together. */
+  /** `limit`: for all families of the body. */
   constructor(name: string, limit: SeriesLimit) {
     this.name = name;
     this.#limit = limit;
@@ -40,12 +34,6 @@ export class FamilyDraft {
     return this.type === 'histogram' || this.type === 'gauge_histogram';
   }
 
-  /** The label that is no label of the series but says which quantile or bucket a line is about. */
-  get boundLabel(): 'quantile' | 'le' | undefined {
-    if (this.isSummary) return 'quantile';
-    return this.isHistogram ? 'le' : undefined;
-  }
-
   addSimple(labels: Labels, value: number): SimpleMetric {
     this.#limit.addOne();
     const metric = { labels, value };
@@ -53,7 +41,7 @@ export class FamilyDraft {
     return metric;
   }
 
-  /** `bound` is the quantile, or NaN when the line has none: then only a sum or a count says something. */
+  /** `bound`: the quantile, or NaN if the line has none; then the line counts only as a sum or a count. */
   addSummaryLine(labels: Labels, role: Role, bound: number, value: number): SummaryMetric {
     const summaries = (this.#summaries ??= new MetricsByLabels(this.#limit));
     const metric = summaries.find(labels) ?? summaries.add({ labels, quantiles: [], sampleCount: 0, sampleSum: 0 });
@@ -63,13 +51,13 @@ export class FamilyDraft {
     return metric;
   }
 
-  /** `bound` is the upper bound of the bucket, or NaN. Returns the reason when the value cannot be a count. */
+  /** `bound`: the upper bound of the bucket, or NaN. Returns an error text if the value cannot be a count. */
   addHistogramLine(labels: Labels, role: Role, bound: number, value: number): HistogramMetric | string {
     const histograms = (this.#histograms ??= new MetricsByLabels(this.#limit));
     const metric = histograms.find(labels) ?? histograms.add({ labels, buckets: [], sampleCount: 0, sampleSum: 0 });
     if (role === 'count') {
       if (value < 0) return 'negative count for histogram';
-      // expfmt keeps whole and fractional counts apart, and a fractional one wins, whichever came last.
+      // expfmt keeps integer and fractional counts apart, and prefers a fractional one, whichever came last.
       if (!isWhole(value) || isWhole(metric.sampleCount)) metric.sampleCount = value;
     } else if (role === 'sum') {
       metric.sampleSum = value;
@@ -80,7 +68,7 @@ export class FamilyDraft {
     return metric;
   }
 
-  /** Undefined for a family that was only described: it leaves no trace. */
+  /** Undefined for a family with HELP or TYPE lines only, which is dropped. */
   finish(): Family | undefined {
     const { name, type, help = '' } = this;
     let family: Family | undefined;
@@ -95,7 +83,7 @@ export class FamilyDraft {
 class MetricsByLabels<M extends { labels: Labels }> {
   readonly all: M[] = [];
   readonly #limit: SeriesLimit;
-  /** From the second metric on. */
+  /** Created for the second metric. */
   #byKey: Map<string, M> | undefined;
   #latest: M | undefined;
 
@@ -103,7 +91,7 @@ class MetricsByLabels<M extends { labels: Labels }> {
     this.#limit = limit;
   }
 
-  /** The lines of one metric usually follow each other, so the one before is tried first. */
+  /** Tries the metric of the line before first, because the lines of a metric usually follow each other. */
   find(labels: Labels): M | undefined {
     if (this.#latest === undefined || sameLabels(this.#latest.labels, labels)) return this.#latest;
     this.#byKey ??= new Map(this.all.map((metric) => [labelsKey(metric.labels), metric]));
@@ -121,13 +109,13 @@ class MetricsByLabels<M extends { labels: Labels }> {
   }
 }
 
-/** A count expfmt would keep as an integer. */
+/** Whether expfmt would keep the count as an integer. */
 function isWhole(value: number): boolean {
   return Number.isInteger(value) && value < 2 ** 64;
 }
 
 function sameLabels(some: Labels, others: Labels): boolean {
-  if (some === others) return true; // Shared by lines that repeat them.
+  if (some === others) return true; // Lines that repeat labels share them.
   if (some.length !== others.length) return false;
   for (let i = 0; i < some.length; i++) {
     const a = some[i];
@@ -137,7 +125,7 @@ function sameLabels(some: Labels, others: Labels): boolean {
   return true;
 }
 
-/** Equal for the same labels in any order, and for nothing else: lengths keep names and values apart. */
+/** Equal for the same labels in any order. Different for different labels, because lengths separate names and values. */
 function labelsKey(labels: Labels): string {
   if (labels.length === 0) return '';
   return labels

@@ -1,6 +1,6 @@
 /**
- * `strconv.FormatFloat(f, 'g', -1, 64)`: the shortest digits that read back as the same number, like JavaScript's, but with
- * an exponent (of at least two digits) from 1e+06 up and below 1e-04.
+ * `strconv.FormatFloat(f, 'g', -1, 64)`: like JavaScript, the fewest digits that identify the number, but with an exponent (of at least two
+ * digits) from 1e+06 on and below 1e-04.
  * https://pkg.go.dev/strconv#FormatFloat
  */
 export function formatFloat(n: number): string {
@@ -11,15 +11,12 @@ export function formatFloat(n: number): string {
   if (n === -Infinity) return '-Inf';
   if (n !== n) return 'NaN';
   const text = n.toExponential();
-  // One digit of exponent? "1.5e+6" → "1.5e+06"; the sign is always there.
+  // An exponent of one digit: "1.5e+6" → "1.5e+06". The sign is always there.
   const signAt = text.lastIndexOf('e') + 1;
   return text.length - signAt === 2 ? `${text.slice(0, signAt + 1)}0${text.slice(signAt + 1)}` : text;
 }
 
-/**
- * `fmt.Sprint` of a uint64: all digits, where JavaScript would write zeros for those it does not need. 2^64 is what a double makes of the
- * largest.
- */
+/** `fmt.Sprint` of a uint64: all digits, where JavaScript writes zeros for digits it does not need. The largest uint64 is 2^64 as a double. */
 export function formatCount(n: number): string {
   if (n === 2 ** 64) return '18446744073709551615';
   return Number.isInteger(n) && n > Number.MAX_SAFE_INTEGER && n < 2 ** 64 ? BigInt(n).toString() : String(n);

@@ -1,6 +1,6 @@
 /**
- * Collects the labels of one line after the other. Most lines repeat the label names of the line before, and many values: what is
- * repeated is not checked again, and shared instead of copied.
+ * Reads the labels of each line. Most lines repeat the label names of the line before, and many of the values: names that repeat are not checked
+ * again, and labels that repeat are shared.
  */
 import type { LabelPair, Labels } from '../../model/metric-family.ts';
 import * as names from '../../model/names.ts';
@@ -13,7 +13,7 @@ const EQUALS = 0x3d;
 
 const NONE: Labels = [];
 
-/** Above this many labels, duplicates are looked for with a set instead of by comparing. */
+/** From this number of labels on, duplicates are found with a set instead of by comparing. */
 const MANY_LABELS = 16;
 
 export class LabelScanner extends TextScanner {
@@ -24,13 +24,13 @@ export class LabelScanner extends TextScanner {
   #count = 0;
   #names: Set<string> | undefined;
 
-  /** Of the latest line that had labels, unless there were quoted names among them. */
+  /** Of the latest line with labels, unless quoted names are among them. */
   #before: Labels = NONE;
-  /** The line's names so far are those of the line before, in the same order. */
+  /** Whether the names so far are those of the line before, in the same order. */
   #sameNames = true;
-  /** And its values, too. */
+  /** Whether the values are, too. */
   #samePairs = true;
-  /** No name was quoted. */
+  /** Whether no name was quoted. */
   #plain = true;
 
   constructor(text: string, utf8Names: boolean) {
@@ -52,10 +52,10 @@ export class LabelScanner extends TextScanner {
     return labels;
   }
 
-  /** A name, which need not be valid yet, and the blanks behind it. Then `atValue` says if it is that of a label. */
+  /** Reads a name, which need not be valid, and the blanks after it. It is that of a label if `atValue` is true afterwards. */
   protected readLabelName(family: string | undefined): string {
     const repeated = this.#sameNames ? this.#before[this.#count]?.[0] : undefined;
-    if (repeated !== undefined && this.goesOnWith(repeated, EQUALS)) {
+    if (repeated !== undefined && this.continuesWith(repeated, EQUALS)) {
       this.pos += repeated.length;
       return repeated;
     }
@@ -72,7 +72,7 @@ export class LabelScanner extends TextScanner {
     return this.text.charCodeAt(this.pos) === EQUALS;
   }
 
-  /** From "=" to the "," or "}" behind the value. A label called `boundName` is not collected. Returns the value. */
+  /** Reads from "=" to the end of the value, which is returned. The label `boundName` is not added to the labels. */
   protected readLabel(name: string, boundName: string | undefined, family: string | undefined): string {
     if (!this.#sameNames) this.#checkName(name, boundName, family);
     this.pos++;
@@ -94,8 +94,8 @@ export class LabelScanner extends TextScanner {
     if (next !== COMMA && next !== CLOSE) this.fail(`unexpected end of label value ${quote(value)}`);
   }
 
-  /** Takes the label of this name out again, and returns its value. */
-  protected takeLabel(name: string | undefined): string | undefined {
+  /** Removes the label with this name, and returns its value. */
+  protected takeLabel(name: string): string | undefined {
     const labels = this.#pairs.slice(0, this.#count);
     const at = labels.findIndex((label) => label[0] === name);
     if (at < 0) return undefined;

@@ -1,4 +1,4 @@
-/** Whether a family loses something when it is only kept as text. */
+/** Whether a family can be kept as text alone, without losing anything. */
 import type { Family, HistogramMetric, SimpleMetric, SummaryMetric } from '../../model/metric-family.ts';
 
 export function isLosslessAsText(family: Family): boolean {
@@ -7,11 +7,11 @@ export function isLosslessAsText(family: Family): boolean {
     case 'counter':
     case 'gauge':
     case 'untyped':
-      return family.metrics.every(simpleSaysAll);
+      return family.metrics.every(isSimpleLossless);
     case 'summary':
-      return family.metrics.every(summarySaysAll);
+      return family.metrics.every(isSummaryLossless);
     case 'histogram':
-      return family.metrics.every(histogramSaysAll);
+      return family.metrics.every(isHistogramLossless);
     case 'gauge_histogram':
       return false;
     default:
@@ -20,21 +20,21 @@ export function isLosslessAsText(family: Family): boolean {
   }
 }
 
-/** Text writes both zeros as `0`. */
+/** The text format has one zero only. */
 function isMinusZero(value: number): boolean {
-  return value === 0 && 1 / value < 0;
+  return Object.is(value, -0);
 }
 
-function simpleSaysAll({ value, exemplar, created }: SimpleMetric): boolean {
+function isSimpleLossless({ value, exemplar, created }: SimpleMetric): boolean {
   return exemplar === undefined && created === undefined && !isMinusZero(value);
 }
 
-function summarySaysAll({ quantiles, sampleSum, created }: SummaryMetric): boolean {
+function isSummaryLossless({ quantiles, sampleSum, created }: SummaryMetric): boolean {
   return created === undefined && !isMinusZero(sampleSum) && !quantiles.some(([, value]) => isMinusZero(value));
 }
 
-/** Text adds a `+Inf` bucket where there is none. */
-function histogramSaysAll(metric: HistogramMetric): boolean {
+/** The text format adds a `+Inf` bucket if it is missing. */
+function isHistogramLossless(metric: HistogramMetric): boolean {
   return (
     metric.native === undefined &&
     metric.created === undefined &&

@@ -1,10 +1,10 @@
 /**
- * Numbers of the text format: what Go's `strconv.ParseFloat` takes, less hexadecimal and `_`, which expfmt forbids.
+ * Numbers of the text format: those of Go's `strconv.ParseFloat`, without hexadecimal ones and `_`, which expfmt forbids.
  *
  *     number   = [ "+" | "-" ] ( decimal | "inf" | "infinity" ) | "nan"        in any case
  *     decimal  = ( digits [ "." [ digits ] ] | "." digits ) [ "e" [ "+" | "-" ] digits ]
  *
- * A decimal that rounds to infinity is out of range and refused.
+ * A decimal that would round to infinity is out of range, and refused.
  */
 
 const POWERS_OF_TEN = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
@@ -21,7 +21,7 @@ const SPECIAL = new Map([
 
 const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
 
-/** The number that is exactly `text[start, end)`, or undefined when that is none. */
+/** The number in `text[start, end)`; undefined if that is not a number. */
 export function parseFloatToken(text: string, start: number, end: number): number | undefined {
   let i = start;
   const sign = i < end ? text.charCodeAt(i) : 0;
@@ -40,7 +40,7 @@ export function parseFloatToken(text: string, start: number, end: number): numbe
   if (digits === 0) return SPECIAL.get(text.slice(start, Math.min(end, start + 10)).toLowerCase());
 
   if (i === end) {
-    // Up to 15 digits the mantissa and the power of ten are exact, so one division rounds correctly.
+    // Up to 15 digits, the mantissa and the power of ten are exact, so a single division rounds correctly.
     if (digits <= 15) {
       const value = fraction === 0 ? mantissa : mantissa / (POWERS_OF_TEN[fraction] ?? NaN);
       return sign === 0x2d ? -value : value;
@@ -57,8 +57,8 @@ export function parseFloatToken(text: string, start: number, end: number): numbe
 }
 
 /**
- * Go's conversion of a float to uint64 on amd64, as the official parser applies it to the count of a summary: fractions are
- * cut off, negative numbers wrap around, what does not fit (NaN, infinity) becomes 2^63.
+ * Converts a float to uint64 as Go does it on amd64, and the official parser for the count of a summary: fractions are cut off, negative numbers
+ * wrap around, and what does not fit (NaN, infinity) becomes 2^63.
  */
 export function toUint64(value: number): number {
   if (value >= 0 && value < 2 ** 64) return Math.trunc(value);

@@ -1,5 +1,5 @@
 /**
- * The text exposition format 0.0.4, taken and refused as expfmt.TextParser of prometheus/common does (v0.69.0).
+ * The parser of the text exposition format 0.0.4. It accepts and refuses what expfmt.TextParser of prometheus/common does (v0.69.0).
  *
  *     body    = { line "\n" } [ blanks ]
  *     line    = blanks ( "" | "#" comment | sample )
@@ -9,13 +9,14 @@
  *     labels  = "{" [ label { "," label } [ "," ] ] "}" blanks
  *     label   = blanks name blanks "=" blanks '"' value '"' blanks
  *
- * Blanks are spaces and tabs; nothing but "\n" ends a line. What expfmt refuses for less obvious reasons is noted where it is done;
- * docs/text-format.md lists where we differ on purpose.
+ * Blanks are spaces and tabs; only "\n" ends a line. Comments explain the less obvious rules of expfmt; docs/text-format.md lists the
+ * intended differences.
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
+import { splitSuffix, suffixesOf } from '../../consistency/suffix-collisions.ts';
 import { FamilyDraft, type Role } from './family-draft.ts';
 import { CLOSE, COMMA, LabelScanner } from './label-scanner.ts';
-import type { Families, Metric, MetricType } from '../../model/metric-family.ts';
+import { boundLabelOf, type Families, type Metric, type MetricType } from '../../model/metric-family.ts';
 import * as names from '../../model/names.ts';
 import { parseFloatToken } from './parse-float.ts';
 import { quote, quoteCharAt } from '../../model/quote.ts';
@@ -23,16 +24,15 @@ import { SeriesLimit } from '../series-limit.ts';
 import { isBlank, NEWLINE, SPACE } from './text-scanner.ts';
 
 export interface ParseTextOptions {
-  /** Metric and label names may be any UTF-8 (in quotes); else only the legacy characters, quoted or not. */
+  /** Metric and label names may be any UTF-8, in quotes; otherwise only legacy names, quoted or not. */
   utf8Names?: boolean;
   /** Default none. */
   maxSeries?: number | undefined;
 }
 
 /**
- * Parses a whole body. Throws `exposition_invalid`, naming the line, for anything expfmt refuses, and
- * `push_too_large` for too many series.
- * The text must come from valid UTF-8 (see `decodeUtf8`). Strings in the result may be slices of it and keep it alive.
+ * Parses a whole body, which must come from valid UTF-8 (see `decodeUtf8`). Throws `exposition_invalid`, naming the line, for anything that expfmt
+ * refuses, and `push_too_large` for too many series. Strings in the result may be slices of the text and keep it in memory.
  */
 export function parseText(text: string, { utf8Names = false, maxSeries }: ParseTextOptions = {}): Families {
   return new TextParser(text, utf8Names, new SeriesLimit(maxSeries)).parse();
@@ -51,7 +51,7 @@ const TYPES = new Map<string, MetricType>([
   ['gaugehistogram', 'gauge_histogram'],
 ]);
 
-/** What a sample line's name stands for: `x_count` may be a family of its own, or the count of a summary `x`. */
+/** What the name of a sample line stands for: `x_count` may be a family of its own, or the count of a summary `x`. */
 interface Target {
   draft: FamilyDraft;
   role: Role;
@@ -62,11 +62,11 @@ class TextParser extends LabelScanner {
   readonly #drafts = new Map<string, FamilyDraft>();
   readonly #targets = new Map<string, Target>();
 
-  /** Of the latest sample line, for the next is often of the same family. Empty when that name was quoted. */
+  /** Of the latest sample line, because the next is often of the same family. Undefined if its name was quoted. */
   #latestName = '';
   #latestTarget: Target | undefined;
 
-  /** The quantile, or the upper bound of the bucket, of the line being read. */
+  /** The quantile or the upper bound of the line being read. */
   #bound = NaN;
 
   constructor(text: string, utf8Names: boolean, limit: SeriesLimit) {
@@ -85,7 +85,7 @@ class TextParser extends LabelScanner {
     return families;
   }
 
-  /** To behind the newline. Only blanks may end without one. */
+  /** Reads a line with its newline. Only a line of blanks may end without one. */
   #readLine(): void {
     const first = this.skipBlanks();
     if (first !== NEWLINE) {
@@ -126,7 +126,7 @@ class TextParser extends LabelScanner {
       this.fail(`second TYPE line for metric name ${quote(draft.name)}, or TYPE reported after samples`);
     }
     const start = this.pos;
-    // expfmt drops backslashes here: it reads a type like a docstring, only without the escapes.
+    // expfmt drops backslashes here: it reads the type like a docstring, but without escapes.
     const word = this.text.slice(start, this.skipToNewline()).replaceAll('\\', '');
     draft.type = TYPES.get(word) ?? TYPES.get(foldCase(word)) ?? this.fail(`unknown metric type ${quote(word)}`);
   }
@@ -150,7 +150,7 @@ class TextParser extends LabelScanner {
     const latest = this.#latestTarget;
     if (latest !== undefined) {
       const next = this.text.charCodeAt(this.pos + this.#latestName.length);
-      if ((next === OPEN || next === SPACE) && this.goesOnWith(this.#latestName, next)) {
+      if ((next === OPEN || next === SPACE) && this.continuesWith(this.#latestName, next)) {
         this.pos += this.#latestName.length;
         return latest;
       }
@@ -165,10 +165,10 @@ class TextParser extends LabelScanner {
     return target;
   }
 
-  /** From "{" to behind the blanks after "}". With `inBraces` one of the labels is the name of the metric, without a value. */
+  /** Reads from "{" to the end of the blanks after "}". `inBraces`: one of the labels is the name of the metric, without a value. */
   #readLabels(known: Target | undefined, inBraces: boolean): Target {
     let target = known;
-    let boundName = target?.draft.boundLabel;
+    let boundName = boundLabelOf(target?.draft.type);
     this.pos++;
     while (this.skipBlanks() !== CLOSE) {
       const name = this.readLabelName(target?.draft.name);
@@ -180,12 +180,12 @@ class TextParser extends LabelScanner {
         if (!inBraces) this.fail(`expected '=' after label name, found ${quoteCharAt(this.text, this.pos)}`);
         if (target !== undefined) this.fail(`multiple metric names for metric ${quote(target.draft.name)}`);
         target = this.#readNameAmongLabels(name);
-        boundName = target.draft.boundLabel;
+        boundName = boundLabelOf(target.draft.type);
       }
       if (this.text.charCodeAt(this.pos) === CLOSE) break;
       this.pos++;
     }
-    // expfmt gives labels without a name to the series of the line before; that is an accident, and not repeated here.
+    // expfmt adds labels without a metric name to the series of the line before. This is an accident, and refused here.
     if (target === undefined) this.fail('invalid metric name');
     this.pos++;
     this.skipBlanks();
@@ -199,8 +199,8 @@ class TextParser extends LabelScanner {
     }
     const target = this.#target(name);
     target.draft.type ??= 'untyped';
-    // It was taken for a label, as long as it was not known what it belongs to.
-    const { boundLabel } = target.draft;
+    // A bound before the name has been read as a label.
+    const boundLabel = boundLabelOf(target.draft.type);
     const value = boundLabel === undefined ? undefined : this.takeLabel(boundLabel);
     if (boundLabel !== undefined && value !== undefined) this.#readBound(boundLabel, value);
     return target;
@@ -209,7 +209,7 @@ class TextParser extends LabelScanner {
   #readBound(name: string, value: string): void {
     const bound = parseFloatToken(value, 0, value.length);
     if (bound === undefined) {
-      this.pos--; // The closing quote: even if nothing follows, this is what is wrong.
+      this.pos--; // At the closing quote, so that the error is not taken for the end of the input.
       this.fail(`expected float as value for '${name}' label, got ${quote(value)}`);
     }
     this.#bound = bound;
@@ -245,8 +245,8 @@ class TextParser extends LabelScanner {
   }
 
   /**
-   * The family a name belongs to. What a name stood for once it stands for in the whole body: a family of its own is found first, and a
-   * summary or histogram that took it in never changes its type.
+   * The family that a name belongs to. A name has the same target in the whole body: a family of this name is preferred, and a summary or
+   * histogram that owns the name never changes its type.
    */
   #target(name: string): Target {
     let target = this.#targets.get(name);
@@ -264,29 +264,21 @@ class TextParser extends LabelScanner {
     return target;
   }
 
-  /** The summary or histogram this name is a part of. */
+  /** The summary or histogram of which the name is a part. */
   #findOwner(name: string): Target | undefined {
-    for (const [suffix, role] of SUFFIXES) {
-      if (name.length <= suffix.length || !name.endsWith(suffix)) continue;
-      const draft = this.#drafts.get(name.slice(0, -suffix.length));
-      if (draft?.isHistogram === true || (draft?.isSummary === true && role !== 'sample')) return { draft, role };
-    }
-    return undefined;
+    const { base = '', suffix } = splitSuffix(name) ?? {};
+    const draft = this.#drafts.get(base);
+    if (suffix === undefined || draft?.type === undefined || !suffixesOf(draft.type).includes(suffix)) return undefined;
+    return { draft, role: suffix === '_bucket' ? 'sample' : suffix === '_sum' ? 'sum' : 'count' };
   }
 }
 
-const SUFFIXES: readonly (readonly [suffix: string, role: Role])[] = [
-  ['_count', 'count'],
-  ['_sum', 'sum'],
-  ['_bucket', 'sample'],
-];
-
-/** Lower case, for the letters of which some non-ASCII variants count as equal in Go (`strings.ToUpper`) and none else. */
+/** Lower case. Go compares types in upper case, so `ſ` counts as `s`, and `ı` as `i`. */
 function foldCase(word: string): string {
   return /^[a-z_\u017f\u0131]*$/i.test(word) ? word.toUpperCase().toLowerCase() : word;
 }
 
-/** What `strconv.ParseInt` takes. */
+/** Whether `strconv.ParseInt` accepts it. */
 function isInt64(word: string): boolean {
   if (!/^[+-]?[0-9]+$/.test(word)) return false;
   const value = Math.abs(Number(word));

@@ -1,6 +1,6 @@
 /**
- * The text exposition format 0.0.4 as expfmt.MetricFamilyToText writes it. Names that are not legacy-valid are quoted, a metric's inside
- * the braces: `{"my.metric",a="b"} 1`. So are labels with a colon, which Go leaves as they are, and no parser reads.
+ * Writes the text exposition format 0.0.4 as expfmt.MetricFamilyToText does. Names that are not legacy names are quoted, that of a metric inside
+ * the braces: `{"my.metric",a="b"} 1`. Label names with a colon are quoted, too; Go does not quote them, and then no parser accepts the text.
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 import { formatFloat } from './format-float.ts';
@@ -8,57 +8,57 @@ import { haveSameNames } from '../../model/labels.ts';
 import type { Family, HistogramMetric, Labels, MetricType, SummaryMetric } from '../../model/metric-family.ts';
 import { isLegacyLabelName, isLegacyMetricName } from '../../model/names.ts';
 
-/** The HELP line, unless there is none, and the TYPE line. The classic text format has no gauge histograms. */
+/** The HELP line, if there is a help, and the TYPE line. The text format has no gauge histograms. */
 export function renderHeader(name: string, help: string, type: MetricType): string {
   const shown = isLegacyMetricName(name) ? name : quoted(name);
   const helpLine = help === '' ? '' : `# HELP ${shown} ${escapeDocstring(help)}\n`;
   return `${helpLine}# TYPE ${shown} ${type === 'gauge_histogram' ? 'histogram' : type}\n`;
 }
 
-/** One line for each sample, in the order given. Nothing is checked: what is invalid, or there twice, is so in the text. */
+/** One line for each sample, in the order given. Nothing is checked. */
 export function renderSamples(family: Family): string {
   let out = '';
   switch (family.type) {
     case 'counter':
     case 'gauge':
     case 'untyped': {
-      const series = new Series(family.name);
+      const series = new SeriesWriter(family.name);
       for (const metric of family.metrics) {
         out += series.open(metric.labels) + series.close() + ending(metric.value, metric.timestampMs);
       }
       break;
     }
     case 'summary': {
-      const parts = new Parts(family.name, family.name);
-      for (const metric of family.metrics) out += renderSummary(parts, metric);
+      const writers = new CompoundWriters(family.name, family.name);
+      for (const metric of family.metrics) out += renderSummary(writers, metric);
       break;
     }
     case 'histogram':
     case 'gauge_histogram': {
-      const parts = new Parts(family.name, `${family.name}_bucket`);
-      for (const metric of family.metrics) out += renderHistogram(parts, metric);
+      const writers = new CompoundWriters(family.name, `${family.name}_bucket`);
+      for (const metric of family.metrics) out += renderHistogram(writers, metric);
       break;
     }
   }
   return out;
 }
 
-/** `{a="b",c="d"}`, as it stands behind a metric's name; '' for no labels. */
+/** `{a="b",c="d"}`, as it follows the name of a metric; '' for no labels. */
 export function renderLabels(labels: Labels): string {
-  const series = new Series('x');
+  const series = new SeriesWriter('x');
   return (series.open(labels) + series.close()).slice(1);
 }
 
-/** The series a summary or a histogram is written as. */
-class Parts {
-  readonly bound: Series;
-  readonly sum: Series;
-  readonly count: Series;
+/** For the series of a summary or a histogram. */
+class CompoundWriters {
+  readonly bound: SeriesWriter;
+  readonly sum: SeriesWriter;
+  readonly count: SeriesWriter;
 
   constructor(name: string, boundName: string) {
-    this.bound = new Series(boundName);
-    this.sum = new Series(`${name}_sum`);
-    this.count = new Series(`${name}_count`);
+    this.bound = new SeriesWriter(boundName);
+    this.sum = new SeriesWriter(`${name}_sum`);
+    this.count = new SeriesWriter(`${name}_count`);
   }
 
   sumAndCount(metric: SummaryMetric | HistogramMetric): string {
@@ -74,35 +74,35 @@ class Parts {
   }
 }
 
-function renderSummary(parts: Parts, metric: SummaryMetric): string {
+function renderSummary(writers: CompoundWriters, metric: SummaryMetric): string {
   let out = '';
   if (metric.quantiles.length > 0) {
-    const open = parts.bound.open(metric.labels);
+    const open = writers.bound.open(metric.labels);
     for (const [quantile, value] of metric.quantiles) {
-      out += open + parts.bound.closeWith('quantile', quantile) + ending(value, metric.timestampMs);
+      out += open + writers.bound.closeWith('quantile', quantile) + ending(value, metric.timestampMs);
     }
   }
-  return out + parts.sumAndCount(metric);
+  return out + writers.sumAndCount(metric);
 }
 
-function renderHistogram(parts: Parts, metric: HistogramMetric): string {
-  const open = parts.bound.open(metric.labels);
+function renderHistogram(writers: CompoundWriters, metric: HistogramMetric): string {
+  const open = writers.bound.open(metric.labels);
   let out = '';
   let infSeen = false;
   for (const [upperBound, count] of metric.buckets) {
-    out += open + parts.bound.closeWith('le', upperBound) + ending(count, metric.timestampMs);
+    out += open + writers.bound.closeWith('le', upperBound) + ending(count, metric.timestampMs);
     infSeen ||= upperBound === Infinity;
   }
-  // Of a native histogram this is all a text scrape shows.
-  if (!infSeen) out += open + parts.bound.closeWith('le', Infinity) + ending(metric.sampleCount, metric.timestampMs);
-  return out + parts.sumAndCount(metric);
+  // The only bucket that a text scrape shows of a native histogram.
+  if (!infSeen) out += open + writers.bound.closeWith('le', Infinity) + ending(metric.sampleCount, metric.timestampMs);
+  return out + writers.sumAndCount(metric);
 }
 
-/** A series name, written before or inside the braces. `open`, then `close` or `closeWith` for the same labels. */
-class Series {
+/** Writes what precedes the value of a sample. `open` is followed by `close` or `closeWith` for the same labels. */
+class SeriesWriter {
   readonly #legacy: boolean;
   readonly #name: string;
-  /** What is written before the value of each label of the latest series, and so usually of the next: `a{b="`, `",c="` … */
+  /** Text before each label value of the latest series, which usually fits the next one: `a{b="`, `",c="` … */
   #prefixes: string[] = [];
   #prefixesOf: Labels = [];
   #anyLabels = false;
@@ -125,7 +125,6 @@ class Series {
   #prepare(labels: Labels): void {
     let before = this.#name + (this.#legacy ? '{' : ',');
     this.#prefixes = labels.map(([name]) => {
-      // By the rule for metrics (a colon needs no quotes), as expfmt does it.
       const prefix = `${before}${isLegacyLabelName(name) ? name : quoted(name)}="`;
       before = '",';
       return prefix;

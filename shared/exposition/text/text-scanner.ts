@@ -1,15 +1,15 @@
 /**
- * Reads the tokens of the text format; parse-text.ts knows what they mean. `pos` is always the character last looked at, so that
- * an error names its line.
+ * Reads the tokens of the text format; parse-text.ts knows their meaning. `pos` is always at the character that was examined last, so that an
+ * error names its line.
  */
 import { GatewayError } from '../../errors.ts';
 import { quote, visible } from '../../model/quote.ts';
 
-export const TAB = 0x09;
+const TAB = 0x09;
 export const NEWLINE = 0x0a;
 export const SPACE = 0x20;
 export const QUOTE = 0x22;
-export const BACKSLASH = 0x5c;
+const BACKSLASH = 0x5c;
 
 export const isBlank = (code: number): boolean => code === SPACE || code === TAB;
 
@@ -17,12 +17,12 @@ const isSpecial = (code: number): boolean => code === QUOTE || code === BACKSLAS
 
 export class TextScanner {
   protected readonly text: string;
-  /** Where the input ends; behind it there may be one newline that was never there. */
+  /** The end of the input. In `text`, a newline may follow that is not part of the input. */
   protected readonly end: number;
   protected pos = 0;
 
   constructor(text: string) {
-    // No line, and so no token, goes on behind a newline. With one at the end, no scan has to look out for the end.
+    // No token continues after a newline. With one at the end, scans need not check for the end of the text.
     this.text = text.endsWith('\n') ? text : `${text}\n`;
     this.end = text.length;
   }
@@ -34,16 +34,16 @@ export class TextScanner {
     throw new GatewayError('exposition_invalid', `text format parsing error in line ${String(line)}: ${what}`);
   }
 
-  /** Whether the text goes on with this name, and `next` behind it. */
-  protected goesOnWith(name: string, next: number): boolean {
+  /** Whether this name follows, and then the character `next`. */
+  protected continuesWith(name: string, next: number): boolean {
     const { text, pos } = this;
     for (let i = 0; i < name.length; i++) if (text.charCodeAt(pos + i) !== name.charCodeAt(i)) return false;
     return text.charCodeAt(pos + name.length) === next;
   }
 
-  // Each of the following leaves `pos` on the first character it did not take.
+  // Each of the following methods leaves `pos` at the first character that is not part of the token.
 
-  /** Returns the character behind the blanks. */
+  /** Returns the character after the blanks. */
   protected skipBlanks(): number {
     let code = this.text.charCodeAt(this.pos);
     while (code === SPACE || code === TAB) code = this.text.charCodeAt(++this.pos);
@@ -55,7 +55,7 @@ export class TextScanner {
     return this.text.slice(start, this.skipWord());
   }
 
-  /** To the next blank or newline; returns where that is. */
+  /** Skips to the next blank or newline. Returns its position. */
   protected skipWord(): number {
     const { text } = this;
     let i = this.pos;
@@ -69,8 +69,8 @@ export class TextScanner {
   }
 
   /**
-   * A name: plain, or quoted, or (expfmt takes it) the first half plain and the rest quoted. Empty when there is none.
-   * Whether a quoted one is valid remains to be checked.
+   * Reads a name: plain, quoted, or (as expfmt allows) the first part plain and the rest quoted. Empty if there is none. A quoted name need not be
+   * valid.
    */
   protected readName(isStart: (code: number) => boolean, isPart: (code: number) => boolean, what: string): string {
     const { text } = this;
@@ -83,10 +83,7 @@ export class TextScanner {
     return this.readQuoted(what, plain);
   }
 
-  /**
-   * From the opening to behind the closing quote. `before` is put in front. When the text is the `expected` one, that string is returned
-   * instead of a new one.
-   */
+  /** Reads to the closing quote, and puts `before` in front. If the text equals `expected`, that string is returned instead of a new one. */
   protected readQuoted(what: string, before = '', expected = ''): string {
     const { text } = this;
     const start = this.pos + 1;
@@ -124,7 +121,7 @@ export class TextScanner {
     }
   }
 
-  /** To the end of the line. */
+  /** Reads to the end of the line. */
   protected readDocstring(): string {
     const start = this.pos;
     const end = this.skipToNewline();
@@ -138,7 +135,7 @@ export class TextScanner {
     return from === 0 ? raw : out + raw.slice(from);
   }
 
-  /** What the character behind a backslash stands for. The same three everywhere. */
+  /** What the character after a backslash stands for: the same three everywhere. */
   #escapeAt(at: number): string {
     switch (this.text.charCodeAt(at)) {
       case BACKSLASH:

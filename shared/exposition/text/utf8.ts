@@ -1,15 +1,15 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../../errors.ts';
 
-/** A comment, and of a HELP line what comes before the help: there expfmt takes any bytes. Of a TYPE line it takes none that are not UTF-8. */
+/** The beginning of a line after which expfmt accepts any bytes: of a comment, or of a HELP line up to the help. It does not match TYPE lines. */
 const FREE_TEXT_FOLLOWS = /^[ \t]*#[ \t]*(?:HELP[ \t]+(?:"(?:[^"\\]|\\.)*"|[^ \t"]*)|(?![ \t]|HELP[ \t]|TYPE[ \t]))/;
 
 /**
- * The text of a body. Throws `exposition_invalid`, naming the first line that is not UTF-8: a replacement character in its place
- * would make different series look the same. In comments and helps it does no harm.
+ * The text of a body. Throws `exposition_invalid`, naming the first line that is not UTF-8, because replacement characters could make different
+ * series equal. In comments and helps, they are used.
  */
 export function decodeUtf8(body: Uint8Array): string {
-  // Not a TextDecoder: that would drop a byte order mark, which the format does not allow.
+  // Not a TextDecoder, which drops a byte order mark: the format does not allow one.
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   if (isUtf8(bytes)) return bytes.toString('utf8');
 
@@ -25,7 +25,7 @@ export function decodeUtf8(body: Uint8Array): string {
   return bytes.toString('utf8');
 }
 
-/** Whether all that is not UTF-8 in the line is in its free text. */
+/** Whether all bytes that are not UTF-8 are in the free text of the line. */
 function isInFreeText(line: Buffer): boolean {
   const before = FREE_TEXT_FOLLOWS.exec(line.toString('latin1'))?.[0];
   return before !== undefined && isUtf8(line.subarray(0, before.length));
