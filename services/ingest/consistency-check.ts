@@ -1,6 +1,6 @@
 /**
- * The consistency check of a push against everything stored. The catalogue decides at once; only if another group may hold a series of the push
- * is the family of that group read from Redis.
+ * The consistency check of a push against everything stored. The catalogue decides at once; only if another group may
+ * hold a series of the push is the family of that group read from Redis.
  */
 import { GatewayError } from '../../shared/errors.ts';
 import { labelSetsOf } from '../../shared/exposition/check/label-sets.ts';
@@ -59,7 +59,7 @@ export class ConsistencyCheck {
     );
   }
 
-  /** Throws `push_inconsistent`, or expects the pushes. It does so in one step: of two pushes that contradict each other, one passes. */
+  /** Throws `push_inconsistent`, or expects the pushes, in one step: of two that contradict each other, one passes. */
   async admit(pushes: readonly CataloguedPush[]): Promise<void> {
     const suspects = this.#check(pushes);
     if (suspects.length > 0) {

@@ -61,7 +61,7 @@ export class IngestService implements Service {
   #client: RedisClient | undefined;
   #ready = false;
 
-  /** To be created after the other consumers of the feed: when a push is settled here, it is visible in a reader of this process. */
+  /** To be created after a reader of this process: the feed then shows a push there before it is settled here. */
   constructor({ config, connections, keyspace, feed, follower, store, backlog, registry, logger }: IngestContext) {
     this.#config = config;
     this.#logger = logger;
@@ -136,7 +136,9 @@ export class IngestService implements Service {
     await this.#prepare.destroy();
   }
 
-  /** A path that ends before the job. The router of the official gateway has no such route, and redirects to the one without the slash. */
+  /**
+   * A path that ends before the job. The official gateway has no such route, and redirects to one without the slash.
+   */
   async #answerNoJob(reply: FastifyReply, start: string): Promise<FastifyReply> {
     if (start.includes('@')) return await sendText(reply, 404, '404 page not found');
     return await sendRedirect(reply, 307, this.#config.web.routePrefix + start.slice(0, -1));

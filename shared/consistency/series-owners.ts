@@ -1,7 +1,7 @@
 /**
- * Which groups can hold the same series. A series of a pushed group has all grouping labels of its group, so the group follows from the series
- * and the names of the grouping labels; an ingest group is the label set of its series. Two groups can hold the same series only if the
- * names of their grouping labels differ.
+ * Which groups can hold the same series. A series of a pushed group has all grouping labels of its group, so the group
+ * follows from the series and the names of the grouping labels; an ingest group is the label set of its series. Two
+ * groups can hold the same series only if the names of their grouping labels differ.
  */
 import type { GroupKind } from '../model/group.ts';
 import type { Labels } from '../model/metric-family.ts';
@@ -25,7 +25,7 @@ export function hasNames(kind: GroupKind, labels: Labels, of: GroupingNames): bo
   return kind === 'ingest' || (labels.length === of.names.length && labels.every(([name], i) => name === of.names[i]));
 }
 
-/** The labels of the group with these names that could hold the series, whose labels are sorted. Undefined if none could. */
+/** The labels of the group with these names that could hold the series; undefined if none could. `series` is sorted. */
 export function possibleOwner({ kind, names }: GroupingNames, series: Labels): Labels | undefined {
   if (kind === 'ingest') return series;
   const labels = series.filter(([name]) => names.includes(name));

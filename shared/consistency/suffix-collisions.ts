@@ -1,6 +1,7 @@
 /**
- * Names that families take beside their own: a summary or a histogram `x` is exposed as `x_sum` and `x_count`, a histogram as `x_bucket`,
- * too. No other family may have such a name, or the exposition would have the same series twice.
+ * Names that families take beside their own: a summary or a histogram `x` is exposed as `x_sum` and `x_count`, a
+ * histogram as `x_bucket`, too. No other family may have such a name, or the exposition would have the same series
+ * twice.
  * https://prometheus.io/docs/instrumenting/exposition_formats/#histograms-and-summaries
  */
 import type { MetricType } from '../model/metric-family.ts';
@@ -24,7 +25,7 @@ export function suffixesOf(type: MetricType): readonly Suffix[] {
   }
 }
 
-/** `x_sum` as `x` and `_sum`: the name is taken if a family `x` has a type with this suffix. Undefined for most names. */
+/** Splits `x_sum` into `x` and `_sum`: the name is taken if the type of a family `x` takes the suffix. */
 export function splitSuffix(name: string): { readonly base: string; readonly suffix: Suffix } | undefined {
   const suffix = ALL.find((one) => name.endsWith(one));
   if (suffix === undefined || suffix.length === name.length) return undefined;

@@ -1,6 +1,6 @@
 /**
- * base64url as the official gateway decodes it (Go's `base64.RawURLEncoding` after trimming `=`): it allows any number of `=` at the end, line
- * breaks anywhere, and spare bits at the end.
+ * base64url as the official gateway decodes it (Go's `base64.RawURLEncoding` after trimming `=`): it allows any number
+ * of `=` at the end, line breaks anywhere, and spare bits at the end.
  */
 const OUTSIDE_ALPHABET = /[^A-Za-z0-9_-]/;
 const LINE_BREAKS = /[\r\n]/g;

@@ -1,6 +1,6 @@
 /**
- * Names that are not legacy names, in a path: `U__`, then the name with `_` doubled and every other character that needs quotes as `_HEX_`.
- * `my.label` is `U__my_2e_label`.
+ * Names that are not legacy names, in a path: `U__`, then the name with `_` doubled and every other character that
+ * needs quotes as `_HEX_`. `my.label` is `U__my_2e_label`.
  * https://prometheus.io/docs/guides/utf8/ ("value encoding escaping")
  */
 import { isLabelNameChar, isLegacyLabelName, isLegacyMetricName, isMetricNameChar } from './names.ts';

@@ -1,6 +1,6 @@
 /**
- * Labels as people read them: in errors, logs, telemetry and on the page. Written as in PromQL, so that they can be copied into a query:
- * values, and names that are not legacy-valid, are quoted as Go does it.
+ * Labels as people read them: in errors, logs, telemetry and on the page. Written as in PromQL, so that they can be
+ * copied into a query: values, and names that are not legacy-valid, are quoted as Go does it.
  * https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals
  */
 import type { Labels } from './metric-family.ts';

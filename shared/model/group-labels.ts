@@ -4,7 +4,7 @@
 import { byName, haveSameNames, sortedByName } from './labels.ts';
 import type { Families, LabelPair, Labels } from './metric-family.ts';
 
-/** Every pushed group has these two families. They are the gateway's own: what is pushed under these names is dropped. */
+/** Two families that the gateway adds to every pushed group. What is pushed under these names is dropped. */
 export const PUSH_TIME = 'push_time_seconds';
 export const PUSH_FAILURE_TIME = 'push_failure_time_seconds';
 
@@ -20,8 +20,8 @@ export function dropPushTimes(families: Families): void {
 const NO_INSTANCE: LabelPair = ['instance', ''];
 
 /**
- * Gives every series the labels of its group, which override its own, and `instance=""` if neither has an instance; sorts the labels by name;
- * drops push times. Changes the families it is given, and returns them.
+ * Gives every series the labels of its group, which override its own, and `instance=""` if neither has an instance;
+ * sorts the labels by name; drops push times. Changes the families it is given, and returns them.
  *
  * A label that is there twice stays there twice: `checkPush` refuses it.
  */
@@ -34,7 +34,7 @@ export function applyGroupingLabels(families: Families, grouping: Labels): Famil
   return families;
 }
 
-/** Sorts the labels of every series by name, for families without a group. Changes the families it is given, and returns them. */
+/** Sorts the labels of every series by name. Changes the families it is given, and returns them. */
 export function sortLabels(families: Families): Families {
   for (const { metrics } of families.values()) {
     for (const metric of metrics) metric.labels = sortedByName(metric.labels);
@@ -43,8 +43,8 @@ export function sortLabels(families: Families): Families {
 }
 
 /**
- * `instance=""` and no instance make two groups whose push times would be the same series. The grouping labels of the other group; undefined
- * for a group with an instance.
+ * `instance=""` and no instance make two groups whose push times would be the same series. The grouping labels of the
+ * other group; undefined for a group with an instance.
  */
 export function twinLabels(grouping: Labels): Labels | undefined {
   const instance = grouping.find(([name]) => name === 'instance');
@@ -52,7 +52,7 @@ export function twinLabels(grouping: Labels): Labels | undefined {
   return instance[1] === '' ? grouping.filter((pair) => pair !== instance) : undefined;
 }
 
-/** The labels of a series that has none of its own, such as a push time: those of its group, which are sorted, and an instance. */
+/** The labels of a series without labels of its own, such as a push time. `grouping` is sorted. */
 export function withInstance(grouping: Labels): Labels {
   const at = grouping.findIndex(([name]) => name >= 'instance');
   if (grouping[at]?.[0] === 'instance') return grouping;

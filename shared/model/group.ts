@@ -27,7 +27,7 @@ export function makeGroup(kind: GroupKind, labels: Labels): Group {
   return { kind, labels: unique, id: digest.subarray(0, 16).toString('base64url') };
 }
 
-/** Kind and labels in one string, as they are stored: `push ["job","a"]`. It orders groups, and is different for different groups. */
+/** Kind and labels in one string, as they are stored, such as `push ["job","a"]`. Different for different groups. */
 export function groupOrder(kind: GroupKind, labels: Labels): string {
   return `${kind} ${encodeLabels(labels)}`;
 }
@@ -45,7 +45,7 @@ export function shardOf(id: string, shards: number): number {
 /** The paths of groups begin with this, wherever scrapes are served, because clients do not let it be changed. */
 export const PUSH_PATH = '/metrics';
 
-/** The path that a group is pushed to, for the page and for logs. An ingest group has none and is written as a selector. */
+/** The path that a group is pushed to, for the page and for logs. An ingest group is written as a selector. */
 export function groupPath({ kind, labels }: Pick<Group, 'kind' | 'labels'>): string {
   if (kind === 'ingest') return `/ingest${formatSelector(labels)}`;
   const job = labels.find(([name]) => name === 'job')?.[1] ?? '';

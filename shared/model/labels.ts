@@ -1,5 +1,6 @@
 /**
- * Lists of labels: their order, and their form as one string, which is stored with groups, keys maps and makes the ID of a group.
+ * Lists of labels: their order, and their form as one string, which is stored with groups, keys maps and makes the ID
+ * of a group.
  */
 import type { LabelPair, Labels } from './metric-family.ts';
 

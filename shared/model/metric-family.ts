@@ -1,8 +1,8 @@
 /**
  * The data model of the exposition formats: bodies are parsed into it, and scrapes are rendered from it.
  *
- * It is plain data, because it crosses thread boundaries. Counts are JavaScript numbers: above 2^53 they are rounded, as in the text format,
- * which has only floats.
+ * It is plain data, because it crosses thread boundaries. Counts are JavaScript numbers: above 2^53 they are rounded,
+ * as in the text format, which has only floats.
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  * https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto
  */

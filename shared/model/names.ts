@@ -1,5 +1,6 @@
 /**
- * Valid names of metrics and labels. *Legacy* names need no quotes in the text format; with UTF-8 names enabled, any other name is valid, too.
+ * Valid names of metrics and labels. *Legacy* names need no quotes in the text format; with UTF-8 names enabled, any
+ * other name is valid, too.
  * https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels
  */
 

@@ -1,13 +1,14 @@
 /**
- * The grouping labels in the path of a push, as the official gateway reads them (`splitLabels` of its handler/push.go, behind
+ * The grouping labels in the path of a push, as the official gateway reads them (`splitLabels` of its handler/push.go,
+ * behind
  * httprouter, which sees the decoded path).
  *
  *     path  = "/" job "/" value { "/" name "/" value } [ "/" ]      a path that ends in a name gives it the empty value
  *     job   = "job" | "job@base64"
  *     name  = label name [ "@base64" ]
  *
- * Percent-encoding is decoded first, so `%2F` separates like `/`; `+` is a plus. Paths with `//` or `..` were redirected before; empty or `..`
- * parts that are found here were percent-encoded.
+ * Percent-encoding is decoded first, so `%2F` separates like `/`; `+` is a plus. Paths with `//` or `..` were
+ * redirected before; empty or `..` parts that are found here were percent-encoded.
  * https://github.com/prometheus/pushgateway#url
  */
 import { isUtf8 } from 'node:buffer';
@@ -22,9 +23,9 @@ import { unescapeName } from './escaped-name.ts';
 const BASE64_SUFFIX = '@base64';
 
 /**
- * `rawPath` is what follows the metrics path in the URL, as it was sent, without the query: `/job/J/name/value`. Returns the labels sorted by
- * name, `job` among them. Of a name that is there twice the last value counts, but of jobs the first. `utf8Names`: label names may be any UTF-8,
- * written as in escaped-name.ts. Throws `path_invalid`.
+ * `rawPath` is what follows the metrics path in the URL, as it was sent, without the query: `/job/J/name/value`.
+ * Returns the labels sorted by name, `job` among them. Of a name that is there twice the last value counts, but of jobs
+ * the first. `utf8Names`: label names may be any UTF-8, written as in escaped-name.ts. Throws `path_invalid`.
  */
 export function parseGroupingPath(rawPath: string, { utf8Names = false } = {}): Labels {
   const path = decodePath(rawPath);

@@ -1,6 +1,6 @@
 /**
- * Quoting for messages, as Go's `%q` does it: reasons read like those of the official gateway, stay on one line, and cannot disturb a
- * terminal or a log.
+ * Quoting for messages, as Go's `%q` does it: reasons read like those of the official gateway, stay on one line, and
+ * cannot disturb a terminal or a log.
  */
 import type { Labels } from './metric-family.ts';
 

@@ -1,8 +1,9 @@
 /**
  * Deadlines are ms since the epoch; 0 = never.
  *
- * `Deadlines` finds out which of many items is due: a binary heap in which an item counts once. If the deadline of an item moves to a later
- * time, its old entry stays, and the item comes up early. That is cheaper than to search the heap at every push.
+ * `Deadlines` finds out which of many items is due: a binary heap in which an item counts once. If the deadline of an
+ * item moves to a later time, its old entry stays, and the item comes up early. That is cheaper than to search the heap
+ * at every push.
  */
 export interface Timed {
   /** Time of the item's entry in the heap, ms; `UNSCHEDULED` without one. Only `Deadlines` writes it. */

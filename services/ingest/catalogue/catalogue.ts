@@ -1,11 +1,13 @@
 /**
- * Which group holds which family as what type: enough to check a push against everything stored, at a cost that depends on the push alone.
+ * Which group holds which family as what type: enough to check a push against everything stored, at a cost that depends
+ * on the push alone.
  *
- * Families are found by the schemas of groups (group-schemas.ts), so a group costs little more than its entry in one. Of a large group only
- * the families that change are looked up.
+ * Families are found by the schemas of groups (group-schemas.ts), so a group costs little more than its entry in one.
+ * Of a large group only the families that change are looked up.
  *
- * The catalogue is fed from two sides. The change feed brings groups as they are in Redis. What this node has appended counts at once, so
- * that pushes through one node are checked in their order; the feed does not overrule it before it is settled (unsettled-pushes.ts).
+ * The catalogue is fed from two sides. The change feed brings groups as they are in Redis. What this node has appended
+ * counts at once, so that pushes through one node are checked in their order; the feed does not overrule it before it
+ * is settled (unsettled-pushes.ts).
  */
 import { groupOrder, labelsIn, type GroupKind } from '../../../shared/model/group.ts';
 import type { Labels, MetricType } from '../../../shared/model/metric-family.ts';
@@ -71,8 +73,8 @@ export class Catalogue {
   }
 
   /**
-   * A group as it is in Redis, with some of its families; the others are as they were. False if that does not suffice: the group has
-   * to be set.
+   * A group as it is in Redis, with some of its families; the others are as they were. False if that does not suffice:
+   * the group has to be set.
    */
   update(id: string, { families, untilMs }: GroupRecord, nowMs: number): boolean {
     if (this.unsettled.withhold(id, families)) return true;

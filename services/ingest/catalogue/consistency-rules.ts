@@ -27,7 +27,9 @@ export interface Suspect {
   readonly series: Labels[];
 }
 
-/** Throws `push_inconsistent`, naming a group that the push contradicts. Returns the suspects; in most fleets there are none. */
+/**
+ * Throws `push_inconsistent`, naming a group that the push contradicts. Returns the suspects; mostly there are none.
+ */
 export function checkConsistency(catalogue: Catalogue, push: CataloguedPush, nowMs: number): Suspect[] {
   catalogue.expire(nowMs);
   if (push.kind === 'push') checkTwin(catalogue, push);

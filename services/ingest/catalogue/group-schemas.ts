@@ -1,9 +1,9 @@
 /**
- * Groups with the same grouping label names and the same families of the same types share one *schema*. A fleet has few schemas, however
- * many groups it has.
+ * Groups with the same grouping label names and the same families of the same types share one *schema*. A fleet has few
+ * schemas, however many groups it has.
  *
- * Finding the schema of a group takes time in proportion to its families. A large group of which a few families change therefore gets a
- * schema of its own, which changes with it.
+ * Finding the schema of a group takes time in proportion to its families. A large group of which a few families change
+ * therefore gets a schema of its own, which changes with it.
  */
 import { groupingNames, hasNames, type GroupingNames } from '../../../shared/consistency/series-owners.ts';
 import type { GroupKind } from '../../../shared/model/group.ts';

@@ -1,6 +1,7 @@
 /**
- * Pushes that this node has appended, or is about to, and whose outcome the change feed has not named yet. What the feed brings of their
- * groups meanwhile may be older than these pushes, so it is withheld until all pushes to the group are settled.
+ * Pushes that this node has appended, or is about to, and whose outcome the change feed has not named yet. What the
+ * feed brings of their groups meanwhile may be older than these pushes, so it is withheld until all pushes to the group
+ * are settled.
  */
 import type { GroupRecord } from '../../../shared/records/group-record.ts';
 import type { CataloguedRecord } from './catalogued-push.ts';

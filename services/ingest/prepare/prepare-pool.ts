@@ -1,6 +1,6 @@
 /**
- * Prepares pushes: small ones at once, large ones in threads, so that other requests do not wait for them. A body that exhausts the memory or
- * the time of a thread ends that thread and fails its own push, nothing else.
+ * Prepares pushes: small ones at once, large ones in threads, so that other requests do not wait for them. A body that
+ * exhausts the memory or the time of a thread ends that thread and fails its own push, nothing else.
  */
 import { Piscina } from 'piscina';
 import { threadFile } from '../../../shared/async/thread-file.ts';

@@ -1,6 +1,6 @@
 /**
- * From the body of a push to the families of each of its groups: decoded, labelled, checked against each other, and rendered as they
- * will be exposed. Pure; large bodies are prepared in a thread (prepare-thread.ts).
+ * From the body of a push to the families of each of its groups: decoded, labelled, checked against each other, and
+ * rendered as they will be exposed. Pure; large bodies are prepared in a thread (prepare-thread.ts).
  */
 import { GatewayError } from '../../../shared/errors.ts';
 import { checkPush } from '../../../shared/exposition/check/check-push.ts';
@@ -35,8 +35,8 @@ export interface PreparedGroup {
 }
 
 /**
- * Throws GatewayError: `exposition_invalid` for a body that cannot be read, `push_inconsistent` for one that contradicts itself,
- * `push_too_large` for more series or families than a push may have.
+ * Throws GatewayError: `exposition_invalid` for a body that cannot be read, `push_inconsistent` for one that
+ * contradicts itself, `push_too_large` for more series or families than a push may have.
  */
 export function preparePush(body: Uint8Array, options: PrepareOptions): PreparedGroup[] {
   const { group } = options;

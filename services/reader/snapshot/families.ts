@@ -1,6 +1,7 @@
 /**
- * The families of the snapshot: what groups hold of them, and which of it is kept out of the exposition, by the rules in snapshot.ts. Whenever a
- * group takes, changes or gives up a family, everything that this can affect is decided again.
+ * The families of the snapshot: what groups hold of them, and which of it is kept out of the exposition, by the rules
+ * in snapshot.ts. Whenever a group takes, changes or gives up a family, everything that this can affect is decided
+ * again.
  */
 import { splitSuffix, suffixesOf } from '../../../shared/consistency/suffix-collisions.ts';
 import { NOTHING, type FamilyRecord } from '../../../shared/records/family-record.ts';

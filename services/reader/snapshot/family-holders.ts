@@ -76,8 +76,8 @@ export class FamilyHolders {
   }
 
   /**
-   * Changes a holding in place if that cannot affect what is exposed: all holdings have the same type and grouping label names. So it is with
-   * most pushes. False if it can.
+   * Changes a holding in place if that cannot affect what is exposed: all holdings have the same type and grouping
+   * label names. So it is with most pushes. False if it can.
    */
   renew(holding: Holding, head: FamilyHead, written: Written): boolean {
     if (holding.reason !== undefined || holding.type !== head.type) return false;

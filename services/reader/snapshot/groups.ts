@@ -1,6 +1,6 @@
 /**
- * A group of the snapshot, and what it holds of each family. There are as many of these as groups, and they live long. Therefore they share
- * what many have in common, and what is seldom needed is computed on demand.
+ * A group of the snapshot, and what it holds of each family. There are as many of these as groups, and they live long.
+ * Therefore they share what many have in common, and what is seldom needed is computed on demand.
  */
 import type { GroupingNames } from '../../../shared/consistency/series-owners.ts';
 import { labelsIn } from '../../../shared/model/group.ts';
@@ -16,7 +16,9 @@ export type KeptOut = 'type' | 'duplicate' | 'clash';
 /** A family without its samples: the same in most groups, which then share it. */
 export type FamilyHead = Readonly<Pick<FamilyRecord, 'type' | 'samples' | 'help' | 'exact'> & { name: string }>;
 
-/** The push that wrote a family, and the family's deadline: in most cases those of the group, which has them already. */
+/**
+ * The push that wrote a family, and the family's deadline: in most cases those of its group, whose object is shared.
+ */
 export type Written = Pick<GroupRecord, 'top' | 'pushedMs' | 'untilMs'>;
 
 /** What a group holds of one family. Its text is in the text of the snapshot. */

@@ -1,9 +1,10 @@
 /**
- * The two families that every pushed group has without pushing them: when the group was last changed, and when that last failed. Their names are
- * reserved, so they cannot conflict with a pushed family and are kept as text alone.
+ * The two families that every pushed group has without pushing them: when the group was last changed, and when that
+ * last failed. Their names are reserved, so they cannot conflict with a pushed family and are kept as text alone.
  *
- * One conflict remains: `instance=""` and no instance make two groups whose push times are the same series. Ingest refuses the second of such
- * twins; if two ingest nodes let both pass, the push times of the group with the greater ID are hidden.
+ * One conflict remains: `instance=""` and no instance make two groups whose push times are the same series. Ingest
+ * refuses the second of such twins; if two ingest nodes let both pass, the push times of the group with the greater ID
+ * are hidden.
  */
 import { formatFloat } from '../../../shared/exposition/text/format-float.ts';
 import { renderLabels } from '../../../shared/exposition/text/render-text.ts';

@@ -1,18 +1,21 @@
 /**
- * All live groups of the fleet as one exposition, kept ready to send. Fed with groups as they are in Redis, or with what changed of them. Pure.
+ * All live groups of the fleet as one exposition, kept ready to send. Fed with groups as they are in Redis, or with
+ * what changed of them. Pure.
  *
  *     group    its families with their deadlines, and its push times (groups.ts, push-times.ts)
  *     family   which groups hold it, and as what type (families.ts, family-holders.ts)
  *     text     one chunk for the header of each family, and one for each family in each group, ordered by family, then group (exposed-text.ts)
  *
- * The exposition is valid whatever was pushed. Ingest refuses what contradicts other groups; what passes nevertheless (through two ingest
- * nodes within milliseconds, or with checks disabled) is kept out here, by rules that every reader decides alike:
+ * The exposition is valid whatever was pushed. Ingest refuses what contradicts other groups; what passes nevertheless
+ * (through two ingest nodes within milliseconds, or with checks disabled) is kept out here, by rules that every reader
+ * decides alike:
  *
  *     type        another group pushed the family earlier (by stamp) as another type
  *     duplicate   another group pushed the same series earlier
  *     clash       the family has a name that a summary or a histogram takes: x_sum, x_count or x_bucket
  *
- * Families with the names of push times are ignored. Versions before 0.2 accepted them on /ingest, and they may still be stored.
+ * Families with the names of push times are ignored. Versions before 0.2 accepted them on /ingest, and they may still
+ * be stored.
  */
 import { groupingNames, hasNames } from '../../../shared/consistency/series-owners.ts';
 import { isPushTime } from '../../../shared/model/group-labels.ts';
@@ -77,8 +80,8 @@ export class Snapshot {
   }
 
   /**
-   * Brings some families of a group, and what else is known of it; its other families are as they were. False if the group is not held and
-   * has to be set.
+   * Brings some families of a group, and what else is known of it; its other families are as they were. False if the
+   * group is not held and has to be set.
    */
   update(id: string, record: GroupRecord, nowMs: number): boolean {
     const group = this.#groups.get(id);

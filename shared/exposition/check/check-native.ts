@@ -1,6 +1,6 @@
 /**
- * What Prometheus requires of a native histogram (`Validate` in its model/histogram). The official gateway does not check it, and then one
- * invalid histogram fails every scrape.
+ * What Prometheus requires of a native histogram (`Validate` in its model/histogram). The official gateway does not
+ * check it, and then one invalid histogram fails every scrape.
  * https://prometheus.io/docs/specs/native_histograms/
  */
 import type { BucketSpan, HistogramMetric, NativeBuckets } from '../../model/metric-family.ts';

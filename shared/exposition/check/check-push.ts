@@ -1,7 +1,7 @@
 /**
- * Checks that a push, with its grouping labels applied, does not contradict itself: what the official gateway finds when it gathers the push
- * alone (`checkWriteRequest` of its storage/diskmetricstore.go; `checkMetricConsistency` and `checkSuffixCollisions` of client_golang's
- * registry). It does not check the push against other groups.
+ * Checks that a push, with its grouping labels applied, does not contradict itself: what the official gateway finds
+ * when it gathers the push alone (`checkWriteRequest` of its storage/diskmetricstore.go; `checkMetricConsistency` and
+ * `checkSuffixCollisions` of client_golang's registry). It does not check the push against other groups.
  */
 import { splitSuffix, suffixesOf } from '../../consistency/suffix-collisions.ts';
 import { GatewayError } from '../../errors.ts';
@@ -68,7 +68,8 @@ function checkNames(family: Family, metric: Metric, boundLabel: string | undefin
     if (name === '' || name.startsWith('__')) {
       refuse(`${describe(family, metric)} has a label with an invalid name: ${name}`);
     }
-    // The official gateway has this rule for summaries only, and exposes an explicit `le` as a second label of that name.
+    // The official gateway has this rule for summaries only, and exposes an explicit `le` as a second label of that
+    // name.
     if (name === boundLabel) refuse(`${describe(family, metric)} must not have an explicit ${quote(name)} label`);
     previous = name;
   }
@@ -95,7 +96,9 @@ function checkBounds(
   }
 }
 
-/** The label sets of one family. Most have the names, and some of the values, of the first one, which makes their keys shorter. */
+/**
+ * The label sets of one family. Most have the names and some values of the first one, which makes their keys shorter.
+ */
 class SeriesKeys {
   readonly #keys = new Set<string>();
   #first: Labels | undefined;

@@ -1,6 +1,6 @@
 /**
- * Turns names into legacy names, for scrapers that do not declare that they accept UTF-8 names, by the scheme that they request. Legacy names stay
- * as they are, even with `dots`, where an underscore is ambiguous then.
+ * Turns names into legacy names, for scrapers that do not declare that they accept UTF-8 names, by the scheme that they
+ * request. Legacy names stay as they are, even with `dots`, where an underscore is ambiguous then.
  * https://github.com/prometheus/proposals/blob/main/proposals/2023-08-21-utf8.md
  *
  *     underscores   invalid characters become `_`

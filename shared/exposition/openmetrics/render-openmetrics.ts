@@ -5,8 +5,8 @@
  *     exposition = { header { sample } } "# EOF" LF
  *     sample     = name [ labels ] SP value [ SP "#" SP labels SP value [ SP timestamp ] ] LF
  *
- * The family of a counter is named without `_total`, its samples with it, whatever was pushed. Float values are written as floats (`1.0`), counts as
- * integers.
+ * The family of a counter is named without `_total`, its samples with it, whatever was pushed. Float values are written
+ * as floats (`1.0`), counts as integers.
  */
 import { formatFloat } from '../text/format-float.ts';
 import type { Exemplar, Family, HistogramMetric, Labels } from '../../model/metric-family.ts';

@@ -1,5 +1,6 @@
 /**
- * The protobuf exposition format: a stream of MetricFamily messages, each preceded by its length as a varint (see reader.ts).
+ * The protobuf exposition format: a stream of MetricFamily messages, each preceded by its length as a varint (see
+ * reader.ts).
  *
  *     MetricFamily  1 name, 2 help, 3 type (0 counter, 1 gauge, 2 summary, 3 untyped, 4 histogram, 5 gauge histogram), 4 Metric …, 5 unit
  *     Metric        1 LabelPair …, 2 Gauge, 3 Counter, 4 Summary, 5 Untyped, 7 Histogram, 6 timestamp_ms (int64)
@@ -17,8 +18,8 @@
  *     Exemplar      1 LabelPair …, 2 value, 3 Timestamp
  *     Timestamp     1 seconds (int64), 2 nanos (int32)
  *
- * If a count can be an integer or a double, the double counts unless it is 0. Fields may come in any order, and more than once: then the last
- * scalar counts, messages are merged, and lists are concatenated. Unknown fields are skipped.
+ * If a count can be an integer or a double, the double counts unless it is 0. Fields may come in any order, and more
+ * than once: then the last scalar counts, messages are merged, and lists are concatenated. Unknown fields are skipped.
  * https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto
  */
 export { decodeProtobuf, type DecodeProtobufOptions } from './decode.ts';

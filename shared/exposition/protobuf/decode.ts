@@ -18,9 +18,10 @@ export interface DecodeProtobufOptions {
 }
 
 /**
- * Reads a whole body. Of families with the same name the last counts; a family without metrics is kept. Throws `exposition_invalid` for
- * invalid messages, for a missing or invalid name, and for an unknown type; `push_inconsistent` for strings that are not UTF-8, and for a metric
- * that is not of its family's type; and `push_too_large` for too many series.
+ * Reads a whole body. Of families with the same name the last counts; a family without metrics is kept. Throws
+ * `exposition_invalid` for invalid messages, for a missing or invalid name, and for an unknown type;
+ * `push_inconsistent` for strings that are not UTF-8, and for a metric that is not of its family's type; and
+ * `push_too_large` for too many series.
  */
 export function decodeProtobuf(
   body: Uint8Array,

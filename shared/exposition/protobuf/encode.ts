@@ -1,5 +1,6 @@
 /**
- * Writes families; the messages are listed in codec.ts. A message is the concatenation of its fields, so a family can be written in pieces.
+ * Writes families; the messages are listed in codec.ts. A message is the concatenation of its fields, so a family can
+ * be written in pieces.
  */
 import type { Exemplar, Family, HistogramMetric, Labels, Metric, MetricType } from '../../model/metric-family.ts';
 import type { NativeBuckets, SimpleMetric, SummaryMetric, Timestamp } from '../../model/metric-family.ts';

@@ -1,8 +1,9 @@
 /**
- * A family in protobuf's text format, for people: the answer to scrapes with `encoding=text` or `encoding=compact-text`. It is made from the wire
- * format, so that it has the same content (see codec.ts).
+ * A family in protobuf's text format, for people: the answer to scrapes with `encoding=text` or
+ * `encoding=compact-text`. It is made from the wire format, so that it has the same content (see codec.ts).
  *
- * Go's encoder puts one or two blanks between the fields, depending on the build, so that programs do not rely on it. Here it is one.
+ * Go's encoder puts one or two blanks between the fields, depending on the build, so that programs do not rely on it.
+ * Here it is one.
  * https://protobuf.dev/reference/protobuf/textformat-spec/
  */
 import { formatCount, formatFloat } from '../text/format-float.ts';

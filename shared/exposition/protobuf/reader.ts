@@ -9,8 +9,8 @@
  *             | 4 bytes              5
  *     varint  = at most 10 bytes, seven bits each, the lowest first; all but the last have the top bit
  *
- * As in Go's decoder, a known field with another wire type counts as an unknown one. Nothing is allocated before the bytes that a length
- * announces are known to be there.
+ * As in Go's decoder, a known field with another wire type counts as an unknown one. Nothing is allocated before the
+ * bytes that a length announces are known to be there.
  */
 import { isUtf8 } from 'node:buffer';
 
@@ -88,7 +88,7 @@ export class WireReader {
     } while (groups.length > 0);
   }
 
-  /** Enters a message that is preceded by its length: `next` ends with the message. Returns the argument for `leave`. */
+  /** Enters a message with its length before it: `next` ends with the message. Returns the argument for `leave`. */
   enter(): number {
     const length = this.#readLength();
     const outerEnd = this.#end;

@@ -70,7 +70,7 @@ export class WireWriter {
     this.#length += this.#bytes.write(value, this.#length);
   }
 
-  /** Most strings are short and ASCII; for these it is several times as fast. Returns false for others, and writes nothing. */
+  /** Several times as fast for short ASCII, which most strings are. Returns false for others, and writes nothing. */
   #shortAscii(value: string): boolean {
     this.#reserve(0x80);
     const start = this.#length + 1;
@@ -134,7 +134,7 @@ export class WireWriter {
   }
 }
 
-/** The upper and lower 32 bits of an integer. The largest one was rounded up as a double, to one that does not fit, and is reduced. */
+/** The upper and lower 32 bits of an integer. One that was rounded up to 2^64 or 2^63 is reduced, so that it fits. */
 function halves(value: number, maxHigh: number): [high: number, low: number] {
   const high = Math.floor(value / TWO_32);
   return high > maxHigh ? [maxHigh, TWO_32 - 1] : [high, value % TWO_32];

@@ -1,6 +1,6 @@
 /**
- * A family while its lines are being read. A summary or a histogram has many lines, which may come in any order; its metric is found by its
- * labels.
+ * A family while its lines are being read. A summary or a histogram has many lines, which may come in any order; its
+ * metric is found by its labels.
  */
 import type { Family, HistogramMetric, Labels, MetricType } from '../../model/metric-family.ts';
 import type { SimpleMetric, SummaryMetric } from '../../model/metric-family.ts';
@@ -125,7 +125,7 @@ function sameLabels(some: Labels, others: Labels): boolean {
   return true;
 }
 
-/** Equal for the same labels in any order. Different for different labels, because lengths separate names and values. */
+/** Equal for the same labels in any order. Different for others, because lengths separate names and values. */
 function labelsKey(labels: Labels): string {
   if (labels.length === 0) return '';
   return labels

@@ -1,6 +1,6 @@
 /**
- * `strconv.FormatFloat(f, 'g', -1, 64)`: like JavaScript, the fewest digits that identify the number, but with an exponent (of at least two
- * digits) from 1e+06 on and below 1e-04.
+ * `strconv.FormatFloat(f, 'g', -1, 64)`: like JavaScript, the fewest digits that identify the number, but with an
+ * exponent (of at least two digits) from 1e+06 on and below 1e-04.
  * https://pkg.go.dev/strconv#FormatFloat
  */
 export function formatFloat(n: number): string {
@@ -16,7 +16,7 @@ export function formatFloat(n: number): string {
   return text.length - signAt === 2 ? `${text.slice(0, signAt + 1)}0${text.slice(signAt + 1)}` : text;
 }
 
-/** `fmt.Sprint` of a uint64: all digits, where JavaScript writes zeros for digits it does not need. The largest uint64 is 2^64 as a double. */
+/** `fmt.Sprint` of a uint64: all digits, where JavaScript writes zeros. The largest uint64 is 2^64 as a double. */
 export function formatCount(n: number): string {
   if (n === 2 ** 64) return '18446744073709551615';
   return Number.isInteger(n) && n > Number.MAX_SAFE_INTEGER && n < 2 ** 64 ? BigInt(n).toString() : String(n);

@@ -1,6 +1,6 @@
 /**
- * Reads the labels of each line. Most lines repeat the label names of the line before, and many of the values: names that repeat are not checked
- * again, and labels that repeat are shared.
+ * Reads the labels of each line. Most lines repeat the label names of the line before, and many of the values: names
+ * that repeat are not checked again, and labels that repeat are shared.
  */
 import type { LabelPair, Labels } from '../../model/metric-family.ts';
 import * as names from '../../model/names.ts';
@@ -52,7 +52,9 @@ export class LabelScanner extends TextScanner {
     return labels;
   }
 
-  /** Reads a name, which need not be valid, and the blanks after it. It is that of a label if `atValue` is true afterwards. */
+  /**
+   * Reads a name, which need not be valid, and the blanks after it. If `atValue` is true then, it is that of a label.
+   */
   protected readLabelName(family: string | undefined): string {
     const repeated = this.#sameNames ? this.#before[this.#count]?.[0] : undefined;
     if (repeated !== undefined && this.continuesWith(repeated, EQUALS)) {

@@ -1,5 +1,6 @@
 /**
- * Numbers of the text format: those of Go's `strconv.ParseFloat`, without hexadecimal ones and `_`, which expfmt forbids.
+ * Numbers of the text format: those of Go's `strconv.ParseFloat`, without hexadecimal ones and `_`, which expfmt
+ * forbids.
  *
  *     number   = [ "+" | "-" ] ( decimal | "inf" | "infinity" ) | "nan"        in any case
  *     decimal  = ( digits [ "." [ digits ] ] | "." digits ) [ "e" [ "+" | "-" ] digits ]
@@ -57,8 +58,8 @@ export function parseFloatToken(text: string, start: number, end: number): numbe
 }
 
 /**
- * Converts a float to uint64 as Go does it on amd64, and the official parser for the count of a summary: fractions are cut off, negative numbers
- * wrap around, and what does not fit (NaN, infinity) becomes 2^63.
+ * Converts a float to uint64 as Go does it on amd64, and the official parser for the count of a summary: fractions are
+ * cut off, negative numbers wrap around, and what does not fit (NaN, infinity) becomes 2^63.
  */
 export function toUint64(value: number): number {
   if (value >= 0 && value < 2 ** 64) return Math.trunc(value);

@@ -1,5 +1,6 @@
 /**
- * The parser of the text exposition format 0.0.4. It accepts and refuses what expfmt.TextParser of prometheus/common does (v0.69.0).
+ * The parser of the text exposition format 0.0.4. It accepts and refuses what expfmt.TextParser of prometheus/common
+ * does (v0.69.0).
  *
  *     body    = { line "\n" } [ blanks ]
  *     line    = blanks ( "" | "#" comment | sample )
@@ -9,8 +10,8 @@
  *     labels  = "{" [ label { "," label } [ "," ] ] "}" blanks
  *     label   = blanks name blanks "=" blanks '"' value '"' blanks
  *
- * Blanks are spaces and tabs; only "\n" ends a line. Comments explain the less obvious rules of expfmt; docs/text-format.md lists the
- * intended differences.
+ * Blanks are spaces and tabs; only "\n" ends a line. Comments explain the less obvious rules of expfmt;
+ * docs/text-format.md lists the intended differences.
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 import { splitSuffix, suffixesOf } from '../../consistency/suffix-collisions.ts';
@@ -31,8 +32,9 @@ export interface ParseTextOptions {
 }
 
 /**
- * Parses a whole body, which must come from valid UTF-8 (see `decodeUtf8`). Throws `exposition_invalid`, naming the line, for anything that expfmt
- * refuses, and `push_too_large` for too many series. Strings in the result may be slices of the text and keep it in memory.
+ * Parses a whole body, which must come from valid UTF-8 (see `decodeUtf8`). Throws `exposition_invalid`, naming the
+ * line, for anything that expfmt refuses, and `push_too_large` for too many series. Strings in the result may be slices
+ * of the text and keep it in memory.
  */
 export function parseText(text: string, { utf8Names = false, maxSeries }: ParseTextOptions = {}): Families {
   return new TextParser(text, utf8Names, new SeriesLimit(maxSeries)).parse();
@@ -165,7 +167,7 @@ class TextParser extends LabelScanner {
     return target;
   }
 
-  /** Reads from "{" to the end of the blanks after "}". `inBraces`: one of the labels is the name of the metric, without a value. */
+  /** Reads from "{" to the end of the blanks after "}". `inBraces`: the name of the metric is among the labels. */
   #readLabels(known: Target | undefined, inBraces: boolean): Target {
     let target = known;
     let boundName = boundLabelOf(target?.draft.type);
@@ -245,8 +247,8 @@ class TextParser extends LabelScanner {
   }
 
   /**
-   * The family that a name belongs to. A name has the same target in the whole body: a family of this name is preferred, and a summary or
-   * histogram that owns the name never changes its type.
+   * The family that a name belongs to. A name has the same target in the whole body: a family of this name is
+   * preferred, and a summary or histogram that owns the name never changes its type.
    */
   #target(name: string): Target {
     let target = this.#targets.get(name);

@@ -1,6 +1,7 @@
 /**
- * Writes the text exposition format 0.0.4 as expfmt.MetricFamilyToText does. Names that are not legacy names are quoted, that of a metric inside
- * the braces: `{"my.metric",a="b"} 1`. Label names with a colon are quoted, too; Go does not quote them, and then no parser accepts the text.
+ * Writes the text exposition format 0.0.4 as expfmt.MetricFamilyToText does. Names that are not legacy names are
+ * quoted, that of a metric inside the braces: `{"my.metric",a="b"} 1`. Label names with a colon are quoted, too; Go
+ * does not quote them, and then no parser accepts the text.
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 import { formatFloat } from './format-float.ts';

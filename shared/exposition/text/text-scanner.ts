@@ -1,6 +1,6 @@
 /**
- * Reads the tokens of the text format; parse-text.ts knows their meaning. `pos` is always at the character that was examined last, so that an
- * error names its line.
+ * Reads the tokens of the text format; parse-text.ts knows their meaning. `pos` is always at the character that was
+ * examined last, so that an error names its line.
  */
 import { GatewayError } from '../../errors.ts';
 import { quote, visible } from '../../model/quote.ts';
@@ -69,8 +69,8 @@ export class TextScanner {
   }
 
   /**
-   * Reads a name: plain, quoted, or (as expfmt allows) the first part plain and the rest quoted. Empty if there is none. A quoted name need not be
-   * valid.
+   * Reads a name: plain, quoted, or (as expfmt allows) the first part plain and the rest quoted. Empty if there is
+   * none. A quoted name need not be valid.
    */
   protected readName(isStart: (code: number) => boolean, isPart: (code: number) => boolean, what: string): string {
     const { text } = this;
@@ -83,7 +83,7 @@ export class TextScanner {
     return this.readQuoted(what, plain);
   }
 
-  /** Reads to the closing quote, and puts `before` in front. If the text equals `expected`, that string is returned instead of a new one. */
+  /** Reads to the closing quote, and puts `before` in front. Returns `expected` itself if the text equals it. */
   protected readQuoted(what: string, before = '', expected = ''): string {
     const { text } = this;
     const start = this.pos + 1;

@@ -1,12 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../../errors.ts';
 
-/** The beginning of a line after which expfmt accepts any bytes: of a comment, or of a HELP line up to the help. It does not match TYPE lines. */
+/**
+ * The beginning of a line after which expfmt accepts any bytes: that of a comment, or of a HELP line up to the help.
+ */
 const FREE_TEXT_FOLLOWS = /^[ \t]*#[ \t]*(?:HELP[ \t]+(?:"(?:[^"\\]|\\.)*"|[^ \t"]*)|(?![ \t]|HELP[ \t]|TYPE[ \t]))/;
 
 /**
- * The text of a body. Throws `exposition_invalid`, naming the first line that is not UTF-8, because replacement characters could make different
- * series equal. In comments and helps, they are used.
+ * The text of a body. Throws `exposition_invalid`, naming the first line that is not UTF-8, because replacement
+ * characters could make different series equal. In comments and helps, they are used.
  */
 export function decodeUtf8(body: Uint8Array): string {
   // Not a TextDecoder, which drops a byte order mark: the format does not allow one.
