@@ -50,7 +50,8 @@ export function groupPath({ kind, labels }: Pick<Group, 'kind' | 'labels'>): str
   if (kind === 'ingest') return `/ingest${formatSelector(labels)}`;
   const job = labels.find(([name]) => name === 'job')?.[1] ?? '';
   const others = labels.filter(([name]) => name !== 'job');
-  return `${PUSH_PATH}${segments('job', job)}${others.map(([name, value]) => segments(escapeName(name, 'label'), value)).join('')}`;
+  const path = others.map(([name, value]) => segments(escapeName(name, 'label'), value)).join('');
+  return PUSH_PATH + segments('job', job) + path;
 }
 
 /** In base64 if the value is empty, or would be split or removed in the path. */

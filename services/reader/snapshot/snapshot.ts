@@ -4,7 +4,8 @@
  *
  *     group    its families with their deadlines, and its push times (groups.ts, push-times.ts)
  *     family   which groups hold it, and as what type (families.ts, family-holders.ts)
- *     text     one chunk for the header of each family, and one for each family in each group, ordered by family, then group (exposed-text.ts)
+ *     text     one chunk for the header of each family, and one for each family in each group, ordered by family,
+ *              then group (exposed-text.ts)
  *
  * The exposition is valid whatever was pushed. Ingest refuses what contradicts other groups; what passes nevertheless
  * (through two ingest nodes within milliseconds, or with checks disabled) is kept out here, by rules that every reader

@@ -31,25 +31,13 @@ export class HistogramDraft {
   read(reader: WireReader): void {
     const outerEnd = reader.enter();
     while (reader.next()) {
-      switch (reader.tag) {
-        case 1 * 8 + VARINT:
-          this.#count.integer = reader.uint64();
-          break;
-        case 2 * 8 + FIXED64:
-          this.#sum = reader.double();
-          break;
-        case 3 * 8 + BYTES:
-          this.#buckets.push(readBucket(reader));
-          break;
-        case 4 * 8 + FIXED64:
-          this.#count.float = reader.double();
-          break;
-        case 15 * 8 + BYTES:
-          readTimestamp(reader, (this.#created ??= { seconds: 0, nanos: 0 }));
-          break;
-        default:
-          if (!this.#readNative(reader)) reader.skip();
-      }
+      const { tag } = reader;
+      if (tag === 1 * 8 + VARINT) this.#count.integer = reader.uint64();
+      else if (tag === 2 * 8 + FIXED64) this.#sum = reader.double();
+      else if (tag === 3 * 8 + BYTES) this.#buckets.push(readBucket(reader));
+      else if (tag === 4 * 8 + FIXED64) this.#count.float = reader.double();
+      else if (tag === 15 * 8 + BYTES) readTimestamp(reader, (this.#created ??= { seconds: 0, nanos: 0 }));
+      else if (!this.#readNative(reader)) reader.skip();
     }
     reader.leave(outerEnd);
   }
@@ -76,53 +64,29 @@ export class HistogramDraft {
     return metric;
   }
 
+  /** False if it is another field. */
   #readNative(reader: WireReader): boolean {
+    const { tag } = reader;
     const native = this.#native ?? noBuckets();
-    switch (reader.tag) {
-      case 5 * 8 + VARINT:
-        native.schema = reader.sint32();
-        break;
-      case 6 * 8 + FIXED64:
-        native.zeroThreshold = reader.double();
-        break;
-      case 7 * 8 + VARINT:
-        this.#zeroCount.integer = reader.uint64();
-        this.#hasZeroCount = true;
-        break;
-      case 8 * 8 + FIXED64:
-        this.#zeroCount.float = reader.double();
-        this.#hasZeroCount = true;
-        break;
-      case 9 * 8 + BYTES:
-        native.negativeSpans.push(readSpan(reader));
-        break;
-      case 10 * 8 + VARINT:
-      case 10 * 8 + BYTES:
-        readDeltas(reader, native.negativeDeltas);
-        break;
-      case 11 * 8 + FIXED64:
-      case 11 * 8 + BYTES:
-        readCounts(reader, native.negativeCounts);
-        break;
-      case 12 * 8 + BYTES:
-        native.positiveSpans.push(readSpan(reader));
-        break;
-      case 13 * 8 + VARINT:
-      case 13 * 8 + BYTES:
-        readDeltas(reader, native.positiveDeltas);
-        break;
-      case 14 * 8 + FIXED64:
-      case 14 * 8 + BYTES:
-        readCounts(reader, native.positiveCounts);
-        break;
-      case 16 * 8 + BYTES:
-        native.exemplars.push(readNewExemplar(reader));
-        break;
-      default:
-        return false;
-    }
+    if (tag === 5 * 8 + VARINT) native.schema = reader.sint32();
+    else if (tag === 6 * 8 + FIXED64) native.zeroThreshold = reader.double();
+    else if (tag === 7 * 8 + VARINT) this.#setZeroCount('integer', reader.uint64());
+    else if (tag === 8 * 8 + FIXED64) this.#setZeroCount('float', reader.double());
+    else if (tag === 9 * 8 + BYTES) native.negativeSpans.push(readSpan(reader));
+    else if (tag === 10 * 8 + VARINT || tag === 10 * 8 + BYTES) readDeltas(reader, native.negativeDeltas);
+    else if (tag === 11 * 8 + FIXED64 || tag === 11 * 8 + BYTES) readCounts(reader, native.negativeCounts);
+    else if (tag === 12 * 8 + BYTES) native.positiveSpans.push(readSpan(reader));
+    else if (tag === 13 * 8 + VARINT || tag === 13 * 8 + BYTES) readDeltas(reader, native.positiveDeltas);
+    else if (tag === 14 * 8 + FIXED64 || tag === 14 * 8 + BYTES) readCounts(reader, native.positiveCounts);
+    else if (tag === 16 * 8 + BYTES) native.exemplars.push(readNewExemplar(reader));
+    else return false;
     this.#native = native;
     return true;
+  }
+
+  #setZeroCount(kind: keyof Count, value: number): void {
+    this.#zeroCount[kind] = value;
+    this.#hasZeroCount = true;
   }
 }
 

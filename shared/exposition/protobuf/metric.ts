@@ -26,32 +26,16 @@ export class MetricDraft {
   /** `before`: the labels of the metric before this one, which are often the same. */
   read(reader: WireReader, before: Labels): void {
     while (reader.next()) {
-      switch (reader.tag) {
-        case 1 * 8 + BYTES:
-          this.labels.push(readLabel(reader, before[this.labels.length]));
-          break;
-        case 2 * 8 + BYTES:
-          readValue(reader, (this.#gauge ??= { labels: NONE, value: 0 }));
-          break;
-        case 3 * 8 + BYTES:
-          readCounter(reader, (this.#counter ??= { labels: NONE, value: 0 }));
-          break;
-        case 4 * 8 + BYTES:
-          readSummary(reader, (this.#summary ??= { labels: NONE, quantiles: [], sampleCount: 0, sampleSum: 0 }));
-          break;
-        case 5 * 8 + BYTES:
-          readValue(reader, (this.#untyped ??= { labels: NONE, value: 0 }));
-          break;
-        case 6 * 8 + VARINT:
-          this.#timestampMs = reader.int64();
-          break;
-        case 7 * 8 + BYTES:
-          this.#histogram ??= new HistogramDraft();
-          this.#histogram.read(reader);
-          break;
-        default:
-          reader.skip();
-      }
+      const { tag } = reader;
+      if (tag === 1 * 8 + BYTES) this.labels.push(readLabel(reader, before[this.labels.length]));
+      else if (tag === 2 * 8 + BYTES) readValue(reader, (this.#gauge ??= { labels: NONE, value: 0 }));
+      else if (tag === 3 * 8 + BYTES) readCounter(reader, (this.#counter ??= { labels: NONE, value: 0 }));
+      else if (tag === 4 * 8 + BYTES)
+        readSummary(reader, (this.#summary ??= { labels: NONE, quantiles: [], sampleCount: 0, sampleSum: 0 }));
+      else if (tag === 5 * 8 + BYTES) readValue(reader, (this.#untyped ??= { labels: NONE, value: 0 }));
+      else if (tag === 6 * 8 + VARINT) this.#timestampMs = reader.int64();
+      else if (tag === 7 * 8 + BYTES) (this.#histogram ??= new HistogramDraft()).read(reader);
+      else reader.skip();
     }
   }
 

@@ -28,62 +28,38 @@ const label: Kind = { message: [['name', 1, text], ['value', 2, text]] }; // pre
 const value: Kind = { message: [['value', 1, double]] };
 const timestamp: Kind = { message: [['seconds', 1, int64], ['nanos', 2, int64]] }; // prettier-ignore
 const span: Kind = { message: [['offset', 1, sint32], ['length', 2, uint64]] }; // prettier-ignore
-const exemplar: Kind = { message: [['label', 1, label], ['value', 2, double], ['timestamp', 3, timestamp]] }; // prettier-ignore
-const counter: Kind = { message: [['value', 1, double], ['exemplar', 2, exemplar], ['created_timestamp', 3, timestamp]] }; // prettier-ignore
+// prettier-ignore
+const exemplar: Kind = { message: [['label', 1, label], ['value', 2, double], ['timestamp', 3, timestamp]] };
+// prettier-ignore
+const counter: Kind = { message: [
+  ['value', 1, double], ['exemplar', 2, exemplar], ['created_timestamp', 3, timestamp],
+] };
 const quantile: Kind = { message: [['quantile', 1, double], ['value', 2, double]] }; // prettier-ignore
-const summary: Kind = {
-  message: [
-    ['sample_count', 1, uint64],
-    ['sample_sum', 2, double],
-    ['quantile', 3, quantile],
-    ['created_timestamp', 4, timestamp],
-  ],
-};
-const bucket: Kind = {
-  message: [
-    ['cumulative_count', 1, uint64],
-    ['cumulative_count_float', 4, double],
-    ['upper_bound', 2, double],
-    ['exemplar', 3, exemplar],
-  ],
-};
-const histogram: Kind = {
-  message: [
-    ['sample_count', 1, uint64],
-    ['sample_count_float', 4, double],
-    ['sample_sum', 2, double],
-    ['bucket', 3, bucket],
-    ['created_timestamp', 15, timestamp],
-    ['schema', 5, sint32],
-    ['zero_threshold', 6, double],
-    ['zero_count', 7, uint64],
-    ['zero_count_float', 8, double],
-    ['negative_span', 9, span],
-    ['negative_delta', 10, sint64],
-    ['negative_count', 11, double],
-    ['positive_span', 12, span],
-    ['positive_delta', 13, sint64],
-    ['positive_count', 14, double],
-    ['exemplars', 16, exemplar],
-  ],
-};
-const metric: Kind = {
-  message: [
-    ['label', 1, label],
-    ['gauge', 2, value],
-    ['counter', 3, counter],
-    ['summary', 4, summary],
-    ['untyped', 5, value],
-    ['histogram', 7, histogram],
-    ['timestamp_ms', 6, int64],
-  ],
-};
-const family: Message = [
-  ['name', 1, text],
-  ['help', 2, text],
-  ['type', 3, type],
-  ['metric', 4, metric],
-];
+// prettier-ignore
+const summary: Kind = { message: [
+  ['sample_count', 1, uint64], ['sample_sum', 2, double], ['quantile', 3, quantile],
+  ['created_timestamp', 4, timestamp],
+] };
+// prettier-ignore
+const bucket: Kind = { message: [
+  ['cumulative_count', 1, uint64], ['cumulative_count_float', 4, double], ['upper_bound', 2, double],
+  ['exemplar', 3, exemplar],
+] };
+// prettier-ignore
+const histogram: Kind = { message: [
+  ['sample_count', 1, uint64], ['sample_count_float', 4, double], ['sample_sum', 2, double], ['bucket', 3, bucket],
+  ['created_timestamp', 15, timestamp], ['schema', 5, sint32], ['zero_threshold', 6, double],
+  ['zero_count', 7, uint64], ['zero_count_float', 8, double],
+  ['negative_span', 9, span], ['negative_delta', 10, sint64], ['negative_count', 11, double],
+  ['positive_span', 12, span], ['positive_delta', 13, sint64], ['positive_count', 14, double],
+  ['exemplars', 16, exemplar],
+] };
+// prettier-ignore
+const metric: Kind = { message: [
+  ['label', 1, label], ['gauge', 2, value], ['counter', 3, counter], ['summary', 4, summary],
+  ['untyped', 5, value], ['histogram', 7, histogram], ['timestamp_ms', 6, int64],
+] };
+const family: Message = [['name', 1, text], ['help', 2, text], ['type', 3, type], ['metric', 4, metric]]; // prettier-ignore
 
 /** `wire`: a MetricFamily without its length. The compact form is one line, the other ends with a blank line. */
 export function protobufText(wire: Uint8Array, isCompact: boolean): string {
