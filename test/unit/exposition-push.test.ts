@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkPush } from '../../shared/exposition/check/check-push.ts';
 import { applyGroupingLabels } from '../../shared/model/group-labels.ts';
-import type { Families, Family, Labels, MetricType } from '../../shared/model/metric-family.ts';
+import type { Families, Labels, MetricType } from '../../shared/model/metric-family.ts';
 import { parseText } from '../../shared/exposition/text/parse-text.ts';
 import { renderSamples } from '../../shared/exposition/text/render-text.ts';
 import { splitByLabelSet } from '../../services/ingest/prepare/split-series.ts';
@@ -144,12 +144,10 @@ describe('suffix collisions', () => {
     ['t', 'gauge_histogram', true],
     ['t', 'gauge', false],
   ])('%s as %s: %s', (name, type, clashes) => {
-    const families = new Map(
-      [...others, [name, type] as const].map(([one, as]) => [
-        one,
-        { name: one, type: as, help: '', metrics: [] } as Family,
-      ]),
-    );
+    const families: Families = new Map();
+    for (const [one, as] of [...others, [name, type] as const]) {
+      families.set(one, { name: one, type: as, help: '', metrics: [] });
+    }
     const check = expect(() => checkPush(families));
     if (clashes) check.toThrow('collides with previously collected');
     else check.not.toThrow();
