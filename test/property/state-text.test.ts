@@ -217,7 +217,8 @@ describe('Deadlines', () => {
         const deadlines = new Deadlines<(typeof items)[number]>();
         for (const item of items) item.scheduledMs = UNSCHEDULED;
         const model = new Map<string, number>();
-        let nowMs = 0;
+        // Not 0: a deadline of 0 means never.
+        let nowMs = 1;
         for (const one of steps) {
           if ('item' in one) {
             const atMs = nowMs + one.inMs;
