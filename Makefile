@@ -27,9 +27,11 @@ run: tools build ## Build and start the gateway on PORT with an embedded Redis; 
 	@echo "page:   $(URL)/   stop: Ctrl-C"
 	@exec ./pushgateway --port=$(PORT) --redis.embedded --data.dir=$(DATA_DIR) $(ARGS)
 
-build: dist ## Compile, and write the command ./pushgateway
-	@printf '%s\n' '#!/bin/sh' 'exec node "$$(dirname "$$(readlink -f "$$0")")/dist/services/gateway/main.js" "$$@"' > pushgateway
-	@chmod +x pushgateway
+build: dist pushgateway ## Compile, and write the command ./pushgateway
+
+pushgateway:
+	@printf '%s\n' '#!/bin/sh' 'exec node "$$(dirname "$$(readlink -f "$$0")")/dist/services/gateway/main.js" "$$@"' > $@
+	@chmod +x $@
 
 dist: node_modules/.package-lock.json
 	@npm run --silent build
@@ -45,9 +47,14 @@ tools:
 	@.ci/install-tools redis-server
 
 test: node_modules/.package-lock.json ## Install what the tests need, and run all tests
-	@.ci/install-tools redis-server redis-cli curl prometheus? promtool? prometheus-pushgateway? chromium? \
-		python3-prometheus-client?
+	@.ci/install-tools redis-server redis-cli curl nginx? prometheus? promtool? prometheus-pushgateway? chromium? \
+		python3-prometheus-client? redis-7.2? redis-6.2? go? javac? mvn?
 	npx vitest run $(ARGS)
+
+test-quick: node_modules/.package-lock.json ## Run a quick selection: unit, property (fewer runs) and some integration tests
+	@.ci/install-tools redis-server redis-cli curl
+	TEST_QUICK=1 npx vitest run test/unit test/property $(QUICK:%=test/integration/%.test.ts) $(ARGS)
+QUICK = push push-times ingest merge-scripts scrape-variants group-follower bad-input
 
 check: node_modules/.package-lock.json ## Check types, lint, format, documents and configuration files
 	npx tsc

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import './test/support/tool-path.ts';
 
 const fuzzSeconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
 const none = { include: [] };

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import '../support/tool-path.ts';
 
 /** The benchmarks that start servers (`make bench`), separate from the tests. */
 export default defineConfig({

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
 import { sampleSum, sampleValue, select } from '../support/metrics-text.ts';
-import { findNewerRedis } from '../support/newer-redis.ts';
+import { findNewerRedis, findOlderRedis } from '../support/redis-versions.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { startCluster } from '../support/redis-cluster.ts';
 import { startSentinel } from '../support/redis-sentinel.ts';
@@ -11,6 +11,7 @@ import { applied, keepAlive, type Answer } from '../support/request.ts';
 // --push.durability on every topology: what is acknowledged is where it was promised to be, and what is not says so.
 
 const newer = await findNewerRedis();
+const older = await findOlderRedis();
 
 async function startReplica(master: RedisServer): Promise<RedisServer> {
   const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', String(master.port)] });
@@ -147,8 +148,9 @@ describe('disk', () => {
   test.for([
     ['everysec', ['--appendfsync', 'everysec'], /appendfsync \\?"everysec\\?"/],
     ['without a file', ['--appendonly', 'no'], /append-only|appendonly/],
-  ] as const)('%s: before Redis 7.2 the start stops with one line', async ([, redisArgs, reason]) => {
-    const redis = await startRedis({ args: redisArgs });
+  ] as const)('%s: before Redis 7.2 the start stops with one line', async ([, redisArgs, reason], { skip }) => {
+    skip(older === undefined, 'no server without WAITAOF (Redis before 7.2) is installed');
+    const redis = await startRedis({ args: redisArgs, ...(older && { program: older }) });
     const gateway = await startGateway({ redis, args, waitUntilReady: false });
     await eventually(() => gateway.process.exit !== undefined, { timeoutMs: 10_000 });
     const lines = gateway.process.log().match(/^.*level=(warn|error).*$/gm) ?? [];

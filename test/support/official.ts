@@ -1,13 +1,17 @@
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { buildGoProgram, whyNoGoProgram, type GoProgram } from './go-program.ts';
 import { TestProcess, type Exit } from './process.ts';
-import { projectFolder } from './project.ts';
 import { request, type Answer, type RequestOptions } from './request.ts';
-import { runOrThrow } from './run.ts';
-import { findTool, requireTool } from './tools.ts';
+import { requireTool } from './tools.ts';
 
 /** The release our behaviour is compared with; Debian's package is older. */
 export const LATEST_RELEASE = 'v1.11.3';
+
+const latest: GoProgram = {
+  module: 'github.com/prometheus/pushgateway',
+  version: LATEST_RELEASE,
+  package: 'github.com/prometheus/pushgateway',
+  file: `official/${LATEST_RELEASE}/pushgateway`,
+};
 
 /** The official Pushgateway, to ask how it behaves. It keeps nothing on disk. */
 export class OfficialGateway {
@@ -55,43 +59,17 @@ export async function startOfficial(args: readonly string[] = [], prefix = ''): 
 
 /** LATEST_RELEASE; ask whyNoLatest() before. The first start on a machine compiles it, which takes minutes. */
 export async function startOfficialLatest(args: readonly string[] = [], prefix = ''): Promise<OfficialGateway> {
-  return OfficialGateway.start(await buildLatest(), args, prefix);
+  return OfficialGateway.start(await buildGoProgram(latest), args, prefix);
 }
 
 /** For `skip(...whyNoLatest())`: it can only be had by compiling it. */
 export function whyNoLatest(): [condition: boolean, note: string] {
-  return [!existsSync(latestBinary()) && findTool('go') === undefined, 'Go is not installed'];
+  return whyNoGoProgram(latest);
 }
 
 /** LATEST_RELEASE where it can be had, else Debian's; for benchmarks. */
 export async function officialCommand(): Promise<{ command: string; release: string }> {
   const [cannot] = whyNoLatest();
   if (cannot) return { command: requireTool('prometheus-pushgateway'), release: "Debian's" };
-  return { command: await buildLatest(), release: LATEST_RELEASE };
-}
-
-function latestBinary(): string {
-  return join(projectFolder, '.cache/official', LATEST_RELEASE, 'pushgateway');
-}
-
-async function buildLatest(): Promise<string> {
-  const binary = latestBinary();
-  if (existsSync(binary)) return binary;
-  // As the dependency of a module of our own: asking for it by name alone needs a list of versions, which not every
-  // module proxy gives out.
-  const folder = `${binary}.build-${process.pid}`;
-  mkdirSync(folder, { recursive: true });
-  try {
-    const module = 'github.com/prometheus/pushgateway';
-    writeFileSync(join(folder, 'go.mod'), `module official\n\ngo 1.25.0\n\nrequire ${module} ${LATEST_RELEASE}\n`);
-    await runOrThrow(requireTool('go'), ['build', '-o', 'pushgateway', module], {
-      cwd: folder,
-      env: { ...process.env, GOFLAGS: '-mod=mod', CGO_ENABLED: '0' },
-      timeoutMs: 600_000,
-    });
-    renameSync(join(folder, 'pushgateway'), binary); // atomic: another worker may have built it too
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-  return binary;
+  return { command: await buildGoProgram(latest), release: LATEST_RELEASE };
 }

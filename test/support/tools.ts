@@ -1,9 +1,9 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** The path of a program, or undefined. Looks in sbin too, where Debian keeps nginx and a plain user's PATH does not. */
+/** The path of a program, or undefined. */
 export function findTool(name: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
   for (const folder of folders) {
     const path = join(folder, name);
     try {
