@@ -11,10 +11,11 @@ FAULTS ?= all
 FAULT_SECONDS ?= 10
 SOAK_MINUTES ?= 20
 IMAGE ?= pushgateway-redis
+PREFIX ?= /usr/local
 export PORT REDIS_PORT PROM_PORT DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check lint format ingest metrics start-redis stop-redis start-prom stop-prom \
+.PHONY: help run build install uninstall test test-quick check lint format ingest metrics start-redis stop-redis start-prom stop-prom \
 	k6 bench bench-check bench-baseline bench-micro scaling fuzz faults soak screenshot docker-build clean tools dist
 
 help: ## List the targets
@@ -33,7 +34,21 @@ pushgateway:
 	@printf '%s\n' '#!/bin/sh' 'exec node "$$(dirname "$$(readlink -f "$$0")")/dist/services/gateway/main.js" "$$@"' > $@
 	@chmod +x $@
 
-dist: node_modules/.package-lock.json
+# With the versions of package-lock.json, which `npm install` of the package alone would not look at.
+install: dist ## Put the command pushgateway into PREFIX/bin (PREFIX=/usr/local), and what it needs into PREFIX/lib/pushgateway
+	@rm -rf '$(PREFIX)/lib/pushgateway'
+	@mkdir -p .cache '$(PREFIX)/bin' '$(PREFIX)/lib/pushgateway'
+	@package=$$(npm pack --silent --pack-destination .cache) && \
+		tar -xzf ".cache/$$package" -C '$(PREFIX)/lib/pushgateway' --strip-components=1 && rm ".cache/$$package"
+	@cd '$(PREFIX)/lib/pushgateway' && npm ci --omit=dev --ignore-scripts --prefer-offline --loglevel=error --no-audit --no-fund
+	@ln -sf ../lib/pushgateway/dist/services/gateway/main.js '$(PREFIX)/bin/pushgateway'
+
+uninstall: ## Remove what install has put into PREFIX
+	rm -rf '$(PREFIX)/lib/pushgateway' '$(PREFIX)/bin/pushgateway'
+
+dist: dist/.built
+
+dist/.built: node_modules/.package-lock.json $(shell find services shared) tsconfig.json tsconfig.build.json package.json
 	@npm run --silent build
 
 # npm writes this file last, so it shows whether and when the packages were installed. npm ci rejects a lock file

@@ -15,6 +15,8 @@ export interface GatewayOptions {
   /** More flags; they come last. */
   args?: readonly string[];
   env?: Record<string, string | undefined>;
+  /** Default: the built main.js. */
+  program?: string;
   /** Flags for Node itself, as those of its profiler. */
   nodeArgs?: readonly string[];
   /** Default: any, chosen by the kernel. One that is restarted needs a port that stays its own meanwhile: freePort(). */
@@ -24,6 +26,8 @@ export interface GatewayOptions {
   /** `false`: don't wait for /-/ready, as when Redis is away on purpose. */
   waitUntilReady?: boolean;
 }
+
+const builtProgram = join(projectFolder, 'dist/services/gateway/main.js');
 
 /** The built command as a real process. */
 export class Gateway {
@@ -53,14 +57,21 @@ export class Gateway {
   }
 
   async #start(port: number): Promise<void> {
-    const { role = 'all', redis, args = [], env, nodeArgs = [], waitUntilReady = true } = this.#options;
+    const {
+      role = 'all',
+      redis,
+      args = [],
+      env,
+      nodeArgs = [],
+      program = builtProgram,
+      waitUntilReady = true,
+    } = this.#options;
     const store = redis === undefined ? ['--redis.embedded'] : [`--redis.endpoint=${redis.endpoint}`];
     const flags = [`--port=${port}`, `--data.dir=${this.dataFolder}`, ...store, ...args];
-    const started = await TestProcess.start(
-      process.execPath,
-      [...nodeArgs, join(projectFolder, 'dist/services/gateway/main.js'), role, ...flags],
-      { cwd: this.dataFolder, env: env ?? {} },
-    );
+    const started = await TestProcess.start(process.execPath, [...nodeArgs, program, role, ...flags], {
+      cwd: this.dataFolder,
+      env: env ?? {},
+    });
     this.#process = started;
     this.#port = await portFrom(started);
     if (waitUntilReady) await this.waitUntilReady();

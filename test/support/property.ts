@@ -1,8 +1,8 @@
 import { configureGlobal } from 'fast-check';
 
 /**
- * How hard the properties are tried: briefly by `make test`, and for FUZZ_SECONDS each by `make fuzz`, where the time
- * running out is the expected end.
+ * How hard the properties are tried: briefly by `make test`, more briefly by `make test-quick`, and for FUZZ_SECONDS each by
+ * `make fuzz`, where the time running out is the expected end.
  */
 const fuzzSeconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
 
@@ -13,5 +13,5 @@ configureGlobal(
         interruptAfterTimeLimit: fuzzSeconds * 1_000,
         markInterruptAsFailure: false,
       }
-    : { numRuns: 200 },
+    : { numRuns: process.env['TEST_QUICK'] === '1' ? 40 : 200 },
 );
