@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
-import './test/support/tool-path.ts';
+import { extendPath } from './test/support/tool-path.ts';
+
+extendPath();
 
 const fuzzSeconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
 const none = { include: [] };

@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
-import '../support/tool-path.ts';
+import { extendPath } from '../support/tool-path.ts';
+
+extendPath();
 
 /** The benchmarks that start servers (`make bench`), separate from the tests. */
 export default defineConfig({
