@@ -55,7 +55,7 @@ describe('names in a certificate', () => {
 });
 
 describe('a client', () => {
-  test('needs more than `authorized`, which is also set when a TLS 1.3 session is resumed without a certificate', () => {
+  test('needs more than `authorized`, which is also set if a TLS 1.3 session is resumed without a certificate', () => {
     const socket = { authorized: true, getPeerX509Certificate: () => undefined } as unknown as TLSSocket;
     expect(clientFault(socket, { clientAuth: 'RequireAndVerifyClientCert', allowedSans: undefined })).toBe(
       'no client certificate',
