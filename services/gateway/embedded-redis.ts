@@ -1,12 +1,12 @@
 /**
- * A private redis-server: a child on a Unix socket, with an append-only file in the data directory that is synced before a push
- * is acknowledged.
+ * A private redis-server: a child on a Unix socket, with an append-only file in the data directory that is synced
+ * before a push is acknowledged.
  *
  *     stopped ──start()──▶ starting ──answers──▶ running ──exits──▶ restarting (backoff) ──▶ running …
  *     any ──stop()──▶ stopped
  *
- * A gateway that was killed leaves its server behind. The next one finds it on the socket, shuts it down and starts its own, unless
- * another client is connected: then the data directory is in use.
+ * A gateway that was killed leaves its server behind. The next one finds it on the socket, shuts it down and starts its
+ * own, unless another client is connected: then the data directory is in use.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';

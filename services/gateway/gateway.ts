@@ -3,8 +3,8 @@
  *
  *     created ──start()──▶ listening ──Redis answers──▶ running ──destroy()──▶ draining ──▶ stopped
  *
- * The port opens before Redis answers: probes and telemetry report what is missing, pushes wait for a limited time, and a reader that
- * has loaded nothing yet answers scrapes with 503. destroy() drains from any state.
+ * The port opens before Redis answers: probes and telemetry report what is missing, pushes wait for a limited time, and
+ * a reader that has loaded nothing yet answers scrapes with 503. destroy() drains from any state.
  */
 import type { FastifyInstance } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -62,28 +62,16 @@ export class Gateway {
     for (const name of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${name}_total`);
     if (config.redis.embedded) this.#embedded = new EmbeddedRedis(config.dataDir, logger);
     const endpoints = this.#embedded && [{ kind: 'unix' as const, path: this.#embedded.socketPath }];
-    this.#connections = new Connections(config.redis, logger, endpoints);
-    const keyspace = new Keyspace(config.redis.prefix);
-    this.#keyspace = keyspace;
-    this.#feed = new ChangeFeed(this.#connections, keyspace, logger);
+    const connections = (this.#connections = new Connections(config.redis, logger, endpoints));
+    const keyspace = (this.#keyspace = new Keyspace(config.redis.prefix));
+    const feed = (this.#feed = new ChangeFeed(connections, keyspace, logger));
     const onBroken = (group: string, err: Error): void =>
       logger.warn({ group, err }, 'group ignored: no gateway wrote it');
     const store = new GroupStore(keyspace, onBroken, keepChangesMs(config.push.timeoutMs));
     const follower = new GroupFollower(store, keyspace);
-    this.#feed.add(follower);
-    const context = {
-      config,
-      connections: this.#connections,
-      keyspace,
-      feed: this.#feed,
-      follower,
-      store,
-      registry,
-      logger,
-    };
-    const backlog = new BacklogMonitor(context);
-    this.#backlog = backlog;
-
+    feed.add(follower);
+    const context = { config, connections, keyspace, feed, follower, store, registry, logger };
+    const backlog = (this.#backlog = new BacklogMonitor(context));
     const { role } = config;
     // The feed calls the follower first, then ingest: a push that a client waited for is in the next scrape.
     if (role === 'all' || role === 'reader') this.#reader = new ReaderService(context);
@@ -108,7 +96,10 @@ export class Gateway {
     await this.#started;
   }
 
-  /** Reports not ready from now on; after `shutdown.delay`, stops accepting requests, finishes those accepted, and closes. */
+  /**
+   * Reports not ready from now on; after `shutdown.delay`, stops accepting requests, finishes those accepted, and
+   * closes.
+   */
   async destroy(): Promise<void> {
     this.#destroyed ??= this.#drain();
     await this.#destroyed;
@@ -146,8 +137,11 @@ export class Gateway {
     const { delayMs, graceMs } = this.#config.shutdown;
     if (wasRunning && delayMs > 0) await sleep(delayMs);
     // Pushes that wait for Redis or for workers get half of the time, closing down gets the rest.
-    const patienceMs = wasRunning ? graceMs / 2 : 0;
-    const patience = setTimeout(() => this.#stopWaiting(), patienceMs);
+    const stopWaiting = (): void => {
+      void this.#ingest?.destroy();
+      void this.#feed.destroy();
+    };
+    const patience = setTimeout(stopWaiting, wasRunning ? graceMs / 2 : 0);
     await this.#app.close();
     clearTimeout(patience);
     await this.#ingest?.destroy();
@@ -160,12 +154,6 @@ export class Gateway {
     this.#connections.destroy();
     await this.#embedded?.stop();
     this.#state = 'stopped';
-  }
-
-  /** Answers the requests that wait for Redis or for workers. */
-  #stopWaiting(): void {
-    void this.#ingest?.destroy();
-    void this.#feed.destroy();
   }
 
   #notReady(): string[] {
@@ -182,14 +170,14 @@ export class Gateway {
   }
 
   #announce(url: string, topology: string): void {
-    const { paths, role, redis } = this.#config;
-    const fields: Record<string, string> = {
+    const { paths, role, redis, dataDir } = this.#config;
+    const fields = {
       role,
-      redis: redis.embedded ? `embedded in ${this.#config.dataDir}` : topology,
+      redis: redis.embedded ? `embedded in ${dataDir}` : topology,
+      ...(this.#ingest && { push: `${url}${PUSH_PATH}/job/JOB`, ingest: `${url}${paths.ingest}` }),
+      ...(this.#reader && { scrape: `${url}${paths.metrics}`, page: `${url}/` }),
+      telemetry: `${url}${paths.telemetry}`,
     };
-    if (this.#ingest !== undefined)
-      Object.assign(fields, { push: `${url}${PUSH_PATH}/job/JOB`, ingest: `${url}${paths.ingest}` });
-    if (this.#reader !== undefined) Object.assign(fields, { scrape: `${url}${paths.metrics}`, page: `${url}/` });
-    this.#logger.info({ ...fields, telemetry: `${url}${paths.telemetry}` }, 'ready');
+    this.#logger.info(fields, 'ready');
   }
 }

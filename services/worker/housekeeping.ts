@@ -1,10 +1,11 @@
 /**
- * Periodic jobs that run once for all workers: the schedulers of BullMQ create one job each period, and one worker gets it.
+ * Periodic jobs that run once for all workers: the schedulers of BullMQ create one job each period, and one worker gets
+ * it.
  *
  *     sweep          removes groups that are past their deadline from the index
  *     dead-letters   drops dead letters that are older than the retention
  */
-import { Queue, Worker, type ConnectionOptions } from 'bullmq';
+import { Queue, Worker, type ConnectionOptions, type QueueOptions, type WorkerOptions } from 'bullmq';
 import type { Logger } from '../../shared/logger.ts';
 import { asError } from '../../shared/errors.ts';
 import { sleep } from '../../shared/async/sleep.ts';
@@ -51,15 +52,11 @@ export class Housekeeping {
     this.#context = context;
     this.#deadLetters = new DeadLetters(keyspace);
     this.#clients = [connections.open('jobs', QUEUE), connections.open('jobs', QUEUE)];
-    const [queueClient, workerClient] = this.#clients as ConnectionOptions[];
-    const options = { prefix: keyspace.jobs, skipVersionCheck: true };
-    const streams = { events: { maxLen: EVENTS_KEPT } };
-    this.#queue = new Queue(QUEUE, { ...options, connection: queueClient as ConnectionOptions, streams });
-    this.#worker = new Worker(QUEUE, async (job) => await this.#run(job.name as Chore), {
-      ...options,
-      connection: workerClient as ConnectionOptions,
-      autorun: false,
-    });
+    const [ofQueue, ofWorker] = this.#clients.map((connection: ConnectionOptions) => {
+      return { connection, prefix: keyspace.jobs, skipVersionCheck: true };
+    }) as [QueueOptions, WorkerOptions];
+    this.#queue = new Queue(QUEUE, { ...ofQueue, streams: { events: { maxLen: EVENTS_KEPT } } });
+    this.#worker = new Worker(QUEUE, async (job) => this.#run(job.name as Chore), { ...ofWorker, autorun: false });
     const report = (error: Error): void => logger.debug({ err: error }, 'housekeeping');
     this.#queue.on('error', report);
     this.#worker.on('error', report);
@@ -68,9 +65,8 @@ export class Housekeeping {
 
   /** Does not wait for Redis. */
   start(): void {
-    this.#worker
-      .run()
-      .catch((thrown: unknown) => this.#context.logger.warn({ err: asError(thrown) }, 'housekeeping stopped'));
+    const { logger } = this.#context;
+    this.#worker.run().catch((thrown: unknown) => logger.warn({ err: asError(thrown) }, 'housekeeping stopped'));
     void this.#keepScheduled();
   }
 
@@ -103,29 +99,20 @@ export class Housekeeping {
   }
 
   async #run(chore: Chore): Promise<void> {
-    for (const shard of this.#context.keyspace.shards.keys()) {
+    const { keyspace, store, commands, telemetry, deadLetterRetentionMs: retentionMs } = this.#context;
+    for (const shard of keyspace.shards.keys()) {
       switch (chore) {
         case 'sweep':
-          await this.#sweep(shard);
+          while ((await store.sweep(commands, shard, SWEEP_BATCH_SIZE)) === SWEEP_BATCH_SIZE);
           break;
         case 'dead-letters':
-          await this.#dropOldDeadLetters(shard);
+          if (retentionMs === 0) break;
+          await this.#deadLetters.dropOlder(commands, shard, Date.now() - Math.ceil(retentionMs));
           break;
         default:
           chore satisfies never;
       }
     }
-    this.#context.telemetry.chore(chore);
-  }
-
-  async #sweep(shard: number): Promise<void> {
-    const { store, commands } = this.#context;
-    while ((await store.sweep(commands, shard, SWEEP_BATCH_SIZE)) === SWEEP_BATCH_SIZE);
-  }
-
-  async #dropOldDeadLetters(shard: number): Promise<void> {
-    const { commands, deadLetterRetentionMs: retentionMs } = this.#context;
-    if (retentionMs === 0) return;
-    await this.#deadLetters.dropOlder(commands, shard, Date.now() - Math.ceil(retentionMs));
+    telemetry.chore(chore);
   }
 }

@@ -1,9 +1,11 @@
 /**
- * The merge loop of shards that are on one server: waits until a log has pushes, and has merge.lua merge them until none are left.
+ * The merge loop of shards that are on one server: waits until a log has pushes, and has merge.lua merge them until
+ * none are left.
  *
  *     waiting ──pushes──▶ merging, shard by shard ──none left──▶ waiting
- *                            │ Redis is away       ──▶ again after a pause, without limit
- *                            └ the script fails    ──▶ again with a single push; after `maxAttempts`, that push becomes a dead letter
+ *                            │ Redis is away      ──▶ again after a pause, without limit
+ *                            └ the script fails   ──▶ again with a single push, which after `maxAttempts` becomes a
+ *                                                     dead letter
  */
 import { asError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/logger.ts';
@@ -18,7 +20,10 @@ import type { WorkerTelemetry } from './telemetry.ts';
 
 /** Bytes of pushes for one script call: bounds how long the script blocks Redis. */
 const BATCH_MAX_BYTES = 256 * 1024;
-/** Shortest round: under load, the pushes that arrive within it are merged together. A single push finds the loop waiting. */
+/**
+ * Shortest round: under load, the pushes that arrive within it are merged together. A single push finds the loop
+ * waiting.
+ */
 const ROUND_MS = 4;
 /** A worker that finds its shards already drained by another one doubles its round, up to this. */
 const STANDBY_ROUND_MS = 32;

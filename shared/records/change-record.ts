@@ -3,11 +3,11 @@
  *
  *     pushes     ID:OUTCOME of each push, separated by spaces; OUTCOME is a letter (outcome.ts)
  *     groups     IDs of all groups that changed, separated by spaces
- *     families   optional, packed strings (packed-strings.ts): for each of these groups that has many families of which few
+ *     families   optional, packed strings (packed-strings.ts): for each of these groups with many families of which few
  *                changed, its ID, the number of changed families, their names
  *
- * A group that is not in `families` may have changed in any way. One that is there was changed by POSTs or failed pushes only: its
- * other families are unchanged, except that some may have expired.
+ * A group that is not in `families` may have changed in any way. One that is there was changed by POSTs or failed
+ * pushes only: its other families are unchanged, except that some may have expired.
  */
 import type { Outcome } from './push.ts';
 import { outcomeOf } from './outcome.ts';

@@ -1,6 +1,6 @@
 /**
- * A push as an entry of the log, which merge.lua reads. The fields are always the same, in the same order: Redis then stores
- * their names once for each node of the stream.
+ * A push as an entry of the log, which merge.lua reads. The fields are always the same, in the same order: Redis then
+ * stores their names once for each node of the stream.
  *
  *     v       version of this format
  *     id      push ID
@@ -9,8 +9,8 @@
  *     kind    push | ingest
  *     at      arrival, ms since the epoch
  *     ttl     ms, 0 = never expires
- *     body    packed strings (packed-strings.ts): for each group its ID, its labels, its number of families, then for each family
- *             its name and content (family-record.ts)
+ *     body    packed strings (packed-strings.ts): for each group its ID, labels and number of families, then for each
+ *             family its name and content (family-record.ts)
  */
 import { renderHeader } from '../exposition/text/render-text.ts';
 import { formatSelector } from '../model/format-selector.ts';
@@ -56,7 +56,10 @@ function encodeBody({ groups }: Push): string | Buffer {
   return packStrings(strings);
 }
 
-/** A body as text for people: a comment for each group, then its families. A body that cannot be decoded is returned as it is. */
+/**
+ * A body as text for people: a comment for each group, then its families. A body that cannot be decoded is returned as
+ * it is.
+ */
 export function describeBody(body: Buffer): string {
   try {
     const strings = unpackStrings(body);

@@ -1,6 +1,6 @@
 /**
- * A stamp orders the pushes of one shard: the stream ID that a push has in the log, written by merge.lua with a fixed width,
- * so that stamps compare as strings.
+ * A stamp orders the pushes of one shard: the stream ID that a push has in the log, written by merge.lua with a fixed
+ * width, so that stamps compare as strings.
  *
  *     stream ID   1700000000000-7
  *     stamp       01700000000000-0000000007

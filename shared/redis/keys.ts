@@ -1,6 +1,6 @@
 /**
- * All key names. The keys of a shard share its number as hash tag, and so a Cluster slot: one script can act on them atomically.
- * docs/storage-format.md describes what they hold.
+ * All key names. The keys of a shard share its number as hash tag, and so a Cluster slot: one script can act on them
+ * atomically. docs/storage-format.md describes what they hold.
  */
 import { shardOf } from '../model/group.ts';
 import { sleep } from '../async/sleep.ts';
@@ -16,7 +16,9 @@ export interface ShardKeys {
   readonly dead: string;
   /** String: stream ID of the newest change that was trimmed. */
   readonly dropped: string;
-  /** Never exists. Redis refuses a script that names it while the slot moves and some of its keys are on another node. */
+  /**
+   * Never exists. Redis refuses a script that names it while the slot moves and some of its keys are on another node.
+   */
   readonly absent: string;
   /** Hash: one group. `group('')` is the prefix of all of them. */
   group(id: string): string;

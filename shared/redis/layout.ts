@@ -1,6 +1,6 @@
 /**
- * The layout, fixed at first use: the number of shards and the storage format. A gateway that expects another layout must not
- * start.
+ * The layout, fixed at first use: the number of shards and the storage format. A gateway that expects another layout
+ * must not start.
  */
 import { GatewayError } from '../errors.ts';
 import type { RedisClient } from './connection/client.ts';
@@ -14,8 +14,8 @@ const FORMAT = 2;
 const DEFAULT_SHARDS: Readonly<Record<Topology, number>> = { single: 1, sentinel: 1, cluster: 16 };
 
 /**
- * Returns the number of shards. At first use it is fixed to `wanted`, 0 = the default of the topology. Throws `config_invalid` when
- * the layout in Redis is another.
+ * Returns the number of shards. At first use it is fixed to `wanted`, 0 = the default of the topology. Throws
+ * `config_invalid` when the layout in Redis is another.
  */
 export async function claimLayout(
   client: RedisClient,

@@ -4,9 +4,9 @@
  *     reset(shard)     what is known about the shard may be stale: load it again; `recent` are the last pushes settled
  *     changes(shard)   these groups changed, some of them only in these families; these pushes were settled
  *
- * A shard is read from the entry last seen, including that entry. If Redis still has it, nothing was missed. If not, there is a gap:
- * the stream was trimmed beyond it, emptied, or lost its end in a failover. Then the shard is reset, after the pushes in its log are
- * merged: consumers may already have seen them merged, by the master that was lost.
+ * A shard is read from the entry last seen, including that entry. If Redis still has it, nothing was missed. If not,
+ * there is a gap: the stream was trimmed beyond it, emptied, or lost its end in a failover. Then the shard is reset,
+ * after the pushes in its log are merged: consumers may already have seen them merged, by the master that was lost.
  *
  * Notifications wake the feed. Without one, it polls each second.
  */
@@ -39,7 +39,10 @@ export interface ChangeConsumer {
   changes(client: RedisClient, shard: number, changes: ShardChanges): Promise<void>;
 }
 
-/** Stream ID of the entry last seen, or the last one that an empty stream had; '' if the shard has neither changes nor groups. */
+/**
+ * Stream ID of the entry last seen, or the last one that an empty stream had; '' if the shard has neither changes nor
+ * groups.
+ */
 type Cursor = string;
 
 export class ChangeFeed {
@@ -107,9 +110,7 @@ export class ChangeFeed {
 
   /** Passes a group to the consumers in the next round, as if it had changed. */
   refresh(shard: number, groupId: string): void {
-    const groups = this.#refreshes.get(shard);
-    if (groups === undefined) this.#refreshes.set(shard, new Set([groupId]));
-    else groups.add(groupId);
+    this.#refreshes.set(shard, (this.#refreshes.get(shard) ?? new Set()).add(groupId));
     this.#dirty.add(shard);
     this.#wake.wake();
   }
@@ -156,7 +157,8 @@ export class ChangeFeed {
         }
         pause.reset();
         if (this.#dirty.size === 0) await this.#wake.wait(Math.max(0, nextPoll - performance.now()), signal);
-        // At most half of the time is spent following. Under load a round covers more, and fetches a group that changes often once.
+        // At most half of the time is spent following. Under load a round covers more, and fetches a group that changes
+        // often once.
         else await sleep(Math.min(tookMs, PAUSE_MAX_MS), signal);
       } catch (thrown) {
         if (signal.aborted) return;
@@ -213,7 +215,8 @@ export class ChangeFeed {
   /** Resolves when the pushes that are in the log now are merged, or after GAP_PATIENCE_MS. */
   async #whenMerged(client: RedisClient, shard: number): Promise<void> {
     const { signal } = this.#abort;
-    // A log that cannot be read counts as empty: the groups may still be readable, and if Redis is away, reading them fails.
+    // A log that cannot be read counts as empty: the groups may still be readable, and if Redis is away, reading them
+    // fails.
     const read = async (): Promise<{ oldest: string; newest: string }> =>
       await readShardBacklog(client, this.#keyspace.keysOf(shard).pushes).catch(() => ({ oldest: '', newest: '' }));
     const { newest, oldest: first } = await read();
@@ -225,7 +228,9 @@ export class ChangeFeed {
     }
   }
 
-  /** Returns whether the stream has to be read from here: Redis may have lost everything while half of it was loaded. */
+  /**
+   * Returns whether the stream has to be read from here: Redis may have lost everything while half of it was loaded.
+   */
   async #reset(client: RedisClient, shard: number, key: string): Promise<boolean> {
     this.#cursors[shard] = undefined;
     // First the end of the stream, then the groups: changes in between are passed twice, which does no harm.
@@ -239,8 +244,8 @@ export class ChangeFeed {
   }
 
   /**
-   * The cursor for a stream without entries: the last ID that it had. '' if the shard has no groups either; undefined if it has
-   * groups but no stream.
+   * The cursor for a stream without entries: the last ID that it had. '' if the shard has no groups either; undefined
+   * if it has groups but no stream.
    */
   async #endOfEmpty(client: RedisClient, shard: number, key: string): Promise<Cursor | undefined> {
     try {
@@ -257,7 +262,10 @@ export class ChangeFeed {
     for (const outcome of changes.unknownOutcomes) {
       if (this.#unknownOutcomes.has(outcome)) continue;
       this.#unknownOutcomes.add(outcome);
-      this.#logger.warn({ outcome }, 'unknown outcome of a push: a worker of another version wrote it');
+      this.#logger.warn(
+        { outcome },
+        'unknown outcome of a push, written by a worker of another version: clients that wait are answered 202',
+      );
     }
     return changes;
   }
@@ -272,7 +280,7 @@ export class ChangeFeed {
   }
 }
 
-/** Compares two stream IDs. */
+/** Whether the stream ID `one` is after `other`. */
 function isAfter(one: string, other: string): boolean {
   const [ms = 0, sequence = 0] = one.split('-').map(Number);
   const [otherMs = 0, otherSequence = 0] = other.split('-').map(Number);

@@ -1,8 +1,8 @@
 /**
  * Wakes the change feed when the `changes` stream of a shard grows, by keyspace notifications of XADD.
  *
- * Best effort: a managed Redis may refuse CONFIG, an ACL may deny SUBSCRIBE, a notification may be lost. The poll of the feed then
- * finds the change up to a second later.
+ * Best effort: a managed Redis may refuse CONFIG, an ACL may deny SUBSCRIBE, a notification may be lost. The poll of
+ * the feed then finds the change up to a second later.
  */
 import { Cluster, type Redis } from 'ioredis';
 import type { Logger } from '../../logger.ts';
@@ -68,7 +68,8 @@ export class Notifications {
       this.#shardOf.set(channel, shard);
       return channel;
     });
-    // A connection that is ready again may lead to another server. The first time, `ensure` configures without waiting for it.
+    // A connection that is ready again may lead to another server. The first time, `ensure` configures without waiting
+    // for it.
     this.#configureDue = true;
     let isFirst = true;
     const subscribe = (): void => {

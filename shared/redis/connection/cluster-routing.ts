@@ -1,6 +1,6 @@
 /**
- * Which server a pipeline goes to. Pipelines are sent to the master of their shard directly (ioredis-workarounds.ts says why),
- * so their sender follows redirections itself.
+ * Which server a pipeline goes to. Pipelines are sent to the master of their shard directly (ioredis-workarounds.ts
+ * says why), so their sender follows redirections itself.
  */
 import { Cluster, Command, type Redis } from 'ioredis';
 import type { RedisClient } from './client.ts';

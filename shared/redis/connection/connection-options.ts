@@ -1,14 +1,8 @@
-/** The options of a connection: what its purpose allows, timeouts, TLS, and what Sentinel and Cluster need beside. */
+/** The options of a connection to a server: what its purpose allows, timeouts, TLS. */
 import { readFileSync } from 'node:fs';
-import type { ClusterOptions, RedisOptions } from 'ioredis';
 import type { Config } from '../../config/config.ts';
 import { BLOCK_MS, CONNECT_TIMEOUT_MS, type ServerOptions } from './client.ts';
-import {
-  CLUSTER_WORKAROUNDS,
-  JOBS_WORKAROUNDS,
-  SENTINEL_WORKAROUNDS,
-  SERVER_WORKAROUNDS,
-} from './ioredis-workarounds.ts';
+import { JOBS_WORKAROUNDS, SERVER_WORKAROUNDS } from './ioredis-workarounds.ts';
 
 /**
  * commands    fails at once while Redis is away
@@ -17,15 +11,10 @@ import {
  * jobs        what BullMQ needs: queues commands without limit while Redis is away, and resends those without a reply
  */
 export type Purpose = 'commands' | 'blocking' | 'subscriber' | 'jobs';
-
 export type RedisConfig = Config['redis'];
+export type Tls = NonNullable<ServerOptions['tls']>;
 
-export interface HostAndPort {
-  readonly host: string;
-  readonly port: number;
-}
-
-const RECONNECT_MAX_MS = 1_000;
+export const RECONNECT_MAX_MS = 1_000;
 /** Interval at which a server that is loading its data is asked whether it has finished. */
 const LOADING_RETRY_MS = 250;
 /** How long a connection that we close waits for the other side to close it too. */
@@ -36,9 +25,10 @@ const SILENCE_MS = 5_000;
 /** `mayInfo`: our user may run INFO. */
 export function serverOptions(
   config: RedisConfig,
-  { purpose, name, tls, mayInfo }: { purpose: Purpose; name: string; tls: RedisOptions['tls']; mayInfo: boolean },
+  { purpose, name, tls, mayInfo }: { purpose: Purpose; name: string; tls: Tls | undefined; mayInfo: boolean },
 ): ServerOptions {
-  const options: ServerOptions = {
+  const silenceMs = config.timeoutMs || SILENCE_MS;
+  return {
     // RESP3 would only change the shape of replies.
     protocol: 2,
     replyMapping: 'legacy',
@@ -55,63 +45,24 @@ export function serverOptions(
     maxLoadingRetryTime: LOADING_RETRY_MS,
     enableOfflineQueue: purpose === 'subscriber' || purpose === 'jobs',
     autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
+    maxRetriesPerRequest: purpose === 'jobs' ? null : 0,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), RECONNECT_MAX_MS) * (0.75 + Math.random() / 2),
     // A demoted master keeps its connections.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
     ...SERVER_WORKAROUNDS,
-  };
-  const silenceMs = config.timeoutMs || SILENCE_MS;
-  if (purpose === 'commands') options.socketTimeout = silenceMs;
-  if (purpose === 'blocking') options.socketTimeout = BLOCK_MS + silenceMs;
-  if (purpose === 'jobs') Object.assign(options, { maxRetriesPerRequest: null, ...JOBS_WORKAROUNDS });
-  if (tls !== undefined) options.tls = tls;
-  return options;
-}
-
-/** For the master that the Sentinels name. */
-export function masterOptions(config: RedisConfig, options: ServerOptions, sentinels: HostAndPort[]): ServerOptions {
-  return {
-    ...options,
-    ...SENTINEL_WORKAROUNDS,
-    sentinels,
-    name: config.masterName,
-    sentinelUsername: config.sentinelUsername,
-    sentinelPassword: config.sentinelPassword,
-    // A Sentinel that hangs is skipped.
-    sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
-    sentinelRetryStrategy: reconnectDelayMs,
-    ...(options.tls !== undefined && { enableTLSForSentinelMode: true, sentinelTLS: options.tls }),
+    ...(purpose === 'commands' && { socketTimeout: silenceMs }),
+    ...(purpose === 'blocking' && { socketTimeout: BLOCK_MS + silenceMs }),
+    ...(purpose === 'jobs' && JOBS_WORKAROUNDS),
+    ...(tls !== undefined && { tls }),
   };
 }
 
-/** For a Sentinel itself: it has its own users and a single database. */
-export function sentinelOptions(config: RedisConfig, options: ServerOptions): ServerOptions {
-  const { sentinelUsername: username, sentinelPassword: password } = config;
-  return { ...options, username, password, db: 0, enableReadyCheck: false };
-}
-
-export function clusterOptions(options: ServerOptions) {
-  const { retryStrategy: _retryStrategy, enableOfflineQueue = true, ...redisOptions } = options;
+export function readTls({ enabled, skipVerify, caFile, certFile, keyFile }: RedisConfig['tls']): Tls | undefined {
+  if (!enabled) return undefined;
   return {
-    redisOptions,
-    enableOfflineQueue,
-    // The sender retries: a push has to know that it may have been appended already.
-    retryDelayOnFailover: 0,
-    clusterRetryStrategy: reconnectDelayMs,
-    ...CLUSTER_WORKAROUNDS,
-  } satisfies ClusterOptions;
-}
-
-export function readTls(tls: RedisConfig['tls']): RedisOptions['tls'] {
-  if (!tls.enabled) return undefined;
-  const options: NonNullable<RedisOptions['tls']> = { rejectUnauthorized: !tls.skipVerify };
-  if (tls.caFile !== '') options.ca = readFileSync(tls.caFile);
-  if (tls.certFile !== '') options.cert = readFileSync(tls.certFile);
-  if (tls.keyFile !== '') options.key = readFileSync(tls.keyFile);
-  return options;
-}
-
-function reconnectDelayMs(times: number): number {
-  return Math.min(times * 100, RECONNECT_MAX_MS);
+    rejectUnauthorized: !skipVerify,
+    ...(caFile !== '' && { ca: readFileSync(caFile) }),
+    ...(certFile !== '' && { cert: readFileSync(certFile) }),
+    ...(keyFile !== '' && { key: readFileSync(keyFile) }),
+  };
 }

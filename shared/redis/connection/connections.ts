@@ -1,38 +1,29 @@
 /**
  * Opens connections to Redis, on whichever topology it runs, and closes them all in the end.
  *
- * Commands are not queued while Redis is away, and never resent behind the sender's back: a connection that breaks fails the
- * commands in flight, and the sender decides (error-classes.ts). Each connection reconnects by itself until it is closed.
+ * Commands are not queued while Redis is away, and never resent behind the sender's back: a connection that breaks
+ * fails the commands in flight, and the sender decides (error-classes.ts). Each connection reconnects by itself until
+ * it is closed.
  */
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { RedisEndpoint } from '../../config/config.ts';
 import type { Logger } from '../../logger.ts';
-import { GatewayError } from '../../errors.ts';
 import type { RedisClient, ServerOptions } from './client.ts';
-import {
-  clusterOptions,
-  masterOptions,
-  readTls,
-  sentinelOptions,
-  serverOptions,
-  type HostAndPort,
-  type Purpose,
-  type RedisConfig,
-} from './connection-options.ts';
+import { readTls, serverOptions, type Purpose, type RedisConfig, type Tls } from './connection-options.ts';
 import { detectTopology, type Detected, type Topology } from './detect-topology.ts';
 import { endOnDisconnect } from './ioredis-workarounds.ts';
+import { openClient, sentinelOptions, tcpEndpoints, type HostAndPort } from './open-client.ts';
 import { isConnectedTo, SentinelWatch } from './sentinel-watch.ts';
 
 /** Interval at which Cluster nodes are asked for their slots. A redirection also refreshes them. */
-const SLOTS_REFRESH_MS = 2_000;
+const SLOTS_REFRESH_INTERVAL_MS = 2_000;
 
 export class Connections {
   readonly #config: RedisConfig;
   readonly #logger: Logger;
   readonly #endpoints: readonly RedisEndpoint[];
   readonly #open = new Set<RedisClient>();
-  readonly #tls: RedisOptions['tls'];
-  #topology: Topology | undefined;
+  readonly #tls: Tls | undefined;
   #detected: Detected | undefined;
   readonly #slotsTimer: NodeJS.Timeout;
   #sentinelWatch: SentinelWatch | undefined;
@@ -43,25 +34,20 @@ export class Connections {
     this.#logger = logger;
     this.#endpoints = endpoints;
     this.#tls = readTls(config.tls);
-    if (config.tls.enabled && config.tls.skipVerify) {
-      logger.warn(
-        'the certificate of Redis is not verified (redis.tls-skip-verify): the connection can be intercepted',
-      );
-    }
-    if (config.mode !== 'auto') this.#topology = config.mode;
-    this.#slotsTimer = setInterval(() => this.#refreshSlots(), SLOTS_REFRESH_MS).unref();
+    if (config.tls.enabled && config.tls.skipVerify)
+      logger.warn('the certificate of Redis is not verified (redis.tls-skip-verify): anyone in between can pose as it');
+    this.#slotsTimer = setInterval(() => this.#refreshSlots(), SLOTS_REFRESH_INTERVAL_MS).unref();
   }
 
   /** Waits until Redis answers. Throws `config_invalid` when it is not what the configuration says. */
   async detect(signal: AbortSignal): Promise<Topology> {
     const client = this.open('commands', 'detect');
     try {
-      const options = this.#options('commands', 'detect');
-      const context = { config: this.#config, endpoints: this.#tcpEndpoints(), options, logger: this.#logger };
+      const [config, endpoints, logger] = [this.#config, tcpEndpoints(this.#endpoints), this.#logger];
+      const context = { config, endpoints, options: this.#options('commands', 'detect'), logger };
       this.#detected = await detectTopology(client, context, signal);
-      this.#topology = this.#detected.topology;
-      if (this.#topology === 'sentinel') this.#sentinelWatch ??= this.#watchSentinels();
-      return this.#topology;
+      if (this.#detected.topology === 'sentinel') this.#sentinelWatch ??= this.#watchSentinels();
+      return this.#detected.topology;
     } finally {
       this.close(client);
     }
@@ -75,12 +61,12 @@ export class Connections {
   /** Sets of shards that are on one server: they may share a pipeline or a blocking read. Redis must have answered. */
   colocatedShards(shardCount: number): readonly (readonly number[])[] {
     const all = Array.from({ length: shardCount }, (_, shard) => shard);
-    return this.#detected?.topology === 'cluster' ? all.map((shard) => [shard]) : [all];
+    return this.#isCluster ? all.map((shard) => [shard]) : [all];
   }
 
   open(purpose: Purpose, name: string): RedisClient {
     const options = this.#options(purpose, name);
-    return this.#adopt(name, this.#topology === 'cluster' ? this.#openCluster(options) : this.#openServer(options));
+    return this.#adopt(name, openClient(this.#config, this.#endpoints, options, this.#isCluster));
   }
 
   /** On a Cluster it needs a master: keyspace notifications do not leave the node where they arise. */
@@ -102,12 +88,16 @@ export class Connections {
     this.#open.clear();
   }
 
+  get #isCluster(): boolean {
+    return (this.#detected?.topology ?? this.#config.mode) === 'cluster';
+  }
+
   #adopt<T extends RedisClient>(name: string, client: T): T {
     // Without a listener ioredis prints errors. What fails is reported by the sender of the command.
     client.on('error', (error: Error) => this.#logger.debug({ err: error, connection: name }, 'Redis connection'));
     this.#open.add(client);
     endOnDisconnect(client);
-    // BullMQ duplicates clients, and does not close all of the duplicates.
+    // BullMQ duplicates clients.
     const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => RedisClient;
     client.duplicate = ((...args: unknown[]) => this.#adopt(name, duplicate(...args))) as typeof client.duplicate;
     return client;
@@ -123,33 +113,16 @@ export class Connections {
     return serverOptions(this.#config, { purpose, name, tls: this.#tls, mayInfo: this.mayInfo });
   }
 
-  #openServer(options: ServerOptions): Redis {
-    if (this.#config.mode === 'sentinel') return new Redis(masterOptions(this.#config, options, this.#tcpEndpoints()));
-    const at = this.#endpoints[0];
-    if (at === undefined) throw new GatewayError('config_invalid', 'no Redis endpoint is configured');
-    return new Redis({ ...options, ...(at.kind === 'unix' ? { path: at.path } : { host: at.host, port: at.port }) });
-  }
-
-  #openCluster(options: ServerOptions): Cluster {
-    return new Cluster(this.#tcpEndpoints(), clusterOptions(options));
-  }
-
-  #tcpEndpoints(): HostAndPort[] {
-    return this.#endpoints.flatMap((at) => (at.kind === 'tcp' ? [{ host: at.host, port: at.port }] : []));
-  }
-
   #watchSentinels(): SentinelWatch {
     const onMaster = (master: HostAndPort): void => {
       for (const client of this.#open) {
         if (!(client instanceof Redis) || client.status !== 'ready' || isConnectedTo(client.stream, master)) continue;
-        this.#logger.info(
-          { master: `${master.host}:${master.port}` },
-          'reconnecting: the Sentinels name another master',
-        );
+        const fields = { master: `${master.host}:${master.port}` };
+        this.#logger.info(fields, 'reconnecting: the Sentinels name another master');
         client.disconnect(true);
       }
     };
     const options = sentinelOptions(this.#config, this.#options('commands', 'sentinel'));
-    return new SentinelWatch(this.#tcpEndpoints(), this.#config.masterName, options, onMaster);
+    return new SentinelWatch(tcpEndpoints(this.#endpoints), this.#config.masterName, options, onMaster);
   }
 }

@@ -1,12 +1,13 @@
 /** Finds out what kind of Redis answers, and reports why none does. */
-import { Cluster, type Redis } from 'ioredis';
+import { Cluster } from 'ioredis';
 import type { Logger } from '../../logger.ts';
 import { backoff } from '../../async/backoff.ts';
 import { sleep } from '../../async/sleep.ts';
 import { asError, GatewayError } from '../../errors.ts';
 import { CONNECT_TIMEOUT_MS, ready, type RedisClient, type ServerOptions } from './client.ts';
 import { explain, misconfiguration } from './connection-errors.ts';
-import { sentinelOptions, type HostAndPort, type RedisConfig } from './connection-options.ts';
+import type { RedisConfig } from './connection-options.ts';
+import { sentinelOptions, type HostAndPort } from './open-client.ts';
 import { checkDatabase, whyNoneAccepts } from './ioredis-workarounds.ts';
 
 /**
@@ -33,7 +34,10 @@ export interface DetectContext {
 /** Interval after which a Redis that still does not answer, for the same reason, is logged again. */
 const REMIND_MS = 60_000;
 
-/** Waits until Redis answers. Throws `config_invalid` when it is not what the configuration says, which waiting cannot change. */
+/**
+ * Waits until Redis answers. Throws `config_invalid` when it is not what the configuration says, which waiting cannot
+ * change.
+ */
 export async function detectTopology(
   client: RedisClient,
   context: DetectContext,
@@ -67,11 +71,11 @@ export async function detectTopology(
 
 async function ask(client: RedisClient, { config: { mode, db }, logger }: DetectContext): Promise<Detected> {
   await client.ping();
-  const mayInfo = await isAllowed(client instanceof Cluster ? client.nodes('master')[0]?.info() : client.info());
+  const mayInfo = await isAccepted(client instanceof Cluster ? client.nodes('master')[0]?.info() : client.info());
   if (!mayInfo) logger.warn('our Redis user may not INFO: --push.max-memory-percent has no effect');
   if (mode === 'sentinel') return { topology: 'sentinel', mayInfo };
   if (client instanceof Cluster) return { topology: 'cluster', mayInfo };
-  if (await isClusterNode(client)) {
+  if (await isAccepted(client.cluster('SLOTS'), 'cluster support disabled')) {
     if (db !== 0)
       throw new GatewayError('config_invalid', `cannot use --redis.db ${db}: a Redis Cluster has only database 0`);
     if (mode === 'auto') return { topology: 'cluster', mayInfo };
@@ -87,23 +91,14 @@ async function diagnose({ config, endpoints, options }: DetectContext): Promise<
   return await whyNoneAccepts(endpoints.map((endpoint) => ({ ...perServer, ...endpoint })));
 }
 
-/** False when our user has no permission. Rejects with any other error. */
-async function isAllowed(command: Promise<unknown> | undefined): Promise<boolean> {
+/** Whether the server accepts the command: false for the errors `refusal` and for missing permissions. Rejects with others. */
+async function isAccepted(command: Promise<unknown> | undefined, refusal = 'NOPERM'): Promise<boolean> {
   try {
     await command;
     return true;
   } catch (thrown) {
-    if (!asError(thrown).message.startsWith('NOPERM')) throw thrown;
-    return false;
-  }
-}
-
-/** False also when our user may not ask. */
-async function isClusterNode(server: Redis): Promise<boolean> {
-  try {
-    return await isAllowed(server.cluster('SLOTS'));
-  } catch (thrown) {
-    if (!asError(thrown).message.includes('cluster support disabled')) throw thrown;
-    return false;
+    const { message } = asError(thrown);
+    if (message.startsWith('NOPERM') || message.includes(refusal)) return false;
+    throw thrown;
   }
 }

@@ -5,8 +5,9 @@
  *     replica   a number of replicas have it, too (WAIT)
  *     disk      it is synced to the append-only file (WAITAOF; before Redis 7.2, `appendfsync always`)
  *
- * A barrier follows each pipeline of appends, once for all of them and on the same connection: so it is about the server that took
- * them, even after a failover. Its reply is a number or a setting, rarely an error: too little is a shortfall.
+ * A barrier follows each pipeline of appends, once for all of them and on the same connection: so it is about the
+ * server that took them, even after a failover. Its reply is a number or a setting, rarely an error: too little is a
+ * shortfall.
  */
 import { Cluster } from 'ioredis';
 import type { Config } from '../../config/config.ts';
@@ -76,33 +77,36 @@ async function diskBarrier(client: RedisClient, timeoutMs: number): Promise<Barr
       throw unable('this Redis has no append-only file (appendonly)');
     return {
       commands: [['WAITAOF', 1, 0, timeoutMs]],
-      shortfall: ([reply]) =>
-        Array.isArray(reply) && Number(reply[0]) >= 1
-          ? undefined
-          : { reason: 'it was not synced to disk in time', mayPass: true },
+      shortfall: ([reply]) => {
+        const isSynced = Array.isArray(reply) && Number(reply[0]) >= 1;
+        return isSynced ? undefined : { reason: 'it was not synced to disk in time', mayPass: true };
+      },
     };
   }
-  const commands = Array.from(REQUIRED_SETTINGS.keys(), (name): Command => ['CONFIG', 'GET', name]);
+  const names = [...REQUIRED_SETTINGS.keys()];
   for (const node of nodes) {
-    for (const [name, required] of REQUIRED_SETTINGS) {
-      const wrong = wrongSetting(await node.config('GET', name).catch(denied(`CONFIG GET ${name}`)));
-      if (wrong !== undefined) throw unable(`${wrong}, before Redis 7.2 it must be "${required}"`);
-    }
+    const reading = names.map(async (name) => node.config('GET', name).catch(denied(`CONFIG GET ${name}`)));
+    const wrong = wrongSetting(await Promise.all(reading));
+    if (wrong !== undefined) throw unable(wrong);
   }
   // Checked with each pipeline: a failover leads to another server, and a setting can be changed.
   return {
-    commands,
+    commands: names.map((name): Command => ['CONFIG', 'GET', name]),
     shortfall: (replies) => {
-      const reason = replies.map(wrongSetting).find((wrong) => wrong !== undefined);
+      const reason = wrongSetting(replies);
       return reason === undefined ? undefined : { reason, mayPass: false };
     },
   };
 }
 
-/** `reply` is that of CONFIG GET. Undefined when the setting is as required. */
-function wrongSetting(reply: unknown): string | undefined {
-  const [name = '', value = ''] = Array.isArray(reply) ? reply.map(String) : [];
-  return REQUIRED_SETTINGS.get(name) === value ? undefined : `this Redis has ${name} "${value}"`;
+/** `replies` are those of CONFIG GET. Undefined if all settings are as required. */
+function wrongSetting(replies: readonly unknown[]): string | undefined {
+  for (const reply of replies) {
+    const [name = '', value = ''] = Array.isArray(reply) ? reply.map(String) : [];
+    const required = REQUIRED_SETTINGS.get(name);
+    if (value !== required) return `this Redis has ${name} "${value}", before Redis 7.2 it must be "${required}"`;
+  }
+  return undefined;
 }
 
 function hasWaitAof(info: string): boolean {

@@ -17,9 +17,9 @@ type ErrorClass =
 /** A command that was not sent. */
 export class NotSentError extends Error {}
 
-// READONLY: a demoted master; LOADING: starting up; MASTERDOWN, CLUSTERDOWN, TRYAGAIN, MOVED, ASK: a failover or a slot that
-// moves; NOREPLICAS: too few replicas (min-replicas-to-write); UNBLOCKED: demoted while blocked; BUSY: a script runs long;
-// NOAUTH, WRONGPASS: the password is being changed.
+// READONLY: a demoted master; LOADING: starting up; MASTERDOWN, CLUSTERDOWN, TRYAGAIN, MOVED, ASK: a failover or a slot
+// that moves; NOREPLICAS: too few replicas (min-replicas-to-write); UNBLOCKED: demoted while blocked; BUSY: a script
+// runs long; NOAUTH, WRONGPASS: the password is being changed.
 const REFUSALS =
   /^(NOAUTH|WRONGPASS|READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|UNBLOCKED|BUSY|MISCONF)\b/;
 
@@ -42,8 +42,8 @@ export function isScriptFailure(error: Error): boolean {
 }
 
 /**
- * Repeats a command while Redis is away. Throws when `signal` is aborted after an attempt, or when trying again would not help. For
- * commands that may be executed twice.
+ * Repeats a command while Redis is away. Throws when `signal` is aborted after an attempt, or when trying again would
+ * not help. For commands that may be executed twice.
  */
 export async function retrying<T>(run: () => Promise<T>, signal: AbortSignal): Promise<T> {
   const pause = backoff({ minMs: 20, maxMs: 1_000 });

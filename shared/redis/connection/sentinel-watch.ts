@@ -1,17 +1,17 @@
 /**
  * Keeps connections off a master that the Sentinels have replaced.
  *
- * A client asks one Sentinel for the master when it connects. Just after a failover another Sentinel may still name the old one,
- * and that one, if it is back already, takes itself for a master for some ten seconds, until the Sentinels demote it. A reader
- * there would see nothing new, and a push would be written where it cannot stay. So all Sentinels are asked each second: the
- * answer with the highest configuration epoch is the newest.
+ * A client asks one Sentinel for the master when it connects. Just after a failover another Sentinel may still name the
+ * old one, and that one, if it is back already, takes itself for a master for some ten seconds, until the Sentinels
+ * demote it. A reader there would see nothing new, and a push would be written where it cannot stay. So all Sentinels
+ * are asked each second: the answer with the highest configuration epoch is the newest.
  */
 import { isIP, type Socket } from 'node:net';
 import { Redis } from 'ioredis';
 import { sleep } from '../../async/sleep.ts';
 import { fieldsOf } from '../reply.ts';
 import type { ServerOptions } from './client.ts';
-import type { HostAndPort } from './connection-options.ts';
+import type { HostAndPort } from './open-client.ts';
 
 const POLL_INTERVAL_MS = 1_000;
 

@@ -1,6 +1,7 @@
 /**
- * Fetches groups from Redis for the views of all groups (a reader's snapshot, an ingest node's catalogue), each group once: all
- * groups of a shard after a reset, then those that changed; of groups with many families, only the families that changed.
+ * Fetches groups from Redis for the views of all groups (a reader's snapshot, an ingest node's catalogue), each group
+ * once: all groups of a shard after a reset, then those that changed; of groups with many families, only the families
+ * that changed.
  */
 import { Slices } from '../../async/time-slices.ts';
 import type { GroupRecord } from '../../records/group-record.ts';
@@ -13,22 +14,20 @@ import type { Keyspace } from '../keys.ts';
 /** Groups fetched by one pipeline. */
 const BATCH_SIZE = 256;
 
-interface Fetched {
-  readonly batch: readonly string[];
-  readonly records: Promise<(GroupRecord | undefined)[]>;
-}
-
 interface GroupSink {
   /** IDs of the groups that it holds. */
   ids(): Iterable<string>;
   /** A group as stored in Redis; undefined if it does not exist. */
   set(id: string, record: GroupRecord | undefined, nowMs: number): void;
   /**
-   * A group of which only these families may have changed since it was last set or updated. Returns false when the sink needs all of it:
-   * `set` follows.
+   * A group of which only these families may have changed since it was last set or updated. Returns false when the sink
+   * needs all of it: `set` follows.
    */
   update(id: string, record: GroupRecord, nowMs: number): boolean;
-  /** Called when every shard has been loaded once: prepares for the first scrape until `isOver`. Returns how many steps are left. */
+  /**
+   * Called when every shard has been loaded once: prepares for the first scrape until `isOver`. Returns how many steps
+   * are left.
+   */
   tidy?(isOver: () => boolean): number;
   /** The shard is loaded again: drops what was expected of it. Its groups follow. */
   forget?(shard: number): void;
@@ -69,11 +68,8 @@ export class GroupFollower implements ChangeConsumer {
     for (const { onLoaded } of this.#events) onLoaded((performance.now() - startedMs) / 1000);
   }
 
-  async changes(
-    client: RedisClient,
-    shard: number,
-    { groupIds, families, newest, outcomes }: ShardChanges,
-  ): Promise<void> {
+  async changes(client: RedisClient, shard: number, changes: ShardChanges): Promise<void> {
+    const { groupIds, families, newest, outcomes } = changes;
     for (const sink of this.#sinks) sink.settle?.(outcomes);
     const incomplete = families.size === 0 ? [] : await this.#update(client, shard, [...families], newest);
     await this.#load(client, shard, [...groupIds, ...incomplete], (records) => this.#changed(records));
@@ -93,9 +89,7 @@ export class GroupFollower implements ChangeConsumer {
     const incomplete: string[] = [];
     for (let from = 0; from < families.length; from += BATCH_SIZE) {
       const batch = families.slice(from, from + BATCH_SIZE);
-      const loading = batch.map(
-        async ([id, names]) => await this.#store.loadChanged(client, shard, id, { names, since }),
-      );
+      const loading = batch.map(async ([id, names]) => this.#store.loadChanged(client, shard, id, { names, since }));
       const records = await Promise.all(loading);
       const now = Date.now();
       const updated: GroupRecord[] = [];
@@ -124,7 +118,7 @@ export class GroupFollower implements ChangeConsumer {
     ids: readonly string[],
     onBatch?: (records: readonly (GroupRecord | undefined)[]) => void,
   ): Promise<void> {
-    const fetch = (from: number): Fetched | undefined => {
+    const fetch = (from: number) => {
       if (from >= ids.length) return undefined;
       const batch = ids.slice(from, from + BATCH_SIZE);
       const records = this.#store.load(client, shard, batch);

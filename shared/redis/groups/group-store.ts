@@ -14,8 +14,8 @@ const MIN_KEEP_CHANGES_MS = 90_000;
 const KEEP_MARGIN_MS = 60_000;
 
 /**
- * How long changes are kept: so long a reader can be away and catch up, and a push that was appended twice is recognised. The second
- * append follows within the time that a push waits for Redis.
+ * How long changes are kept: so long a reader can be away and catch up, and a push that was appended twice is
+ * recognised. The second append follows within the time that a push waits for Redis.
  */
 export function keepChangesMs(pushTimeoutMs: number): number {
   return Math.max(MIN_KEEP_CHANGES_MS, Math.ceil(pushTimeoutMs) + KEEP_MARGIN_MS);
@@ -78,7 +78,10 @@ export class GroupStore {
     return { pushes: pushes.map(decodeMerged), left, deadLetters };
   }
 
-  /** Moves the oldest push of a shard to the dead letters. Returns the stream ID that it had in the log, '' if there is none. */
+  /**
+   * Moves the oldest push of a shard to the dead letters. Returns the stream ID that it had in the log, '' if there is
+   * none.
+   */
   async bury(client: RedisClient, shard: number, reason: string, attempts: number): Promise<string> {
     const keys = this.#keyspace.keysOf(shard);
     return String(await this.#bury.run(client, [keys.pushes, keys.dead, keys.changes], [reason, attempts]));
@@ -89,7 +92,10 @@ export class GroupStore {
     return Number(await this.#sweep.run(client, [this.#keyspace.keysOf(shard).groups], [limit]));
   }
 
-  /** IDs of all groups in the index of a shard. Read at once: read in pages, it could miss a group while others are removed. */
+  /**
+   * IDs of all groups in the index of a shard. Read at once: read in pages, it could miss a group while others are
+   * removed.
+   */
   async list(client: RedisClient, shard: number): Promise<string[]> {
     return await client.zrange(this.#keyspace.keysOf(shard).groups, '0', '-1');
   }
@@ -113,8 +119,8 @@ export class GroupStore {
   }
 
   /**
-   * A group with these families, and those that changed since the change with stream ID `since`, all as of one moment. Undefined when
-   * that is not possible: then the whole group has to be loaded.
+   * A group with these families, and those that changed since the change with stream ID `since`, all as of one moment.
+   * Undefined when that is not possible: then the whole group has to be loaded.
    */
   async loadChanged(
     client: RedisClient,
@@ -126,7 +132,12 @@ export class GroupStore {
     const master = masterOf(client, keys.changes);
     if (master === undefined) return undefined;
     try {
-      const reply = await this.#families.runBuffer(master, [keys.group(id), keys.changes], [id, since, ...names]);
+      const reply = await this.#families.run(
+        master,
+        [keys.group(id), keys.changes],
+        [id, since, ...names],
+        'callBuffer',
+      );
       return reply === null ? undefined : decodeGroupRecord(id, fieldsOf(reply as Buffer[]));
     } catch {
       // The slot moves, or no gateway wrote the group: loading all of it handles both.

@@ -1,6 +1,6 @@
 /**
- * Sends appends to a server, followed by one barrier for all of them. A barrier may take long and blocks the connection, so
- * the queues of a Cluster that append to the same master share it:
+ * Sends appends to a server, followed by one barrier for all of them. A barrier may take long and blocks the
+ * connection, so the queues of a Cluster that append to the same master share it:
  *
  *     idle ──exec──▶ sending ──replies──▶ idle, or sending again what was queued meanwhile
  */

@@ -1,18 +1,18 @@
 /**
- * The append queue of shards that are on one server. Pushes that arrive while a pipeline is sent go together into the next one:
- * they share its round trip, and pushes of one shard keep their order.
+ * The append queue of shards that are on one server. Pushes that arrive while a pipeline is sent go together into the
+ * next one: they share its round trip, and pushes of one shard keep their order.
  *
  *     queued ──send──▶ sent ──replies of append and barrier──▶ answered
  *        ▲              │
  *        ├── refused ───┤  not executed: sent again as it is
- *        └── in doubt ──┘  perhaps executed, or not durable yet: resent with `since`, so that the merge drops a second one
+ *        └── in doubt ──┘  perhaps executed, or not durable yet: resent with `since`, to be merged only once
  *
- * `since` is the newest change of the shard that was known before the push was first sent: if the push was merged, a later change
- * names it (merge.lua). Changes are compared with changes only, so no clock has to be right.
+ * `since` is the newest change of the shard that was known before the push was first sent: if the push was merged, a
+ * later change names it (merge.lua). Changes are compared with changes only, so no clock has to be right.
  *
- * While the barrier falls short (replicas that have not found their new master, or are missing), one push at a time tests
- * whether it is met again; the others wait in the queue. A shortfall that outlasts `patienceMs` is taken for permanent: from then
- * on each push is answered with it at once.
+ * While the barrier falls short (replicas that have not found their new master, or are missing), one push at a time
+ * tests whether it is met again; the others wait in the queue. A shortfall that outlasts `patienceMs` is taken for
+ * permanent: from then on each push is answered with it at once.
  *
  * A push that is past its deadline is answered as unavailable; if it may have been stored, the error says so.
  */
@@ -32,7 +32,7 @@ const BATCH_MAX_PUSHES = 512;
 const BARRIER_BATCH_MAX_PUSHES = 4_096;
 const BATCH_MAX_BYTES = 8 * 1024 * 1024;
 
-export interface QueuedPush {
+interface QueuedPush {
   readonly shard: number;
   readonly entry: PushEntry;
   readonly deadlineMs: number;
@@ -46,7 +46,7 @@ export interface QueuedPush {
   answered: boolean;
 }
 
-export interface AppendContext {
+interface AppendContext {
   readonly client: RedisClient;
   readonly keyspace: Keyspace;
   readonly pipeline: AppendPipeline;
@@ -81,8 +81,8 @@ export class AppendQueue {
 
   expire(now: number): void {
     const reason = this.#isPatient ? this.#short?.reason : undefined;
-    this.#queue = this.#queue.filter((push) => !expire(push, now, { reason }));
-    for (const push of this.#sent) expire(push, now, { reason, isSent: true });
+    this.#queue = this.#queue.filter((push) => !expire(push, now, reason, false));
+    for (const push of this.#sent) expire(push, now, reason, true);
   }
 
   refuseAll(error: Error): void {
@@ -227,28 +227,19 @@ function notDurable(reason: string): GatewayError {
   return new GatewayError('not_durable', `indeterminate: ${reason} (--push.durability); ${fate}`);
 }
 
-interface ExpireOptions {
-  /** Shortfall of the barrier. */
-  readonly reason?: string | undefined;
-  readonly isSent?: boolean;
-}
-
-/** Answers a push that is past its deadline. Returns whether it is answered. */
-export function expire(push: QueuedPush, now: number, { reason, isSent = false }: ExpireOptions = {}): boolean {
+/** Answers a push that is past its deadline. `reason`: shortfall of the barrier. Returns whether the push is answered. */
+function expire(push: QueuedPush, now: number, reason: string | undefined, isSent: boolean): boolean {
   if (now < push.deadlineMs) return push.answered;
   const isUnknown = push.inDoubt || isSent;
-  if (isUnknown && reason !== undefined) {
-    answer(push, notDurable(reason));
-    return true;
-  }
   const why =
     reason === undefined ? 'Redis did not take the push in time' : `pushes before it are not durable: ${reason}`;
   const fate = isUnknown ? 'indeterminate: it is not known whether the push was stored' : 'nothing was stored';
-  answer(push, new GatewayError('redis_unavailable', `${why}; ${fate}`));
+  if (isUnknown && reason !== undefined) answer(push, notDurable(reason));
+  else answer(push, new GatewayError('redis_unavailable', `${why}; ${fate}`));
   return true;
 }
 
-export function answer(push: QueuedPush, error?: Error): void {
+function answer(push: QueuedPush, error?: Error): void {
   if (push.answered) return;
   push.answered = true;
   if (error === undefined) push.resolve();

@@ -1,6 +1,7 @@
 /**
- * Measures once a second how far the workers are behind, how full Redis is, and whether it answers: for telemetry, whose scrape must
- * not wait for Redis, and for ingest, which refuses pushes before Redis is too full to merge the backlog.
+ * Measures once a second how far the workers are behind, how full Redis is, and whether it answers: for telemetry,
+ * whose scrape must not wait for Redis, and for ingest, which refuses pushes before Redis is too full to merge the
+ * backlog.
  *
  *     flowing ──a value above its high-water mark──▶ refusing ──all below their low-water marks──▶ flowing
  */

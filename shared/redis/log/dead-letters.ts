@@ -1,9 +1,9 @@
 /**
- * The dead letters of all shards: pushes that could not be applied, kept with the reason until they are replayed, dropped, or
- * older than the retention. The ID of a dead letter is `SHARD:STREAM-ID`.
+ * The dead letters of all shards: pushes that could not be applied, kept with the reason until they are replayed,
+ * dropped, or older than the retention. The ID of a dead letter is `SHARD:STREAM-ID`.
  */
 import type { RedisClient } from '../connection/client.ts';
-import type { Keyspace } from '../keys.ts';
+import type { Keyspace, ShardKeys } from '../keys.ts';
 import { describeBody } from '../../records/push-record.ts';
 import { retrying } from '../connection/error-classes.ts';
 import { fieldsOf } from '../reply.ts';
@@ -25,11 +25,6 @@ export interface DeadLetter {
 /** How long a read is repeated while Redis is away or the connection is only being opened. */
 const PATIENCE_MS = 3_000;
 
-interface Location {
-  readonly shard: number;
-  readonly entryId: string;
-}
-
 export class DeadLetters {
   readonly #keyspace: Keyspace;
   readonly #replay = new Script('replay');
@@ -50,25 +45,25 @@ export class DeadLetters {
 
   /** Undefined if there is no dead letter with this ID. */
   async get(client: RedisClient, id: string): Promise<DeadLetter | undefined> {
-    const at = this.#locate(id);
-    if (at === undefined) return undefined;
-    const { dead } = this.#keyspace.keysOf(at.shard);
-    const [entry] = await patiently(() => client.xrangeBuffer(dead, at.entryId, at.entryId));
-    return entry === undefined ? undefined : decode(at.shard, at.entryId, entry[1]);
+    const { shard, entryId, keys } = this.#locate(id);
+    if (keys === undefined) return undefined;
+    const [entry] = await patiently(() => client.xrangeBuffer(keys.dead, entryId, entryId));
+    return entry === undefined ? undefined : decode(shard, entryId, entry[1]);
   }
 
   /** Appends it to the log as a new push with ID `pushId`. False if there is no dead letter with this ID. */
   async replay(client: RedisClient, id: string, pushId: string): Promise<boolean> {
-    const at = await this.#find(client, id);
-    if (at === undefined) return false;
-    const { pushes, dead } = this.#keyspace.keysOf(at.shard);
-    return (await this.#replay.run(client, [pushes, dead], [at.entryId, Date.now(), pushId])) === 1;
+    const { entryId, keys } = this.#locate(id);
+    // What follows must not be repeated. The read waits for a connection.
+    if (keys === undefined || (await this.get(client, id)) === undefined) return false;
+    return (await this.#replay.run(client, [keys.pushes, keys.dead], [entryId, Date.now(), pushId])) === 1;
   }
 
   /** False if there is no dead letter with this ID. */
   async drop(client: RedisClient, id: string): Promise<boolean> {
-    const at = await this.#find(client, id);
-    return at !== undefined && (await client.xdel(this.#keyspace.keysOf(at.shard).dead, at.entryId)) === 1;
+    const { entryId, keys } = this.#locate(id);
+    if (keys === undefined || (await this.get(client, id)) === undefined) return false;
+    return (await client.xdel(keys.dead, entryId)) === 1;
   }
 
   /** Drops those of a shard that were put aside before `ms` since the epoch. */
@@ -76,16 +71,10 @@ export class DeadLetters {
     await client.xtrim(this.#keyspace.keysOf(shard).dead, 'MINID', `${ms}-0`);
   }
 
-  /** Before a write that must not be repeated: the read waits for a connection. */
-  async #find(client: RedisClient, id: string): Promise<Location | undefined> {
-    return (await this.get(client, id)) === undefined ? undefined : this.#locate(id);
-  }
-
-  #locate(id: string): Location | undefined {
-    const [, shard = '', entryId = ''] = /^(\d{1,4}):(\d{1,15}-\d{1,15})$/.exec(id) ?? [];
-    return entryId !== '' && Number(shard) < this.#keyspace.shards.length
-      ? { shard: Number(shard), entryId }
-      : undefined;
+  /** `keys` is undefined if this is not an ID, or there is no such shard. */
+  #locate(id: string): { shard: number; entryId: string; keys: ShardKeys | undefined } {
+    const [, shard = NaN, entryId = ''] = /^(\d{1,4}):(\d{1,15}-\d{1,15})$/.exec(id) ?? [];
+    return { shard: Number(shard), entryId, keys: this.#keyspace.shards[Number(shard)] };
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Waits until the log of a shard has pushes. It reads the oldest push of each shard and leaves it there for merge.lua: it does not
- * matter if another worker merges the push in between.
+ * Waits until the log of a shard has pushes. It reads the oldest push of each shard and leaves it there for merge.lua:
+ * it does not matter if another worker merges the push in between.
  */
 import { BLOCK_MS, type RedisClient } from '../connection/client.ts';
 import type { Keyspace } from '../keys.ts';

@@ -1,6 +1,6 @@
 /**
- * The appending end of the log: each push goes to the append queue of its shard. While Redis is away it waits there, until its
- * own deadline.
+ * The appending end of the log: each push goes to the append queue of its shard. While Redis is away it waits there,
+ * until its own deadline.
  */
 import { GatewayError } from '../../errors.ts';
 import type { Push } from '../../records/push.ts';
@@ -57,8 +57,8 @@ export class PushLog {
   }
 
   /**
-   * Resolves when Redis has the push. Rejects with `redis_unavailable`, `redis_full`, `not_durable` or `shutting_down`. The shards are
-   * known only after start().
+   * Resolves when Redis has the push. Rejects with `redis_unavailable`, `redis_full`, `not_durable` or `shutting_down`.
+   * The shards are known only after start().
    */
   append(shard: number, push: Push, timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {

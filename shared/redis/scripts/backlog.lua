@@ -1,7 +1,9 @@
--- How far the workers of one shard are behind. A script, so that no push's body travels.
+-- Measures the backlog of a shard. A script, so that no body of a push is sent.
 --
--- KEYS[1] pushes
--- Returns { pushes in the log, about their bytes in memory, oldest and newest stream ID, or '' }.
+-- KEYS[1]  pushes   stream: the log
+--
+-- Returns { number of pushes, their approximate size in memory in bytes, stream ID of the oldest, of the newest; '' if
+-- empty }.
 
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]

@@ -1,14 +1,19 @@
--- Moves the oldest push of a shard from the log to the dead letters: the merge of it failed as a whole, again and again.
+-- Moves the oldest push of a shard from the log to the dead letters, after merge.lua has failed with it several times.
 --
--- KEYS[1] pushes   KEYS[2] dead   KEYS[3] changes
--- ARGV[1] reason   ARGV[2] attempts
--- Returns its stream ID, or '' when there is none.
+-- KEYS[1]  pushes   stream: the log
+-- KEYS[2]  dead     stream: the dead letters
+-- KEYS[3]  changes  stream
+-- ARGV[1]  reason
+-- ARGV[2]  number of attempts
+--
+-- Returns the stream ID that the push had in the log, '' if the log is empty.
 
--- Before anything is written: there is no way back.
+-- Checked before the first write, because the script cannot roll back.
 for _, key in ipairs(KEYS) do
   local found = redis.call('TYPE', key).ok
   if found ~= 'stream' and found ~= 'none' then
-    return redis.error_reply('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a stream: is the prefix shared with others?')
+    local mismatch = key .. ' holds a ' .. found .. ', not a stream'
+    return redis.error_reply('WRONGTYPE ' .. mismatch .. ': is the prefix shared with others?')
   end
 end
 
@@ -17,7 +22,7 @@ if not oldest then return '' end
 redis.call('XDEL', KEYS[1], oldest[1])
 
 local fields = { 'entry', oldest[1], 'reason', ARGV[1], 'attempts', ARGV[2] }
--- Our pushes have a few fields. Whoever wrote one with thousands finds the first of them: `unpack` fails near 8000.
+-- At most 4000 names and values, because `unpack` fails near 8000. Our pushes have few.
 for i = 1, math.min(#oldest[2], 4000) do fields[6 + i] = oldest[2][i] end
 redis.call('XADD', KEYS[2], '*', unpack(fields))
 

@@ -1,56 +1,65 @@
--- Takes the oldest pushes of one shard from the log, applies them in their order, and tells what changed: all at once.
+-- Merges the oldest pushes of a shard: takes them from the log, applies them in order, and writes one entry to the
+-- changes, in a single step.
 --
--- Whoever calls this is the worker; two of them take turns, for Redis runs one script at a time. So nothing is ever half
--- taken, a worker that dies or freezes holds nothing, and each group sees its pushes in the order of the log.
+-- Redis runs one script at a time, so any number of workers may call this. A worker that dies or freezes holds nothing,
+-- and each group sees its pushes in the order of the log.
 --
--- A push is removed from the log before it is applied: once a script has written, Redis lets it write on when memory is full.
--- It has no way back either, so a push that cannot be applied (somebody put another type of key in its group's place) goes
--- to the dead letters.
+-- A push is removed from the log before it is applied, because Redis lets a script that has written go on when memory
+-- is full. A script cannot roll back: a push that cannot be applied (for example because its group's key has another
+-- type) becomes a dead letter. docs/storage-format.md describes what is read and written here.
 --
--- KEYS[1] pushes   KEYS[2] groups (index)   KEYS[3] changes   KEYS[4] dead   KEYS[5] a key that does not exist
--- The groups' hashes share the hash tag of these; which ones are needed only the log knows. While their slot moves from one
--- node of a Cluster to another, some may be here and some there: KEYS[5] makes Redis refuse the script until all are (TRYAGAIN).
--- KEYS[6] stream ID of the newest change that is no longer kept
--- ARGV[1] what a group's key is before its ID   ARGV[2] most pushes to take   ARGV[3] most bytes of them (at least one push)
--- ARGV[4] ms for which changes are kept
+-- KEYS[1]  pushes   stream: the log
+-- KEYS[2]  groups   sorted set: the index of groups
+-- KEYS[3]  changes  stream
+-- KEYS[4]  dead     stream: the dead letters
+-- KEYS[5]  absent   never exists. The keys of groups cannot be declared, since only the log says which are written.
+--                   While their slot moves, some are on another node. A declared key that does not exist makes Redis
+--                   refuse the script (TRYAGAIN) until all keys have moved.
+-- KEYS[6]  dropped  string: stream ID of the newest change that was trimmed
+-- ARGV[1]  prefix of the keys of groups
+-- ARGV[2]  most pushes to take
+-- ARGV[3]  most bytes of pushes to take; at least one push is taken
+-- ARGV[4]  time for which changes are kept, ms
 --
--- An entry of the log is described in redis/push-record.ts, one of the changes in redis/change-record.ts, a group in
--- state/group-record.ts.
---
--- Returns { pushes left in the log, reasons of those that went to the dead letters, then for each push taken: what became of
--- it (a applied, s superseded by a newer one taken with it, d duplicate of one applied before, x dead letters) and the
--- ms of its stream ID, as `a1700000000000` }.
+-- Returns { pushes left in the log, dead letters, then for each push that was taken: its outcome and the ms of its
+-- stream ID, as `a1700000000000` }. A dead letter is `STREAM-ID REASON`. Outcomes: a applied, s superseded by a newer
+-- push of the batch, d duplicate of a push that was applied before, x dead letter.
 
 local pushes, index, changes, dead, dropped_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]
 local group_key, keep_changes_ms = ARGV[1], tonumber(ARGV[4])
 local VERSION = '2'
 local ZEROS = '00000000000000'
+-- A master that took over may lack the last changes and continue with older stream IDs, by less than this, ms.
 local MARGIN_MS = 30000
--- Changes are dropped some at a time.
+-- Changes are trimmed once the oldest is this much too old, ms.
 local DROP_MS = 5000
--- By then they are dropped even though they are not old: the clock has been put back, and their stream IDs stay ahead of it.
+-- If the clock was set back, stream IDs stay ahead of it and changes do not age: then all but this many are trimmed.
 local MOST_CHANGES_AHEAD = 20000
+-- Most changes trimmed at once for that reason.
 local DROP_COUNT = 1000
 local FIELDS = { 'id', 'since', 'verb', 'kind', 'at', 'ttl', 'body' }
 local VERBS = { PUT = true, POST = true, DELETE = true, FAIL = true, WIPE = true }
 local KINDS = { push = true, ingest = true }
--- So that the sum of two is still exact.
+-- Longest number, so that the sum of two is exact.
 local MAX_DIGITS = 15
--- Which families of a group changed is told when it has more than so many, and so many times more than changed: for less it is
--- not worth the while, as all of it is fetched in one call, too.
+-- The changed families of a group are listed if it has more than MANY_FAMILIES, and FEW_OF_MANY times more than
+-- changed. Otherwise fetching the whole group is as cheap.
 local MANY_FAMILIES = 100
 local FEW_OF_MANY = 4
--- Looking for what expired takes as long as the group is large: so many ms for each of many families until it is done again.
-local LOOK_MS = 0.1
+-- Searching a large group for expired families takes time: it is not repeated for this long for each family, ms.
+local SEARCH_PAUSE_MS = 0.1
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Before anything is written: what follows must not fail half way.
-for key, wanted in pairs({ [pushes] = 'stream', [index] = 'zset', [changes] = 'stream', [dead] = 'stream', [dropped_key] = 'string' }) do
+-- Checked before the first write, because the script cannot roll back.
+local TYPES = { [pushes] = 'stream', [index] = 'zset', [changes] = 'stream', [dead] = 'stream' }
+TYPES[dropped_key] = 'string'
+for key, wanted in pairs(TYPES) do
   local found = redis.call('TYPE', key).ok
   if found ~= wanted and found ~= 'none' then
-    return redis.error_reply('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. wanted .. ': is the prefix shared with others?')
+    local mismatch = key .. ' holds a ' .. found .. ', not a ' .. wanted
+    return redis.error_reply('WRONGTYPE ' .. mismatch .. ': is the prefix shared with others?')
   end
 end
 
@@ -58,7 +67,7 @@ local function is_past(deadline)
   return deadline ~= 0 and deadline <= now
 end
 
--- The later of two deadlines, where 0 is never.
+-- The later of two deadlines. 0 = never.
 local function later(a, b)
   if a == 0 or b == 0 then return 0 end
   return math.max(a, b)
@@ -71,7 +80,7 @@ local function sooner(a, b)
   return math.min(a, b)
 end
 
--- Most numbers of a batch are the same few deadlines, and formatting costs more than anything else here.
+-- Formatting is the most expensive operation here, and most numbers of a batch are the same few deadlines.
 local texts = {}
 local function text(ms)
   local known = texts[ms]
@@ -82,15 +91,15 @@ local function text(ms)
   return known
 end
 
--- Milliseconds and sequence of a stream ID.
-local function parts(stream_id)
+-- Milliseconds and sequence number of a stream ID.
+local function split_id(stream_id)
   local ms, sequence = string.match(stream_id, '^(%d+)%-(%d+)$')
   return tonumber(ms), tonumber(sequence)
 end
 
 local function is_after(a, b)
-  local a_ms, a_sequence = parts(a)
-  local b_ms, b_sequence = parts(b)
+  local a_ms, a_sequence = split_id(a)
+  local b_ms, b_sequence = split_id(b)
   return a_ms > b_ms or (a_ms == b_ms and a_sequence > b_sequence)
 end
 
@@ -100,8 +109,8 @@ local function hset(key, fields)
   end
 end
 
--- Nil when it does not exist, has expired this very moment, or is a hash that no gateway wrote; then none is there any more.
-local function read(key)
+-- The `meta` of a group. Nil if it does not exist, has expired, or no gateway wrote it; such a hash is deleted.
+local function read_group(key)
   local top, pushed, failed, until_ms, soon =
     string.match(redis.call('HGET', key, 'meta') or '', '^(%S+) (%S+) (%S+) (%d+) (%d+)$')
   if not top or is_past(tonumber(until_ms)) then
@@ -111,14 +120,14 @@ local function read(key)
   return { top = top, pushed = pushed, failed = failed, until_ms = tonumber(until_ms), soon = tonumber(soon) }
 end
 
-local function meta(group)
+local function encode_meta(group)
   return table.concat({ group.top, group.pushed, group.failed, text(group.until_ms), text(group.soon) }, ' ')
 end
 
--- New places in the index, by group ID: written together in the end.
+-- New scores in the index, by group ID. Written together at the end.
 local scores = {}
 
-local function forget(key, id)
+local function delete_group(key, id)
   redis.call('DEL', key)
   redis.call('ZREM', index, id)
   scores[id] = nil
@@ -147,9 +156,9 @@ local function deadline_of(record)
   return tonumber(string.match(record, '^%S+ (%d+)'))
 end
 
--- Whether a group that lives until then may live less long once `fields`, up to the `n`th, are written. One with many families does not,
--- unless one that lives as long is replaced: for others it is as easy to go through all of it.
-local function is_ending(key, fields, n, until_ms)
+-- Whether writing the first `n` of `fields` may move the latest deadline of the group, `until_ms`, to an earlier time.
+-- In a large group only if one of the replaced families has this deadline; a small group is searched anyway.
+local function may_end_earlier(key, fields, n, until_ms)
   if redis.call('HLEN', key) <= MANY_FAMILIES then return true end
   for from = 1, n, 2000 do
     local names = {}
@@ -161,8 +170,8 @@ local function is_ending(key, fields, n, until_ms)
   return false
 end
 
--- Removes the families that expired; returns the latest deadline of the others, nil when there are none, and when to look again.
-local function measure(key)
+-- Removes expired families. Returns the latest deadline of the others, nil if there are none, and when to search again.
+local function drop_expired(key)
   local last, first
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do
@@ -177,14 +186,17 @@ local function measure(key)
     end
   end
   local families = #all / 2
-  if families > MANY_FAMILIES and first and first ~= 0 then first = math.max(first, math.ceil(now + families * LOOK_MS)) end
+  if families > MANY_FAMILIES and first and first ~= 0 then
+    first = math.max(first, math.ceil(now + families * SEARCH_PAUSE_MS))
+  end
   return last, first
 end
 
--- PUT or POST on one group: `fields` are its families. Returns whether the group's other families stay as they are.
+-- PUT or POST on one group; `fields` are the families of the push. Returns whether the other families of the group are
+-- unchanged.
 local function apply_content(push, id, labels, fields)
   local key, n = group_key .. id, #fields
-  local held = read(key)
+  local held = read_group(key)
   local group = {
     top = push.stamp, pushed = push.at, failed = held and held.failed or '0',
     until_ms = push.deadline, soon = n > 0 and push.deadline or 0,
@@ -195,43 +207,44 @@ local function apply_content(push, id, labels, fields)
   elseif held then
     group.soon = n > 0 and sooner(held.soon, group.soon) or held.soon
     group.until_ms = later(held.until_ms, push.deadline)
-    -- While every push has the same TTL its deadline is the group's latest; only a shorter one makes us look.
-    if is_past(group.soon) or (group.until_ms ~= push.deadline and is_ending(key, fields, n, group.until_ms)) then
+    -- While all pushes have the same TTL, this deadline is the latest of the group. A shorter TTL may require a search.
+    if is_past(group.soon) or (group.until_ms ~= push.deadline and may_end_earlier(key, fields, n, group.until_ms)) then
       is_exact = false
     elseif n == 0 and group.until_ms ~= held.until_ms then
-      -- No family has this deadline: the next push looks.
+      -- No family has this deadline: the next push searches.
       group.soon = now
     end
   end
   fields[n + 1], fields[n + 2] = 'labels', labels
-  fields[n + 3], fields[n + 4] = 'meta', meta(group)
+  fields[n + 3], fields[n + 4] = 'meta', encode_meta(group)
   hset(key, fields)
   if not is_exact then
-    local last, first = measure(key)
+    local last, first = drop_expired(key)
     group.until_ms = last and later(last, push.deadline) or push.deadline
     group.soon = n == 0 and group.until_ms ~= last and now or first or 0
-    if is_past(group.until_ms) then return forget(key, id) end
-    redis.call('HSET', key, 'meta', meta(group))
+    if is_past(group.until_ms) then return delete_group(key, id) end
+    redis.call('HSET', key, 'meta', encode_meta(group))
   end
   keep_until(key, id, group.until_ms)
-  -- Those that expired are gone for everybody, told or not.
+  -- Expired families need not be listed: no reader shows them.
   return held and push.verb == 'POST'
 end
 
--- A failure keeps alive only a group that has nothing else. Returns whether the group's families stay as they are.
+-- Records a failed push. It extends the life only of a group without any pushed content. Returns whether the families
+-- are unchanged.
 local function apply_failure(push, id, labels)
   local key = group_key .. id
-  local held = read(key)
+  local held = read_group(key)
   local group = held or { top = '-', pushed = '0', until_ms = push.deadline, soon = 0 }
   group.failed = push.at
   if group.top == '-' then group.until_ms = later(group.until_ms, push.deadline) end
-  if is_past(group.until_ms) then return forget(key, id) end
-  redis.call('HSET', key, 'labels', labels, 'meta', meta(group))
+  if is_past(group.until_ms) then return delete_group(key, id) end
+  redis.call('HSET', key, 'labels', labels, 'meta', encode_meta(group))
   if group.top == '-' then keep_until(key, id, group.until_ms) end
   return held
 end
 
--- Deletes every group; returns their IDs.
+-- Deletes all groups. Returns their IDs.
 local function wipe()
   local ids = redis.call('ZRANGE', index, 0, -1)
   for _, id in ipairs(ids) do redis.call('DEL', group_key .. id) end
@@ -240,8 +253,8 @@ local function wipe()
   return ids
 end
 
--- The strings that a body is made of: their lengths in the first line, then one behind the other.
-local function strings(body)
+-- Unpacks the strings of a body: their lengths in the first line, then the strings.
+local function unpack_strings(body)
   local list, n = {}, 0
   local lf = string.find(body, '\n', 1, true)
   if not lf then error('its body is not as long as it says', 0) end
@@ -255,10 +268,11 @@ local function strings(body)
   return list
 end
 
--- By group that changed: the fields that were written to it, a list for each push, as long as nothing else about its families
--- changed; true once something did.
+-- IDs of changed groups in order, and by ID what was written: a list of fields for each push, or true if other families
+-- may have changed, too.
 local changed, written_to = {}, {}
--- Anything about it may have. Returns what was known before.
+
+-- Marks a group as changed in any way. Returns its previous entry of `written_to`.
 local function note_change(id)
   local before = written_to[id]
   if not before then changed[#changed + 1] = id end
@@ -271,24 +285,24 @@ local function apply(push)
     for _, id in ipairs(wipe()) do note_change(id) end
     return
   end
-  local list = strings(push.body)
+  local list = unpack_strings(push.body)
   if not list[1] then error('its body names no group', 0) end
   local at = 1
-  -- `stamp deadline arrival ` is what a family's record begins with.
-  local written = table.concat({ push.stamp, text(push.deadline), push.at, '' }, ' ')
+  -- The beginning of each family record.
+  local prefix = table.concat({ push.stamp, text(push.deadline), push.at, '' }, ' ')
   while list[at] do
     local id, labels, families = list[at], push.kind .. ' ' .. list[at + 1], tonumber(list[at + 2])
     at = at + 3
     local fields = {}
     for i = 1, 2 * families, 2 do
-      fields[i], fields[i + 1] = 'f:' .. list[at], written .. list[at + 1]
+      fields[i], fields[i + 1] = 'f:' .. list[at], prefix .. list[at + 1]
       at = at + 2
     end
-    -- Also when it fails half way.
+    -- First, so that it is also marked if applying fails half-way.
     local before = note_change(id)
     local are_others_kept
     if push.verb == 'DELETE' then
-      forget(group_key .. id, id)
+      delete_group(group_key .. id, id)
     elseif push.verb == 'FAIL' then
       are_others_kept = apply_failure(push, id, labels)
     else
@@ -302,12 +316,12 @@ local function apply(push)
   end
 end
 
--- Of groups with many families of which few changed: which ones; '' when there is no such group. See change-record.ts.
+-- The field `families` of the change: packed strings; '' if there is no group with many families of which few changed.
 local function changed_families()
-  local lengths, told, n = {}, {}, 0
+  local lengths, packed, n = {}, {}, 0
   local function add(one)
     n = n + 1
-    lengths[n], told[n] = #one, one
+    lengths[n], packed[n] = #one, one
   end
   for _, id in ipairs(changed) do
     local lists = written_to[id]
@@ -316,7 +330,7 @@ local function changed_families()
       most = most / FEW_OF_MANY
       local names, is_named = {}, {}
       for _, fields in ipairs(lists) do
-        -- `labels` and `meta` are the last of them.
+        -- `labels` and `meta` are among them.
         for i = 1, #fields, 2 do
           local name = string.sub(fields[i], 1, 2) == 'f:' and string.sub(fields[i], 3)
           if name and not is_named[name] then
@@ -333,7 +347,7 @@ local function changed_families()
       end
     end
   end
-  return n == 0 and '' or table.concat(lengths, ' ') .. '\n' .. table.concat(told)
+  return n == 0 and '' or table.concat(lengths, ' ') .. '\n' .. table.concat(packed)
 end
 
 local function is_number(value)
@@ -345,7 +359,7 @@ local function is_stream_id(value)
   return ms and is_number(ms) and is_number(sequence)
 end
 
--- The name of the first field that is not as it must be.
+-- The name of the first invalid field.
 local function find_bad_field(push)
   if not string.match(push.id, '^%S+$') then return 'id' end
   if push.since ~= '' and not is_stream_id(push.since) then return 'since' end
@@ -355,7 +369,7 @@ local function find_bad_field(push)
   if not is_number(push.ttl) then return 'ttl' end
 end
 
--- Sets `fault` in those that no gateway wrote, or one that is newer than this.
+-- Sets `fault` if the entry was not written by a gateway, or by one of another version.
 local function decode(entry)
   local given = {}
   for i = 1, #entry[2], 2 do given[entry[2][i]] = entry[2][i + 1] end
@@ -382,7 +396,7 @@ local function decode(entry)
   local at, ttl = tonumber(push.at), tonumber(push.ttl)
   push.deadline = ttl == 0 and 0 or math.ceil(at + ttl)
   if push.kind == 'push' then
-    -- The group is the first string of the body.
+    -- The first string of the body is the group ID.
     local lf = string.find(push.body, '\n', 1, true)
     local length = lf and string.match(string.sub(push.body, 1, lf), '^%d+')
     push.group = length and string.sub(push.body, lf + 1, lf + length)
@@ -390,13 +404,13 @@ local function decode(entry)
   return push
 end
 
--- The oldest pushes, as many as the limits allow.
-local function take(most, most_bytes)
+-- Reads the oldest pushes, as many as the limits allow.
+local function read_batch(most, most_bytes)
   local batch, bytes, from, count = {}, 0, '-', 1
   while #batch < most and bytes < most_bytes do
     local page = redis.call('XRANGE', pushes, from, '+', 'COUNT', count)
     for _, entry in ipairs(page) do
-      -- Those behind small ones may be larger than was to be expected.
+      -- They may be larger than expected.
       if bytes >= most_bytes then break end
       local push = decode(entry)
       batch[#batch + 1] = push
@@ -404,15 +418,14 @@ local function take(most, most_bytes)
     end
     if #page < count then break end
     from = '(' .. page[count][1]
-    -- As many as may fit, by what they were like so far.
+    -- As many as are expected to fit, by the average size so far.
     local fit = math.ceil((most_bytes - bytes) / (bytes / #batch))
     count = math.max(1, math.min(most - #batch, fit, 4 * #batch))
   end
   return batch
 end
 
--- Push IDs that the changes name, those from `ms` on and a little before: a master that took over may not have had the last
--- of them, and begins again where it was.
+-- Push IDs in the changes from `ms` on, and from MARGIN_MS before it.
 local function applied_since(ms)
   local seen = {}
   for _, entry in ipairs(redis.call('XRANGE', changes, text(math.max(0, ms - MARGIN_MS)), '+')) do
@@ -421,8 +434,8 @@ local function applied_since(ms)
   return seen
 end
 
--- What a newer push of the batch replaces need not be applied: nobody would see it. A failure outlives all but a DELETE.
--- Sets `replaces` in the newer one: should that turn out to be one that cannot be applied, they count after all.
+-- Marks pushes that a newer push of the batch replaces: they need not be applied. A failure is replaced only by a
+-- DELETE or WIPE. `replaces` of the newer push lists them: they are applied after all if it becomes a dead letter.
 local function find_superseded(batch)
   local replaced, deleted, wiped = {}, {}, nil
   for i = #batch, 1, -1 do
@@ -448,23 +461,24 @@ end
 
 local function bury(push, reason)
   local fields = { 'entry', push.entry, 'reason', reason, 'attempts', '1' }
-  -- Our pushes have a few fields. Whoever wrote one with thousands finds the first of them: `unpack` fails near 8000.
+  -- At most 4000 names and values, because `unpack` fails near 8000. Our pushes have few.
   for i = 1, math.min(#push.fields, 4000) do fields[6 + i] = push.fields[i] end
   redis.call('XADD', dead, '*', unpack(fields))
 end
 
-local batch = take(tonumber(ARGV[2]), tonumber(ARGV[3]))
+local batch = read_batch(tonumber(ARGV[2]), tonumber(ARGV[3]))
 if #batch == 0 then return { 0, {} } end
 
--- What follows writes: a right that is missing must not be found out half way. Redis 7 and later can tell.
+-- The script checks its ACL permissions before the first write, because it cannot roll back. Needs Redis 7 or later.
 local any_group = group_key .. '0'
 local NEEDED = {
   { 'HGET', any_group, 'meta' }, { 'HMGET', any_group, 'meta' }, { 'HGETALL', any_group }, { 'HLEN', any_group },
   { 'HSET', any_group, 'meta', '' }, { 'HDEL', any_group, 'meta' },
   { 'DEL', any_group }, { 'PEXPIREAT', any_group, '0' }, { 'PERSIST', any_group },
   { 'ZADD', index, '0', '' }, { 'ZREM', index, '' }, { 'ZRANGE', index, '0', '-1' },
-  { 'XADD', changes, '*', 'f', '' }, { 'XADD', dead, '*', 'f', '' }, { 'XREVRANGE', changes, '+', '-' }, { 'XTRIM', changes, 'MINID', '0' },
-  { 'SET', dropped_key, '' }, { 'XDEL', pushes, '0-0' }, { 'XLEN', pushes }, { 'XLEN', changes },
+  { 'XADD', changes, '*', 'f', '' }, { 'XADD', dead, '*', 'f', '' }, { 'XREVRANGE', changes, '+', '-' },
+  { 'XTRIM', changes, 'MINID', '0' }, { 'SET', dropped_key, '' }, { 'XDEL', pushes, '0-0' }, { 'XLEN', pushes },
+  { 'XLEN', changes },
 }
 if redis.acl_check_cmd then
   for _, command in ipairs(NEEDED) do
@@ -478,7 +492,7 @@ local sent_again_since
 local entries = {}
 for i, push in ipairs(batch) do
   entries[i] = push.entry
-  local since = not push.fault and push.since ~= '' and parts(push.since)
+  local since = not push.fault and push.since ~= '' and split_id(push.since)
   if since and (not sent_again_since or since < sent_again_since) then sent_again_since = since end
 end
 local seen = sent_again_since and applied_since(sent_again_since) or {}
@@ -488,7 +502,8 @@ for _, push in ipairs(batch) do
     if not push.fault and push.since ~= '' then
       push.is_duplicate = seen[push.id]
       if not seen[push.id] and is_after(dropped, push.since) then
-        push.fault = 'it was appended twice, so long ago that it is not known whether the first took effect: replay it if it did not'
+        push.fault = 'it was appended twice, so long ago that it is not known whether the first one was applied: '
+          .. 'replay it if it was not'
       end
     end
     seen[push.id] = true
@@ -499,10 +514,10 @@ find_superseded(batch)
 for from = 1, #entries, 1000 do
   redis.call('XDEL', pushes, unpack(entries, from, math.min(from + 999, #entries)))
 end
-local reply, reasons, told = { 0, {} }, {}, {}
+local reply, dead_letters, outcomes = { 0, {} }, {}, {}
 
--- Sets `outcome`.
-local function settle(push)
+-- Sets `outcome`. A push that cannot be applied becomes a dead letter.
+local function apply_or_bury(push)
   if not push.fault and push.is_duplicate then
     push.outcome = 'd'
     return
@@ -517,10 +532,10 @@ local function settle(push)
   end
   push.outcome = 'x'
   bury(push, push.fault)
-  reasons[#reasons + 1] = push.entry .. ' ' .. push.fault
-  -- From the newest to the oldest.
+  dead_letters[#dead_letters + 1] = push.entry .. ' ' .. push.fault
+  -- They are listed from the newest to the oldest.
   local replaces = push.replaces or {}
-  for i = #replaces, 1, -1 do settle(replaces[i]) end
+  for i = #replaces, 1, -1 do apply_or_bury(replaces[i]) end
 end
 
 for _, push in ipairs(batch) do
@@ -528,26 +543,27 @@ for _, push in ipairs(batch) do
     push.outcome = 's'
     if push.group then note_change(push.group) end
   else
-    settle(push)
+    apply_or_bury(push)
   end
 end
 for i, push in ipairs(batch) do
   local id = string.match(push.id or '', '^%S+$') or push.entry
-  told[i] = id .. ':' .. push.outcome
+  outcomes[i] = id .. ':' .. push.outcome
   reply[2 + i] = push.outcome .. text(push.ms)
 end
 
 write_scores()
 
--- A push may be in the log twice, apart by no more than a push waits for Redis: the first is to be recognised when the second
--- comes, however long that takes. So changes are kept by the age of the log, not by the clock alone.
+-- A push may be in the log twice, the second one appended within the time that a push waits for Redis. The change of
+-- the first one is needed when the second one is merged, however late that is: so changes are kept by the age of the
+-- log, not only by the clock.
 local oldest_change = math.max(0, math.min(now, batch[#batch].ms) - keep_changes_ms)
 local first = redis.call('XRANGE', changes, '-', '+', 'COUNT', 1)[1]
-if first and parts(first[1]) < oldest_change - DROP_MS then
+if first and split_id(first[1]) < oldest_change - DROP_MS then
   local last = redis.call('XREVRANGE', changes, '(' .. text(oldest_change) .. '-0', '-', 'COUNT', 1)[1]
   redis.call('SET', dropped_key, last[1])
   redis.call('XTRIM', changes, 'MINID', text(oldest_change))
-elseif first and parts(first[1]) > now then
+elseif first and split_id(first[1]) > now then
   local held = redis.call('XLEN', changes)
   local extra = math.min(held - MOST_CHANGES_AHEAD, DROP_COUNT)
   if extra > 0 then
@@ -556,9 +572,9 @@ elseif first and parts(first[1]) > now then
     redis.call('XTRIM', changes, 'MAXLEN', held - extra)
   end
 end
-local entry = { 'pushes', table.concat(told, ' '), 'groups', table.concat(changed, ' ') }
+local entry = { 'pushes', table.concat(outcomes, ' '), 'groups', table.concat(changed, ' ') }
 local families = changed_families()
 if families ~= '' then entry[5], entry[6] = 'families', families end
 redis.call('XADD', changes, '*', unpack(entry))
-reply[1], reply[2] = redis.call('XLEN', pushes), reasons
+reply[1], reply[2] = redis.call('XLEN', pushes), dead_letters
 return reply

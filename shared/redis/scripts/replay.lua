@@ -1,7 +1,12 @@
--- Puts a dead letter back at the end of the log, as a push that arrives now, and forgets it.
+-- Moves a dead letter to the end of the log, as a new push.
 --
--- KEYS[1] pushes   KEYS[2] dead   ARGV[1] the dead letter's stream ID   ARGV[2] arrival in ms   ARGV[3] new push ID
--- Returns 1, or 0 when there is no such dead letter.
+-- KEYS[1]  pushes   stream: the log
+-- KEYS[2]  dead     stream: the dead letters
+-- ARGV[1]  stream ID of the dead letter
+-- ARGV[2]  arrival, ms since the epoch
+-- ARGV[3]  new push ID
+--
+-- Returns 1, or 0 if there is no such dead letter.
 
 local found = redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1])[1]
 if not found then return 0 end

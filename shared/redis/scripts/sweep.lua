@@ -1,8 +1,9 @@
--- Takes groups that are past their deadline out of the index. Redis has forgotten their hashes by itself by then, or will
--- within moments.
+-- Removes groups that are past their deadline from the index. Redis expires their hashes by itself.
 --
--- KEYS[1] groups (index)   ARGV[1] most groups
--- Returns the number of groups forgotten.
+-- KEYS[1]  groups   sorted set: the index of groups
+-- ARGV[1]  most groups to remove
+--
+-- Returns the number of groups removed.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
