@@ -1,7 +1,6 @@
 /**
  * The grouping labels in the path of a push, as the official gateway reads them (`splitLabels` of its handler/push.go,
- * behind
- * httprouter, which sees the decoded path).
+ * behind httprouter, which sees the decoded path).
  *
  *     path  = "/" job "/" value { "/" name "/" value } [ "/" ]      a path that ends in a name gives it the empty value
  *     job   = "job" | "job@base64"

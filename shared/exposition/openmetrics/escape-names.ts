@@ -4,7 +4,7 @@
  * https://github.com/prometheus/proposals/blob/main/proposals/2023-08-21-utf8.md
  *
  *     underscores   invalid characters become `_`
- *     dots          `.` becomes `_dot_`, `_` and other invalid characters become `__`
+ *     dots          `.` becomes `_dot_`, `_` and invalid characters become `__`
  *     values        `U__`, then `_` as `__`, and invalid characters as `_HEX_`
  */
 import { escapeName } from '../../model/escaped-name.ts';

@@ -66,7 +66,8 @@ function summaryText(name: string, { labels, quantiles, sampleSum, sampleCount }
   for (const [quantile, value] of quantiles) {
     out += `${series(name, [...labels, ['quantile', float(quantile)]])} ${float(value)}\n`;
   }
-  return `${out}${series(`${name}_sum`, labels)} ${float(sampleSum)}\n${series(`${name}_count`, labels)} ${sampleCount}\n`;
+  out += `${series(`${name}_sum`, labels)} ${float(sampleSum)}\n`;
+  return `${out}${series(`${name}_count`, labels)} ${sampleCount}\n`;
 }
 
 function histogramText(name: string, metric: HistogramMetric, sum: string, count: string): string {
@@ -80,7 +81,8 @@ function histogramText(name: string, metric: HistogramMetric, sum: string, count
     out += `${bucket} ${formatFloat(value)}${exemplarText(exemplars.get(i))}\n`;
   }
   if (!infSeen) out += `${series(`${name}_bucket`, [...labels, ['le', '+Inf']])} ${formatFloat(sampleCount)}\n`;
-  return `${out}${series(name + sum, labels)} ${float(sampleSum)}\n${series(name + count, labels)} ${formatFloat(sampleCount)}\n`;
+  out += `${series(name + sum, labels)} ${float(sampleSum)}\n`;
+  return `${out}${series(name + count, labels)} ${formatFloat(sampleCount)}\n`;
 }
 
 function series(name: string, labels: Labels): string {

@@ -59,7 +59,8 @@ const metric: Kind = { message: [
   ['label', 1, label], ['gauge', 2, value], ['counter', 3, counter], ['summary', 4, summary],
   ['untyped', 5, value], ['histogram', 7, histogram], ['timestamp_ms', 6, int64],
 ] };
-const family: Message = [['name', 1, text], ['help', 2, text], ['type', 3, type], ['metric', 4, metric]]; // prettier-ignore
+// prettier-ignore
+const family: Message = [['name', 1, text], ['help', 2, text], ['type', 3, type], ['metric', 4, metric]];
 
 /** `wire`: a MetricFamily without its length. The compact form is one line, the other ends with a blank line. */
 export function protobufText(wire: Uint8Array, isCompact: boolean): string {
