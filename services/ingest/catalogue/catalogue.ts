@@ -42,10 +42,6 @@ export class Catalogue {
   readonly #schemas = new GroupSchemas();
   readonly #deadlines = new Deadlines<Entry>();
 
-  get size(): number {
-    return this.#groups.size;
-  }
-
   ids(): IterableIterator<string> {
     return this.#groups.keys();
   }
