@@ -76,6 +76,7 @@ check: node_modules/.package-lock.json ## Check types, lint, format, documents a
 	npx oxlint --type-aware --deny-warnings
 	npx prettier --check .
 	node .ci/check-files.mjs
+	node .ci/check-docs.mjs
 
 lint: node_modules/.package-lock.json ## Lint, and fix what can be fixed automatically
 	npx oxlint --type-aware --deny-warnings --fix
