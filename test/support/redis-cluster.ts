@@ -1,8 +1,14 @@
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { eventually } from './eventually.ts';
 import { BUS_OFFSET, freePort } from './ports.ts';
 import type { RedisAccess } from './redis-access.ts';
 import { RedisServer } from './redis.ts';
-import { redisCli } from './redis-cli.ts';
+import { temporaryFolder } from './temporary.ts';
+
+const MASTERS = 3;
+const SLOTS = 16_384;
 
 /** Three masters, three replicas; a master is called down after 2 s. */
 export interface ClusterTopology {
@@ -43,25 +49,21 @@ export interface ClusterOptions {
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<ClusterTopology> {
-  const { access = {}, program, replicaEnv = {} } = options;
-  const clusterArgs = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0'];
+  const { access = {}, program, replicaEnv = {}, announceNode } = options;
+  const clusterArgs = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000'];
   const args = [...clusterArgs, ...(options.args ?? [])];
-  const started = await Promise.all(
-    Array.from({ length: 6 }, async (_, i) => {
-      const port = await freePort();
-      const known = await announce(port, `127.0.1.${i + 1}`, options.announceNode);
-      const env = i < 3 ? {} : replicaEnv;
-      const nodeArgs = [...args, ...known.args];
-      const node = await RedisServer.start({ port, args: nodeArgs, access, env, ...(program && { program }) });
-      return { node, address: `127.0.0.1:${known.port}` };
+  const plans = await Promise.all(Array.from({ length: 6 }, async (_, index) => planNode(index, announceNode)));
+  const nodes = await Promise.all(
+    plans.map(async ({ index, port, announced }) => {
+      const folder = temporaryFolder();
+      writeFileSync(join(folder, 'nodes.conf'), nodesFile(plans, index));
+      const env = index < MASTERS ? {} : replicaEnv;
+      const nodeArgs = [...args, ...announced];
+      return RedisServer.start({ port, folder, args: nodeArgs, access, env, ...(program && { program }) });
     }),
   );
-  const nodes = started.map(({ node }) => node);
   const [first] = nodes;
   if (first === undefined) throw new Error('no node');
-  const addresses = started.map(({ address }) => address);
-  const create = ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes'];
-  await redisCli(first.port, create, access);
   await wholeAccordingTo(nodes, 30_000);
 
   const alive = () => nodes.filter((node) => node.exit === undefined);
@@ -119,23 +121,48 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   };
 }
 
-/** Where the others find a node, and what makes it say so. */
-async function announce(
-  port: number,
-  source: string,
-  announceNode: ClusterOptions['announceNode'],
-): Promise<{ port: number; args: string[] }> {
-  if (announceNode === undefined) return { port, args: [] };
-  const known = await announceNode(port, port + BUS_OFFSET, source);
+interface NodePlan {
+  readonly index: number;
+  readonly id: string;
+  readonly port: number;
+  /** Where the others find it, as in nodes.conf. */
+  readonly address: string;
+  /** Settings that make it say so. */
+  readonly announced: readonly string[];
+}
+
+async function planNode(index: number, announceNode: ClusterOptions['announceNode']): Promise<NodePlan> {
+  const id = randomBytes(20).toString('hex');
+  const port = await freePort();
+  const busPort = port + BUS_OFFSET;
+  if (announceNode === undefined) return { index, id, port, address: `127.0.0.1:${port}@${busPort}`, announced: [] };
+  const source = `127.0.1.${index + 1}`;
+  const known = await announceNode(port, busPort, source);
   const ports = ['--cluster-announce-port', String(known.port), '--cluster-announce-bus-port', String(known.busPort)];
   // By itself a node takes another to be where its connection comes from.
-  return { port: known.port, args: ['--bind-source-addr', source, '--cluster-announce-ip', '127.0.0.1', ...ports] };
+  const announced = ['--bind-source-addr', source, '--cluster-announce-ip', '127.0.0.1', ...ports];
+  return { index, id, port, address: `127.0.0.1:${known.port}@${known.busPort}`, announced };
+}
+
+/**
+ * What a node has stored when all have met and agreed, so that they begin there: `redis-cli --cluster create` waits for seconds
+ * of gossip. The format is that of CLUSTER NODES.
+ */
+function nodesFile(plans: readonly NodePlan[], own: number): string {
+  const lines = plans.map(({ index, id, address }) => {
+    const myself = index === own ? 'myself,' : '';
+    const rank = index % MASTERS;
+    if (index >= MASTERS) return `${id} ${address} ${myself}slave ${plans[rank]?.id} 0 0 ${rank + 1} connected`;
+    const [from, to] = [rank, rank + 1].map((part) => Math.ceil((part * SLOTS) / MASTERS));
+    return `${id} ${address} ${myself}master - 0 0 ${rank + 1} connected ${from}-${(to ?? 0) - 1}`;
+  });
+  return [...lines, `vars currentEpoch ${MASTERS} lastVoteEpoch 0`, ''].join('\n');
 }
 
 async function wholeAccordingTo(nodes: readonly RedisServer[], timeoutMs: number): Promise<void> {
   await Promise.all(
     nodes.map(async (node) =>
-      eventually(async () => callsItWhole(node), { timeoutMs, intervalMs: 100, what: 'a whole cluster' }),
+      eventually(async () => callsItWhole(node), { timeoutMs, intervalMs: 25, what: 'a whole cluster' }),
     ),
   );
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
@@ -43,29 +44,33 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Sent
   const master = await startNode(args);
   const masterPort = (await announce?.(master.port)) ?? master.port;
   if (announce !== undefined) await master.cli('CONFIG', 'SET', 'replica-announce-port', String(masterPort));
-  const replicaArgs = [...args, '--replicaof', '127.0.0.1', String(masterPort), '--repl-diskless-sync-delay', '0'];
+  const replicaArgs = [...args, '--replicaof', '127.0.0.1', String(masterPort)];
   const replicas = await Promise.all([startNode(replicaArgs, replicaEnv), startNode(replicaArgs, replicaEnv)]);
   const nodes = [master, ...replicas];
-  await Promise.all(
-    replicas.map(async (replica) =>
+  const plans = await Promise.all(
+    Array.from({ length: 3 }, async () => ({ port: await freePort(), id: randomBytes(20).toString('hex') })),
+  );
+  const known = { master: masterPort, replicas: replicas.map(({ port }) => port), sentinels: plans };
+  const sentinels = await Promise.all(plans.map(async (plan) => startOne(plan, known, access, sentinelPassword)));
+  const ask = async (...command: string[]) => askSentinel(sentinels, command);
+  await Promise.all([
+    ...replicas.map(async (replica) =>
       eventually(async () => (await replica.info('master_link_status')) === 'up', {
         timeoutMs: 20_000,
         what: 'replication',
       }),
     ),
-  );
-
-  const start = async () => startOne(masterPort, access, sentinelPassword);
-  const sentinels = await Promise.all([start(), start(), start()]);
-  const ask = async (...command: string[]) => askSentinel(sentinels, command);
-  await Promise.all(
-    sentinels.map(async (sentinel) =>
-      sentinel.process.waitUntil('a Sentinel that knows all', 20_000, async () => {
-        const state = await askSentinel([sentinel], ['MASTER', MASTER_NAME]);
-        return field(state, 'num-slaves') === '2' && field(state, 'num-other-sentinels') === '2';
+    ...sentinels.map(async (sentinel) =>
+      sentinel.process.waitUntil('a Sentinel that is connected with all', 20_000, async () => {
+        const [of, replicaStates, sentinelStates] = await Promise.all(
+          ['MASTER', 'REPLICAS', 'SENTINELS'].map(async (what) => askSentinel([sentinel], [what, MASTER_NAME])),
+        );
+        const isUp = fields(of, 'flags').join() === 'master' && fields(replicaStates, 'flags').join() === 'slave,slave';
+        const inStep = fields(replicaStates, 'master-link-status').join() === 'ok,ok';
+        return isUp && inStep && fields(sentinelStates, 'flags').join() === 'sentinel,sentinel';
       }),
     ),
-  );
+  ]);
 
   const currentMaster = async (): Promise<RedisServer> => {
     const [, port] = (await ask('GET-MASTER-ADDR-BY-NAME', MASTER_NAME)).split('\n');
@@ -99,20 +104,40 @@ interface Sentinel {
   readonly access: RedisAccess;
 }
 
-async function startOne(masterPort: number, access: RedisAccess, ownPassword: string | undefined): Promise<Sentinel> {
+interface SentinelPlan {
+  readonly port: number;
+  readonly id: string;
+}
+
+/** What a Sentinel finds out by itself within some seconds, from the master and from messages that it publishes there. */
+interface Known {
+  readonly master: number;
+  readonly replicas: readonly number[];
+  readonly sentinels: readonly SentinelPlan[];
+}
+
+async function startOne(
+  { port, id }: SentinelPlan,
+  known: Known,
+  access: RedisAccess,
+  ownPassword: string | undefined,
+): Promise<Sentinel> {
   const folder = temporaryFolder();
-  const port = await freePort();
   const file = join(folder, 'sentinel.conf'); // Sentinels rewrite it
+  const others = known.sentinels.filter((other) => other.id !== id);
   const lines = [
     ...listenSettings(port, access).map(([name, value]) => `${name} ${value}`),
     ...(ownPassword === undefined ? [] : [`requirepass "${ownPassword}"`, `sentinel sentinel-pass "${ownPassword}"`]),
     'bind 127.0.0.1',
     `dir ${folder}`,
-    `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${masterPort} 2`,
+    `sentinel myid ${id}`,
+    `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${known.master} 2`,
     ...(access.password === undefined ? [] : [`sentinel auth-pass ${MASTER_NAME} "${access.password}"`]),
     `sentinel down-after-milliseconds ${MASTER_NAME} 2000`,
     `sentinel failover-timeout ${MASTER_NAME} 6000`,
     `sentinel parallel-syncs ${MASTER_NAME} 2`,
+    ...known.replicas.map((replica) => `sentinel known-replica ${MASTER_NAME} 127.0.0.1 ${replica}`),
+    ...others.map((other) => `sentinel known-sentinel ${MASTER_NAME} 127.0.0.1 ${other.port} ${other.id}`),
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
   const { tls } = access;
@@ -129,7 +154,8 @@ async function askSentinel(sentinels: readonly Sentinel[], command: readonly str
   return redisCli(alive.port, ['SENTINEL', ...command], alive.access);
 }
 
-function field(reply: string, name: string): string | undefined {
+/** Of each entry of a reply. */
+function fields(reply = '', name: string): string[] {
   const lines = reply.split('\n');
-  return lines[lines.indexOf(name) + 1];
+  return lines.flatMap((line, i) => (line === name ? [lines[i + 1] ?? ''] : []));
 }

@@ -80,10 +80,12 @@ export class RedisServer {
     if (this.socket !== undefined) listen.push('--unixsocket', this.socket);
     const { password } = this.#access;
     if (password !== undefined) listen.push('--requirepass', password, '--masterauth', password);
+    // A replica need not wait for others that might come.
+    const atOnce = ['--repl-diskless-sync-delay', '0'];
     const durable = ['--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction'];
     this.#process = await TestProcess.start(
       this.#program,
-      [...listen, '--dir', this.folder, ...durable, ...this.#args],
+      [...listen, '--dir', this.folder, ...durable, ...atOnce, ...this.#args],
       { cwd: this.folder, env: this.#env },
     );
     await waitForServer(this.#process, this.endpoint, async (...command) => this.cli(...command));
