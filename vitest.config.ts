@@ -1,4 +1,6 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 import { extendPath } from './test/support/tool-path.ts';
 
 extendPath();
@@ -6,15 +8,18 @@ extendPath();
 const fuzzSeconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
 const none = { include: [] };
 
-/** What starts real processes needs the built gateway, and time. */
+/** What starts real processes needs the built gateway, and time: also on a machine that has other things to do. */
 const processes = { globalSetup: 'test/support/global-setup.ts', setupFiles: 'test/support/setup.ts', benchmark: none };
+/** These wait most of the time, for processes to start or for timeouts, so there are more of them than processors. */
+const waiting = { maxWorkers: Math.min(8, 2 * availableParallelism()), sequence: { groupOrder: 1 } };
 
-/** Groups run one after the other: what is timed or full of processes is not to share two cores with all else. */
+/** Groups run one after the other: first what needs processors alone. */
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: availableParallelism(),
     teardownTimeout: 20_000,
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', 'json', './test/support/reporter.ts'],
     outputFile: { json: '.cache/test-report.json' },
     projects: [
@@ -23,7 +28,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           setupFiles: 'test/support/setup.ts',
-          testTimeout: 10_000,
+          testTimeout: 60_000,
           benchmark: none,
         },
       },
@@ -32,49 +37,48 @@ export default defineConfig({
           name: 'property',
           include: ['test/property/**/*.test.ts'],
           setupFiles: ['test/support/setup.ts', 'test/support/property.ts'],
-          testTimeout: 60_000 + fuzzSeconds * 1_500,
+          testTimeout: 120_000 + fuzzSeconds * 1_500,
           benchmark: none,
         },
       },
       {
         test: {
           ...processes,
+          ...waiting,
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
-          sequence: { groupOrder: 1 },
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
         },
       },
       {
         test: {
           ...processes,
+          ...waiting,
           name: 'differential',
           include: ['test/differential/**/*.test.ts'],
-          testTimeout: 60_000 + fuzzSeconds * 1_500,
+          testTimeout: 120_000 + fuzzSeconds * 1_500,
           hookTimeout: 600_000,
-          sequence: { groupOrder: 2 },
         },
       },
       {
         test: {
           ...processes,
+          ...waiting,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          sequence: { groupOrder: 3 },
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
       {
         test: {
           ...processes,
+          ...waiting,
           name: 'faults',
           include: ['test/faults/**/*.test.ts'],
-          testTimeout: 240_000,
+          testTimeout: 300_000,
           hookTimeout: 120_000,
-          maxWorkers: 1,
-          sequence: { groupOrder: 4 },
         },
       },
       {

@@ -30,7 +30,7 @@ function report(): void {
 }
 
 describe('nothing acknowledged is lost', () => {
-  test.for(cases)('$name', { timeout: 180_000 + holdMs }, async ({ fault, topology, shape }, { skip }) => {
+  test.for(cases)('$name', { timeout: 300_000 + holdMs }, async ({ fault, topology, shape }, { skip }) => {
     const missing = fault.missing?.();
     if (missing !== undefined) absent.push({ fault: fault.name, why: missing });
     skip(missing !== undefined, missing);

@@ -10,7 +10,6 @@ import { startLink } from './harness/link.ts';
 
 test(
   'a subscription that breaks while it is restored ends nothing, and is restored after all',
-  { timeout: 60_000 },
   async () => {
     const backend = await startBackend('single');
     const link = await startLink(backend);

@@ -48,7 +48,7 @@ async function expectToEnd(connections: Connections, clients: readonly RedisClie
   await eventually(() => expect(ended).toBe(clients.length));
 }
 
-test('Sentinel', { timeout: 90_000 }, async () => {
+test('Sentinel', async () => {
   const sentinel = await startSentinel();
   const connections = await connect(
     `--redis.endpoint=${sentinel.endpoint}`,
@@ -61,7 +61,7 @@ test('Sentinel', { timeout: 90_000 }, async () => {
   await expectToEnd(connections, clients);
 });
 
-test('a Cluster', { timeout: 90_000 }, async () => {
+test('a Cluster', async () => {
   const cluster = await startCluster();
   const connections = await connect(`--redis.endpoint=${cluster.endpoint}`);
   const clients = openMany(connections);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
+import { stopwatch } from '../support/machine-load.ts';
 import { sampleSum, sampleValue, select } from '../support/metrics-text.ts';
 import { findNewerRedis, findOlderRedis } from '../support/redis-versions.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -73,12 +74,12 @@ describe('replica', () => {
     expect(await held).toMatchObject({ status: 200 });
 
     replica.pause();
-    const sentAt = performance.now();
+    const took = stopwatch();
     const short = gateway.push('/metrics/job/short', 'short 1\n');
     await eventually(async () => sampleValue(await gateway.scrape(), 'short') === 1);
     const behind = gateway.push('/metrics/job/behind', 'behind 1\n');
     expectIndeterminate(await short, /0 of 1 replicas confirmed it \(--push\.durability\)/);
-    expect(performance.now() - sentAt).toBeLessThan(9_000);
+    expect(took()).toBeLessThan(9_000);
     expect(await behind).toMatchObject({ status: 503, text: expect.stringContaining('nothing was stored') });
     expect((await behind).text).toContain('pushes before it are not durable: 0 of 1 replicas confirmed it');
     // By now it is no moment any more.
@@ -91,7 +92,7 @@ describe('replica', () => {
     expect(sampleValue(await gateway.scrape(), 'behind')).toBeUndefined();
   });
 
-  test('on a Cluster, each shard waits for the replicas of its own master', { timeout: 60_000 }, async () => {
+  test('on a Cluster, each shard waits for the replicas of its own master', async () => {
     const cluster = await startCluster();
     const gateway = await startGateway({ redis: cluster, args: ['--redis.wait-replicas=1', '--push.timeout=3s'] });
     expectTaken(await pushMany(gateway, 'all', 100));
@@ -118,7 +119,7 @@ describe('replica', () => {
     }
   });
 
-  test('a failover of Sentinel refuses nothing, and loses nothing', { timeout: 90_000 }, async () => {
+  test('a failover of Sentinel refuses nothing, and loses nothing', async () => {
     const sentinel = await startSentinel();
     const args = [`--redis.master-name=${sentinel.masterName}`, '--redis.wait-replicas=1'];
     const gateway = await startGateway({ redis: sentinel, args });
@@ -161,7 +162,6 @@ describe('disk', () => {
 
   test.for(['a server', 'Sentinel', 'a Cluster'] as const)(
     '%s: what is acknowledged outlives kill -9 of every server',
-    { timeout: 90_000 },
     async (kind) => {
       const sentinel = kind === 'Sentinel' ? await startSentinel({ args: ALWAYS }) : undefined;
       const cluster = kind === 'a Cluster' ? await startCluster({ args: ALWAYS }) : undefined;
@@ -180,28 +180,23 @@ describe('disk', () => {
     },
   );
 
-  test(
-    'a setting that is changed, and a master with another one: 503 as long as it is so',
-    { timeout: 60_000 },
-    async () => {
-      const sentinel = await startSentinel({ args: ALWAYS });
-      const master = await sentinel.master();
-      for (const node of sentinel.nodes)
-        if (node !== master) await node.cli('CONFIG', 'SET', 'appendfsync', 'everysec');
-      const own = [...args, `--redis.master-name=${sentinel.masterName}`];
-      const gateway = await startGateway({ redis: sentinel, args: own });
-      expectTaken([await gateway.push('/metrics/job/j', 'm 1\n')]);
-      await master.cli('CONFIG', 'SET', 'appendfsync', 'no');
-      expectIndeterminate(await gateway.push('/metrics/job/j', 'm 2\n'), /appendfsync "no"/);
-      await master.cli('CONFIG', 'SET', 'appendfsync', 'always');
-      expectTaken([await gateway.push('/metrics/job/j', 'm 3\n')]);
+  test('a setting that is changed, and a master with another one: 503 as long as it is so', async () => {
+    const sentinel = await startSentinel({ args: ALWAYS });
+    const master = await sentinel.master();
+    for (const node of sentinel.nodes) if (node !== master) await node.cli('CONFIG', 'SET', 'appendfsync', 'everysec');
+    const own = [...args, `--redis.master-name=${sentinel.masterName}`];
+    const gateway = await startGateway({ redis: sentinel, args: own });
+    expectTaken([await gateway.push('/metrics/job/j', 'm 1\n')]);
+    await master.cli('CONFIG', 'SET', 'appendfsync', 'no');
+    expectIndeterminate(await gateway.push('/metrics/job/j', 'm 2\n'), /appendfsync "no"/);
+    await master.cli('CONFIG', 'SET', 'appendfsync', 'always');
+    expectTaken([await gateway.push('/metrics/job/j', 'm 3\n')]);
 
-      const next = await sentinel.failOver();
-      expectIndeterminate(await gateway.push('/metrics/job/j', 'm 4\n'), /appendfsync "everysec"/);
-      await next.cli('CONFIG', 'SET', 'appendfsync', 'always');
-      expectTaken([await gateway.push('/metrics/job/j', 'm 5\n')]);
-    },
-  );
+    const next = await sentinel.failOver();
+    expectIndeterminate(await gateway.push('/metrics/job/j', 'm 4\n'), /appendfsync "everysec"/);
+    await next.cli('CONFIG', 'SET', 'appendfsync', 'always');
+    expectTaken([await gateway.push('/metrics/job/j', 'm 5\n')]);
+  });
 
   describe('with WAITAOF', () => {
     test('a file that is synced each second is waited for, once for many', async ({ skip }) => {

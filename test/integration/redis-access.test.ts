@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
 import { sampleSum, sampleValue } from '../support/metrics-text.ts';
@@ -8,7 +8,7 @@ import { projectFolder } from '../support/project.ts';
 import { startRedis } from '../support/redis.ts';
 import { makeAuthority, tlsFiles, type RedisAccess } from '../support/redis-access.ts';
 import { redisCli } from '../support/redis-cli.ts';
-import { startCluster } from '../support/redis-cluster.ts';
+import { startCluster, type ClusterTopology } from '../support/redis-cluster.ts';
 import { startSentinel } from '../support/redis-sentinel.ts';
 import { applied } from '../support/request.ts';
 
@@ -32,6 +32,13 @@ const kinds: Record<string, (options: Options) => Promise<Started>> = {
   },
   'a Cluster': async ({ access = {} }) => ({ endpoint: (await startCluster({ access })).endpoint, args: [] }),
 };
+
+/** One without passwords, for the tests that leave it as it is. */
+let cluster: ClusterTopology;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+});
 
 /** Pushes to every shard, and another process shows it. */
 async function expectWorking(gateway: Gateway, redis: Started, args: readonly string[]): Promise<void> {
@@ -61,8 +68,9 @@ async function startOutside(redis: Started, args: readonly string[]): Promise<Ga
   return gateway;
 }
 
-/** One line says why, however often it tries. */
-async function expectOneLine(gateway: Gateway, pattern: RegExp): Promise<void> {
+/** It stays outside, and one line says why, however often it tries. */
+async function expectOneLine(redis: Started, args: readonly string[], pattern: RegExp): Promise<void> {
+  const gateway = await startOutside(redis, args);
   await gateway.process.waitForLine(/Redis does not answer/, 15_000);
   const stated = () => gateway.process.log().match(/^.*level=(warn|error).*$/gm) ?? [];
   expect((await gateway.request('/-/ready')).status).toBe(503);
@@ -82,33 +90,32 @@ async function expectRefusal(redis: Started, args: readonly string[], pattern: R
 }
 
 describe.for(Object.entries(kinds))('%s', ([kind, start]) => {
-  test('a password', { timeout: 90_000 }, async () => {
+  test('a password', async () => {
     const redis = await start({ access: { password: 'se cret#' }, sentinelPassword: 'watch' });
     const sentinel = kind === 'Sentinel' ? ['--redis.sentinel-password=watch'] : [];
     const args = [...redis.args, '--redis.password=se cret#', ...sentinel];
-    await expectWorking(await startGateway({ redis, args }), redis, args);
-
-    await expectOneLine(await startOutside(redis, ['--redis.password=wrong', ...sentinel]), /WRONGPASS/);
-    if (kind === 'Sentinel') {
-      await expectOneLine(await startOutside(redis, ['--redis.password=se cret#']), /NOAUTH/);
-    }
+    await Promise.all([
+      startGateway({ redis, args }).then(async (gateway) => expectWorking(gateway, redis, args)),
+      expectOneLine(redis, ['--redis.password=wrong', ...sentinel], /WRONGPASS/),
+      ...(kind === 'Sentinel' ? [expectOneLine(redis, ['--redis.password=se cret#'], /NOAUTH/)] : []),
+    ]);
   });
 
-  test('TLS with a private CA', { timeout: 90_000 }, async () => {
+  test('TLS with a private CA', async () => {
     const tls = tlsFiles();
     const redis = await start({ access: { tls } });
     const args = [...redis.args, '--redis.tls-enabled', `--redis.tls-ca=${tls.caFile}`];
-    const gateway = await startGateway({ redis, args });
-    await expectWorking(gateway, redis, args);
-    expect(gateway.process.log()).not.toMatch(/level=warn/);
-
     const other = tlsFiles(makeAuthority());
     const wrongCa = ['--redis.tls-enabled', `--redis.tls-ca=${other.caFile}`];
-    await expectOneLine(await startOutside(redis, wrongCa), /reason="[^"]*(certificate|signature)/);
-    await expectOneLine(await startOutside(redis, ['--redis.tls-enabled']), /reason="[^"]*certificate/);
-
     const careless = [...redis.args, '--redis.tls-enabled', '--redis.tls-skip-verify'];
-    const warned = await startGateway({ redis, args: careless });
+    const [gateway, warned] = await Promise.all([
+      startGateway({ redis, args }),
+      startGateway({ redis, args: careless }),
+      expectOneLine(redis, wrongCa, /reason="[^"]*(certificate|signature)/),
+      expectOneLine(redis, ['--redis.tls-enabled'], /reason="[^"]*certificate/),
+    ]);
+    await expectWorking(gateway, redis, args);
+    expect(gateway.process.log()).not.toMatch(/level=warn/);
     expect((await warned.push('/metrics/job/j', 'careless 1\n', applied)).status).toBe(200);
     expect(warned.process.log().match(/level=warn.*tls-skip-verify/g)).toHaveLength(1);
   });
@@ -133,36 +140,39 @@ describe('databases', () => {
   });
 
   test('a Cluster has only 0', async () => {
-    const { endpoint } = await startCluster();
-    const one = { endpoint: endpoint.split(',')[0] ?? '', args: [] };
+    const one = { endpoint: cluster.endpoint.split(',')[0] ?? '', args: [] };
     await expectRefusal(one, ['--redis.db=3'], /--redis\.db 3.*Cluster/);
   });
 });
 
 describe('--redis.mode', () => {
   test('several endpoints that are no Cluster stop the start', async () => {
-    const [a, b] = [await startRedis(), await startRedis()];
+    const [a, b] = await Promise.all([startRedis(), startRedis()]);
     const reason = /cluster support is disabled, but several endpoints or --redis\.mode=cluster require it/;
-    await expectRefusal({ endpoint: `${a.endpoint},${b.endpoint}`, args: [] }, [], reason);
-    await expectRefusal({ endpoint: a.endpoint, args: [] }, ['--redis.mode=cluster'], reason);
+    await Promise.all([
+      expectRefusal({ endpoint: `${a.endpoint},${b.endpoint}`, args: [] }, [], reason),
+      expectRefusal({ endpoint: a.endpoint, args: [] }, ['--redis.mode=cluster'], reason),
+    ]);
   });
 
   test('one endpoint of a Cluster is a Cluster, unless it is said to be a server', async () => {
-    const { endpoint } = await startCluster();
-    const redis = { endpoint: endpoint.split(',')[0] ?? '', args: [] };
-    const found = await startGateway({ redis });
+    const redis = { endpoint: cluster.endpoint.split(',')[0] ?? '', args: [] };
+    const [found, forced, denied] = await Promise.all([
+      startGateway({ redis }),
+      startGateway({ redis, args: ['--redis.mode=cluster'] }),
+      startOutside(redis, ['--redis.mode=single']),
+    ]);
     await found.process.waitForLine(/redis=cluster/);
-    const forced = await startGateway({ redis, args: ['--redis.mode=cluster'] });
     await forced.process.waitForLine(/redis=cluster/);
-    const denied = await startOutside(redis, ['--redis.mode=single']);
     await denied.process.waitForLine(/level=warn.*--redis\.mode is single/);
   });
 
   test('endpoints that are no Sentinels, and a master that they do not know, are named', async () => {
-    const redis = { endpoint: (await startRedis()).endpoint, args: [] };
-    await expectOneLine(await startOutside(redis, ['--redis.master-name=m']), /SENTINEL/i);
-    const { endpoint } = await startSentinel();
-    await expectOneLine(await startOutside({ endpoint, args: [] }, ['--redis.master-name=other']), /Sentinel/i);
+    const [server, sentinel] = await Promise.all([startRedis(), startSentinel()]);
+    await Promise.all([
+      expectOneLine({ endpoint: server.endpoint, args: [] }, ['--redis.master-name=m'], /SENTINEL/i),
+      expectOneLine({ endpoint: sentinel.endpoint, args: [] }, ['--redis.master-name=other'], /Sentinel/i),
+    ]);
   });
 });
 
@@ -170,9 +180,8 @@ describe('a user who may no more than the documentation says', () => {
   const rule = /^ACL SETUSER gateway .*$/m.exec(readFileSync(join(projectFolder, 'docs/redis.md'), 'utf8'))?.[0] ?? '';
   const user = ['--redis.username=gateway', '--redis.password=PASSWORD'];
 
-  test.for(['a server', 'a Cluster'] as const)('%s: nothing is refused', { timeout: 60_000 }, async (kind) => {
-    const cluster = kind === 'a Cluster' ? await startCluster() : undefined;
-    const nodes = cluster?.nodes ?? [await startRedis()];
+  test.for(['a server', 'a Cluster'] as const)('%s: nothing is refused', async (kind) => {
+    const nodes = kind === 'a Cluster' ? cluster.nodes : [await startRedis()];
     for (const node of nodes) await node.cli(...rule.split(' '));
     const redis = { endpoint: nodes.map(({ endpoint }) => endpoint).join(','), args: [] };
     const args = [...user, '--web.enable-admin-api'];
@@ -189,7 +198,7 @@ describe('a user who may no more than the documentation says', () => {
     expect(gateway.process.log()).not.toMatch(/level=(warn|error)/);
   });
 
-  test('Sentinel: nothing is refused, nor by the Sentinels', { timeout: 90_000 }, async () => {
+  test('Sentinel: nothing is refused, nor by the Sentinels', async () => {
     const watchRule =
       /^ACL SETUSER watcher .*$/m.exec(readFileSync(join(projectFolder, 'docs/redis.md'), 'utf8'))?.[0] ?? '';
     const sentinel = await startSentinel();

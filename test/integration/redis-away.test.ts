@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
+import { stopwatch } from '../support/machine-load.ts';
 import { sampleLines, sampleValue } from '../support/metrics-text.ts';
 import { freePort } from '../support/ports.ts';
 import { startRedis } from '../support/redis.ts';
@@ -39,12 +40,13 @@ describe('at the start', () => {
     const gateway = await startGateway({ redis: { endpoint: `127.0.0.1:${port}` }, args, waitUntilReady: false });
     await gateway.process.waitForHttp(`${gateway.url}/-/healthy`);
     const sentAt = performance.now();
+    const took = stopwatch();
     for (const answer of [await gateway.push('/metrics/job/j', 'm 1\n'), await gateway.ingest('m 1\n')]) {
       expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
       expect(answer.text).toMatch(/^[^\n]+\n$/);
     }
     expect(performance.now() - sentAt).toBeGreaterThan(1_000);
-    expect(performance.now() - sentAt).toBeLessThan(2_000);
+    expect(took()).toBeLessThan(2_000);
 
     await startRedis({ port });
     await gateway.waitUntilReady();
@@ -66,9 +68,9 @@ describe('at the start', () => {
     const redis = { endpoint: `127.0.0.1:${await freePort()}` };
     const gateway = await startGateway({ redis, role, waitUntilReady: false });
     await gateway.process.waitForHttp(`${gateway.url}/-/healthy`);
-    const startedAt = performance.now();
+    const took = stopwatch();
     expect(await gateway.stop()).toEqual({ code: 0, signal: null });
-    expect(performance.now() - startedAt).toBeLessThan(3_000);
+    expect(took()).toBeLessThan(3_000);
   });
 });
 

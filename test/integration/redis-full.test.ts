@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
+import { stopwatch } from '../support/machine-load.ts';
 import { sampleSum, sampleValue, select } from '../support/metrics-text.ts';
 import { freePort } from '../support/ports.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -35,9 +36,9 @@ describe('while it runs', () => {
     const gateway = await startGateway({ redis });
     await gateway.push('/metrics/job/kept', 'kept 1\n', applied);
     await fill(redis);
-    const startedAt = performance.now();
+    const took = stopwatch();
     await expectRefused(gateway);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(took()).toBeLessThan(2_000);
     expect(sampleValue(await gateway.scrape(), 'kept')).toBe(1);
     expect(await gateway.telemetry()).toMatch(/^pushgateway_redis_up 1$/m);
 

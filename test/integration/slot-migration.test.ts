@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
+import { stopwatch } from '../support/machine-load.ts';
 import { sampleValue, select } from '../support/metrics-text.ts';
 import { startCluster, type ClusterTopology } from '../support/redis-cluster.ts';
 import { keepAlive, request, type Answer } from '../support/request.ts';
@@ -70,12 +71,12 @@ async function otherMaster(cluster: ClusterTopology) {
 async function medianLatency(ingest: Gateway, reader: Gateway): Promise<number> {
   const measured: number[] = [];
   for (let i = 0; i < 9; i++) {
-    const sentAt = performance.now();
+    const took = stopwatch();
     await ingest.push('/metrics/job/timed', `timed ${i}\n`);
     await eventually(async () => sampleValue((await request(reader.url, '/metrics')).text, 'timed') === i, {
       intervalMs: 1,
     });
-    measured.push(performance.now() - sentAt);
+    measured.push(took());
   }
   return measured.toSorted((a, b) => a - b)[4] ?? NaN;
 }
@@ -84,7 +85,7 @@ describe.for([
   ['memory', []],
   ['replica', ['--redis.wait-replicas=1']],
 ] as const)('durability %s', ([, durability]) => {
-  test('a slot moves under load', { timeout: 120_000 }, async () => {
+  test('a slot moves under load', async () => {
     const cluster = await startCluster();
     const gateway = await startGateway({ redis: cluster, args: [...args, ...durability] });
     const reader = await startGateway({ redis: cluster, args, role: 'reader' });

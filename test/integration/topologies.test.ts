@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/gateway.ts';
+import { stopwatch } from '../support/machine-load.ts';
 import { sampleLines, sampleValue, select } from '../support/metrics-text.ts';
 import { startRedis, startRedisOnSocket, type RedisServer } from '../support/redis.ts';
 import { startCluster } from '../support/redis-cluster.ts';
@@ -90,7 +91,7 @@ describe.for(Object.entries(topologies))('%s', ([name, start]) => {
   });
 
   if (replicated.includes(name)) {
-    test('while a master is lost, pushes are held; afterwards nothing is missing', { timeout: 60_000 }, async () => {
+    test('while a master is lost, pushes are held; afterwards nothing is missing', async () => {
       await pushMany(300);
       const lost = topology.loseMaster?.();
       // One after the other, so that some fall into every phase of the failover.
@@ -119,7 +120,7 @@ test('a Cluster that dies whole does not keep it from stopping', async () => {
   const gateway = await startGateway({ redis: { endpoint } });
   await Promise.all(nodes.map(async (node: RedisServer) => node.kill()));
   await eventually(async () => (await gateway.request('/-/ready')).status === 503);
-  const startedAt = performance.now();
+  const took = stopwatch();
   expect(await gateway.stop()).toEqual({ code: 0, signal: null });
-  expect(performance.now() - startedAt).toBeLessThan(5_000);
+  expect(took()).toBeLessThan(5_000);
 });

@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pressureMs } from './machine-load.ts';
+
+/** On a busy machine a deadline is later, by the time in which something waited for it, but at most by this factor. */
+const MAX_STRETCH = 10;
 
 export interface EventuallyOptions {
-  /** Default 5000. */
+  /** Default 5000. More on a machine that is busy otherwise. */
   timeoutMs?: number;
   /** Pause between two tries; default 20. */
   intervalMs?: number;
@@ -20,13 +24,18 @@ export async function eventually<T>(
   options: EventuallyOptions = {},
 ): Promise<Exclude<T, false>> {
   const { timeoutMs = 5_000, intervalMs = 20, what = 'condition', hopeless } = options;
-  const deadline = performance.now() + timeoutMs;
+  const [startedAt, pressureBefore] = [performance.now(), pressureMs()];
+  const leftMs = (): number => {
+    const elapsedMs = performance.now() - startedAt;
+    if (elapsedMs < timeoutMs || elapsedMs > MAX_STRETCH * timeoutMs) return timeoutMs - elapsedMs;
+    return timeoutMs - elapsedMs + pressureMs() - pressureBefore;
+  };
   let failure: unknown = new Error('not tried');
   let tries = 0;
-  while (tries === 0 || performance.now() < deadline) {
+  while (tries === 0 || leftMs() > 0) {
     tries++;
     try {
-      const result: T = await withDeadline(fn, Math.max(deadline - performance.now(), 1));
+      const result: T = await withDeadline(fn, Math.max(leftMs(), 1));
       if (isMet(result)) return result;
       failure = new Error('still false');
     } catch (error) {
@@ -34,10 +43,13 @@ export async function eventually<T>(
     }
     const reason = hopeless?.();
     if (reason !== undefined) throw new Error(`${what} not met: ${reason}`, { cause: failure });
-    await sleep(Math.min(intervalMs, Math.max(deadline - performance.now(), 0)));
+    await sleep(Math.max(Math.min(intervalMs, leftMs()), 1));
   }
   const reason = failure instanceof Error ? failure.message : String(failure);
-  throw new Error(`${what} not met within ${timeoutMs} ms (${tries} tries), last: ${reason}`, { cause: failure });
+  throw new Error(
+    `${what} not met within ${Math.round(performance.now() - startedAt)} ms (${tries} tries), last: ${reason}`,
+    { cause: failure },
+  );
 }
 
 function isMet<T>(result: T): result is Exclude<T, false> {

@@ -5,7 +5,7 @@ export interface RawOptions {
   ending?: 'wait' | 'end' | 'destroy';
   /** Enough was received: the connection is closed from here. Default: the server has to close it. */
   until?: RegExp;
-  /** Default 5 s. */
+  /** Default 20 s. */
   timeoutMs?: number;
 }
 
@@ -14,7 +14,7 @@ export interface RawOptions {
  * would send. Rejects when it is still open at the end of the time; a reset counts as closed.
  */
 export async function rawRequest(port: number, parts: readonly string[], options: RawOptions = {}): Promise<string> {
-  const { ending = 'wait', until, timeoutMs = 5_000 } = options;
+  const { ending = 'wait', until, timeoutMs = 20_000 } = options;
   return new Promise((resolve, reject) => {
     let received = '';
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
