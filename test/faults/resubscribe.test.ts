@@ -8,22 +8,19 @@ import { startLink } from './harness/link.ts';
 
 // A connection that has just come back breaks again, with the subscription under way.
 
-test(
-  'a subscription that breaks while it is restored ends nothing, and is restored after all',
-  async () => {
-    const backend = await startBackend('single');
-    const link = await startLink(backend);
-    const gateway = await startGateway({ redis: link });
-    for (let round = 1; round <= 3; round++) {
-      const lost = link.loseReply('subscribe', 2);
-      link.break();
-      await lost;
-    }
-    await eventually(async () =>
-      expect(await backend.nodes[0]?.cli('PUBSUB', 'NUMSUB', '__keyspace@0__:pgw:{0}:changes')).toMatch(/1$/),
-    );
-    expect((await gateway.push('/metrics/job/j', 'a 1\n', applied)).status).toBe(200);
-    expect(sampleValue(await gateway.scrape(), 'a')).toBe(1);
-    expect(gateway.process.exit).toBeUndefined();
-  },
-);
+test('a subscription that breaks while it is restored ends nothing, and is restored after all', async () => {
+  const backend = await startBackend('single');
+  const link = await startLink(backend);
+  const gateway = await startGateway({ redis: link });
+  for (let round = 1; round <= 3; round++) {
+    const lost = link.loseReply('subscribe', 2);
+    link.break();
+    await lost;
+  }
+  await eventually(async () =>
+    expect(await backend.nodes[0]?.cli('PUBSUB', 'NUMSUB', '__keyspace@0__:pgw:{0}:changes')).toMatch(/1$/),
+  );
+  expect((await gateway.push('/metrics/job/j', 'a 1\n', applied)).status).toBe(200);
+  expect(sampleValue(await gateway.scrape(), 'a')).toBe(1);
+  expect(gateway.process.exit).toBeUndefined();
+});
