@@ -61,7 +61,7 @@ export class IngestService implements Service {
   #client: RedisClient | undefined;
   #ready = false;
 
-  /** To be created after a reader of this process: the feed then shows a push there before it is settled here. */
+  /** Create it after the reader of this process: the feed then shows a push there before it is settled here. */
   constructor({ config, connections, keyspace, feed, follower, store, backlog, registry, logger }: IngestContext) {
     this.#config = config;
     this.#logger = logger;

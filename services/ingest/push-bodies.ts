@@ -12,7 +12,7 @@ export class PushBodies {
   readonly #maxBytes: number;
   readonly #telemetry: IngestTelemetry;
 
-  /** `maxBytes`: of one body, as it is sent and inflated. */
+  /** `maxBytes`: size limit of one body, as sent and again when inflated. */
   constructor(inflight: InflightBytes, maxBytes: number, telemetry: IngestTelemetry) {
     this.#inflight = inflight;
     this.#maxBytes = maxBytes;

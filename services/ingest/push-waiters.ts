@@ -15,7 +15,7 @@ export interface PushWaiter {
 export class PushWaiters implements ChangeConsumer {
   readonly #waiting = new Map<string, { timer: NodeJS.Timeout; resolve: (outcome: Outcome | undefined) => void }>();
 
-  /** To be called before the push is appended, because it may be merged before the append is confirmed. */
+  /** Call it before the push is appended, because it may be merged before the append is confirmed. */
   add(pushId: string, timeoutMs: number): PushWaiter {
     const outcome = new Promise<Outcome | undefined>((resolve) => {
       const timer = setTimeout(() => this.#resolve(pushId, undefined), timeoutMs);

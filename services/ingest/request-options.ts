@@ -8,14 +8,14 @@ import { asError, GatewayError } from '../../shared/errors.ts';
 import { queryOf } from '../../shared/http/request-url.ts';
 import type { Labels } from '../../shared/model/metric-family.ts';
 
-/** More than any request may take. */
+/** Limit of a requested wait, s: longer than any request may take. */
 const MAX_WAIT_SECONDS = 600;
 
 export interface RequestOptions {
   readonly arrivalMs: number;
   /** 0 = do not wait. */
   readonly waitMs: number;
-  /** Of a group with these labels; 0 = never expires. */
+  /** TTL of a group with these labels; 0 = never expires. */
   readonly ttlMsOf: (labels: Labels) => number;
 }
 
@@ -32,7 +32,7 @@ export function requestOptions(
   };
 }
 
-/** Of the parameter `ttl` or the header `Pushgateway-TTL`. */
+/** The TTL in the parameter `ttl` or the header `Pushgateway-TTL`. */
 function requestedTtlMs(url: string, headers: IncomingHttpHeaders): number | undefined {
   const parameter = queryOf(url).get('ttl');
   const header = headers['pushgateway-ttl'];
@@ -46,9 +46,9 @@ function requestedTtlMs(url: string, headers: IncomingHttpHeaders): number | und
   }
 }
 
-/** Of `Prefer: wait=SECONDS` (RFC 7240); a header that is not understood is ignored. */
+/** The wait in `Prefer: wait=SECONDS` (RFC 7240); a header that is not understood is ignored. */
 function preferredWaitMs({ prefer = '' }: IncomingHttpHeaders): number | undefined {
-  // Several headers are joined with a comma. Of a preference that is there twice the first counts.
+  // Several headers are joined with a comma. If a preference is repeated, the first one counts.
   for (const preference of String(prefer).split(',')) {
     const match = /^\s*wait\s*=\s*"?(\d+)"?\s*(?:;.*)?$/i.exec(preference);
     if (match !== null) return Math.min(Number(match[1]), MAX_WAIT_SECONDS) * 1000;

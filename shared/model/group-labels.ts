@@ -23,7 +23,7 @@ const NO_INSTANCE: LabelPair = ['instance', ''];
  * Gives every series the labels of its group, which override its own, and `instance=""` if neither has an instance;
  * sorts the labels by name; drops push times. Changes the families it is given, and returns them.
  *
- * A label that is there twice stays there twice: `checkPush` refuses it.
+ * A label that occurs twice is kept twice, so that `checkPush` refuses it.
  */
 export function applyGroupingLabels(families: Families, grouping: Labels): Families {
   dropPushTimes(families);

@@ -23,8 +23,8 @@ const BASE64_SUFFIX = '@base64';
 
 /**
  * `rawPath` is what follows the metrics path in the URL, as it was sent, without the query: `/job/J/name/value`.
- * Returns the labels sorted by name, `job` among them. Of a name that is there twice the last value counts, but of jobs
- * the first. `utf8Names`: label names may be any UTF-8, written as in escaped-name.ts. Throws `path_invalid`.
+ * Returns the labels sorted by name, `job` among them. If a name occurs twice, the last value counts, but for `job` the
+ * first. `utf8Names`: label names may be any UTF-8, written as in escaped-name.ts. Throws `path_invalid`.
  */
 export function parseGroupingPath(rawPath: string, { utf8Names = false } = {}): Labels {
   const path = decodePath(rawPath);

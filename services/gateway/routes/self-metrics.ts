@@ -1,6 +1,6 @@
 /**
- * The official gateway's metrics about itself, under the same names, so that its dashboards and alerts keep working. As
- * there, scrapes are not counted.
+ * The official gateway's metrics about itself, under the same names, so that its dashboards and alerts keep working.
+ * Like the official gateway, it does not count scrapes.
  */
 import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Summary, type Registry } from 'prom-client';

@@ -5,9 +5,9 @@
  * Families are found by the schemas of groups (group-schemas.ts), so a group costs little more than its entry in one.
  * Of a large group only the families that change are looked up.
  *
- * The catalogue is fed from two sides. The change feed brings groups as they are in Redis. What this node has appended
- * counts at once, so that pushes through one node are checked in their order; the feed does not overrule it before it
- * is settled (unsettled-pushes.ts).
+ * The catalogue is fed from two sides. The change feed brings groups as they are in Redis. What this process has
+ * appended counts at once, so that pushes through one process are checked in their order; the feed does not overrule it
+ * before it is settled (unsettled-pushes.ts).
  */
 import { groupOrder, labelsIn, type GroupKind } from '../../../shared/model/group.ts';
 import type { Labels, MetricType } from '../../../shared/model/metric-family.ts';
@@ -32,7 +32,7 @@ type Records = readonly (readonly [name: string, CataloguedRecord])[] | Readonly
 
 /** A group with more families is large. */
 const MANY_FAMILIES = 100;
-/** Least time between two searches for expired families in a large group, ms for each of its families. */
+/** Minimum time between two searches for expired families in a large group, ms per family. */
 const EXPIRE_INTERVAL_MS_PER_FAMILY = 0.01;
 const MAX_EXPIRE_INTERVAL_MS = 500;
 
@@ -69,8 +69,8 @@ export class Catalogue {
   }
 
   /**
-   * A group as it is in Redis, with some of its families; the others are as they were. False if that does not suffice:
-   * the group has to be set.
+   * A group as it is in Redis, with some of its families; the others are unchanged. Returns false if the whole group is
+   * needed: then the caller has to `set` it.
    */
   update(id: string, { families, untilMs }: GroupRecord, nowMs: number): boolean {
     if (this.unsettled.withhold(id, families)) return true;
@@ -82,7 +82,7 @@ export class Catalogue {
     return true;
   }
 
-  /** This node is about to append the pushes. They count from now on. */
+  /** This process is about to append the pushes. They count from now on. */
   expect(pushes: readonly CataloguedPush[]): void {
     for (const push of pushes) {
       const { id, groupId, verb, deadlineMs } = push;
@@ -91,7 +91,7 @@ export class Catalogue {
       if (verb === 'DELETE') this.#remove(groupId);
       else if (verb === 'PUT' || held === undefined) this.#put(groupId, push, recordsIn(push), deadlineMs, 0);
       else {
-        // It may be sooner, if this replaces what lives longest. The feed will bring it.
+        // It is earlier if the push replaces the family that lives longest. The feed corrects that.
         const untilMs = later(held.untilMs, deadlineMs);
         if (isLarge(held)) this.#change(held, recordsIn(push), untilMs, 0);
         else this.#put(groupId, push, [...recordsOf(held), ...recordsIn(push)], untilMs, 0);
@@ -114,7 +114,7 @@ export class Catalogue {
     }
   }
 
-  /** Of a family that `records` has twice, the last counts. */
+  /** If `records` contains a family twice, the last one counts. */
   #put(
     id: string,
     { kind, labels, order }: Pick<GroupRecord, 'kind' | 'labels'> & { readonly order?: string },
@@ -162,7 +162,7 @@ export class Catalogue {
     this.#deadlines.schedule(entry, dueMs);
   }
 
-  /** Some families of a group are these now. */
+  /** Replaces or adds these families of a group. */
   #change(entry: Entry, records: Records, untilMs: number, nowMs: number): void {
     let dueMs = untilMs;
     for (const [name, { type, samples, deadlineMs }] of records) {
@@ -210,7 +210,7 @@ function isLarge({ schema }: Entry): boolean {
   return schema.families.size > MANY_FAMILIES;
 }
 
-/** What most pushes come to: the families are those of the schema, and all of them live as long as the group. */
+/** Whether only deadlines change, as in most pushes: the families are those of the schema, with the same deadline. */
 function isRenewal({ families }: GroupSchema, records: Records, untilMs: number): boolean {
   let left = families.size;
   for (const [name, { type, samples, deadlineMs }] of records) {

@@ -1,4 +1,4 @@
-/** Pushes and families as the catalogue takes them. */
+/** Pushes and families in the form that the catalogue needs. */
 import type { GroupKind } from '../../../shared/model/group.ts';
 import type { Labels } from '../../../shared/model/metric-family.ts';
 import type { FamilyRecord } from '../../../shared/records/family-record.ts';
@@ -6,7 +6,7 @@ import type { GroupVerb, NamedFamily } from '../../../shared/records/push.ts';
 
 /** What a push does to one group. */
 export interface CataloguedPush {
-  /** Of the push; the same for each of its groups. */
+  /** ID of the push, the same for each of its groups. */
   readonly id: string;
   readonly verb: GroupVerb;
   readonly kind: GroupKind;
@@ -17,7 +17,7 @@ export interface CataloguedPush {
 }
 
 export interface CataloguedFamily extends NamedFamily {
-  /** Of all its series; read from the content where they are missing. */
+  /** Label sets of all its series; if they are missing, they are read from the content. */
   readonly labelSets?: readonly Labels[];
 }
 

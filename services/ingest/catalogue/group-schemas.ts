@@ -21,7 +21,7 @@ interface OwnSchema extends GroupSchema {
   readonly families: Map<string, MetricType>;
 }
 
-/** The schemas that have a family as the same type, under the same grouping label names. */
+/** The schemas in which a family has the same type, and which have the same grouping label names. */
 export interface FamilyHolders {
   readonly type: MetricType;
   readonly names: GroupingNames;
@@ -58,7 +58,7 @@ export class GroupSchemas {
     return schema;
   }
 
-  /** Gives a group in `before` the family as this type; undefined removes it. Returns the group's own schema. */
+  /** Sets the type of a family in a group of `before`; undefined removes it. Returns the group's own schema. */
   change(id: string, before: GroupSchema, family: string, type: MetricType | undefined): GroupSchema {
     const schema = this.#own.get(id) ?? this.#makeOwn(id, before);
     const held = schema.families.get(family);

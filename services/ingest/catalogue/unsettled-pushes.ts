@@ -1,7 +1,7 @@
 /**
- * Pushes that this node has appended, or is about to, and whose outcome the change feed has not named yet. What the
- * feed brings of their groups meanwhile may be older than these pushes, so it is withheld until all pushes to the group
- * are settled.
+ * Pushes that this process has appended, or is about to, and whose outcome the change feed has not named yet. What the
+ * feed brings of their groups in the meantime may be older than these pushes, so it is withheld until all pushes to the
+ * group are settled.
  */
 import type { GroupRecord } from '../../../shared/records/group-record.ts';
 import type { CataloguedRecord } from './catalogued-push.ts';
@@ -11,13 +11,13 @@ interface UnsettledGroup {
   readonly waiting: (() => void)[];
 }
 
-/** Families, or the whole group, which is not kept. */
+/** Families, or `all`: the whole group was withheld, and its content is not kept. */
 export type Withheld = ReadonlyMap<string, CataloguedRecord> | 'all';
 
 export class UnsettledPushes {
   readonly #groups = new Map<string, UnsettledGroup>();
   readonly #groupsOf = new Map<string, string[]>();
-  /** By group; kept beyond the last push until the feed brings the group again. */
+  /** By group. Kept after the last push is settled, until the feed brings the group again. */
   readonly #withheld = new Map<string, Map<string, CataloguedRecord> | 'all'>();
 
   /** Every push must be settled or forgotten in the end. */
@@ -30,7 +30,7 @@ export class UnsettledPushes {
     else groups.push(groupId);
   }
 
-  /** Withholds families that the feed brought of the group, or all of it. False if nothing is unsettled there. */
+  /** Withholds these families of the group, or all of it. Returns false if no push to the group is unsettled. */
   withhold(groupId: string, families?: GroupRecord['families']): boolean {
     if (!this.#groups.has(groupId)) return false;
     const before = this.#withheld.get(groupId);
@@ -43,14 +43,14 @@ export class UnsettledPushes {
     return true;
   }
 
-  /** What was withheld of the group, and is not any more. */
+  /** Returns what was withheld of the group, and forgets it. */
   release(groupId: string): Withheld | undefined {
     const withheld = this.#withheld.get(groupId);
     this.#withheld.delete(groupId);
     return withheld;
   }
 
-  /** The push has an outcome, or none is expected any more. Returns its groups; none if the push is not this node's. */
+  /** The push has an outcome, or none is expected. Returns its groups; none if another process appended it. */
   settle(pushId: string): readonly string[] {
     const groupIds = this.#groupsOf.get(pushId) ?? [];
     this.#groupsOf.delete(pushId);
@@ -64,7 +64,7 @@ export class UnsettledPushes {
     return groupIds;
   }
 
-  /** Expects no outcome any more of the pushes to these groups, because they may be lost. */
+  /** Stops waiting for the outcomes of the pushes to these groups, because they may be lost. */
   forget(isConcerned: (groupId: string) => boolean): void {
     for (const [id, { pushIds }] of this.#groups) {
       if (isConcerned(id)) for (const pushId of pushIds) this.settle(pushId);

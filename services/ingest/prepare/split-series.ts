@@ -13,8 +13,8 @@ export interface LabelSetGroup {
 }
 
 /**
- * Groups by label set, in the order of their first mention. The order of labels makes no difference. Of a series that
- * is there twice, the last counts. Sorts the labels of the families it is given, and shares their metrics.
+ * Groups by label set, in the order of their first mention. The order of labels makes no difference. If a series occurs
+ * twice, the last one counts. Sorts the labels of `families` in place, and shares their metrics.
  */
 export function splitByLabelSet(families: Families): Map<string, LabelSetGroup> {
   const groups = new Map<string, LabelSetGroup>();

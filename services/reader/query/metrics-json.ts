@@ -73,8 +73,7 @@ export function histogramJson(metric: HistogramMetric): Record<string, unknown> 
   const { labels, buckets, sampleCount, sampleSum, native } = metric;
   const common = { labels: Object.fromEntries(labels), sum: formatFloat(sampleSum) };
   // If any count is not a uint64, all are stored as floats. The official gateway writes a float only if it is above 0,
-  // else
-  // the integer count beside it, which is then 0.
+  // else the integer count beside it, which is then 0.
   const counts = [sampleCount, ...buckets.map(([, value]) => value)];
   const isFloat = metric.floatCounts === true || !counts.every((value) => Number.isInteger(value) && value < 2 ** 64);
   const count = (value: number): string => {

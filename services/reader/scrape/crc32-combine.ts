@@ -1,6 +1,6 @@
 /**
  * The CRC-32 of two concatenated texts, computed from the CRC of each: that of the first is shifted by the length of
- * the second, which is a multiplication by x^(8 * length) modulo the polynomial, over GF(2). So does zlib.
+ * the second, which is a multiplication by x^(8 * length) modulo the polynomial, over GF(2), as in zlib.
  * https://www.rfc-editor.org/rfc/rfc1952#section-8
  */
 const POLYNOMIAL = 0xedb88320;

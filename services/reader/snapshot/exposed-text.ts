@@ -54,7 +54,7 @@ export class ExposedText {
     this.#partitioned.delete(family, group.order, group.id);
   }
 
-  /** In the order of the exposition, so that texts lie side by side; each as it is when its turn comes. */
+  /** In the order of the exposition, so that texts lie side by side; each is current when it is yielded. */
   *#holdingTexts(): Generator<HoldingText> {
     const ids = new Map(Array.from(this.#groups.values(), ({ order, id }) => [order, id]));
     for (const { family, order, text } of this.#whole.texts()) {

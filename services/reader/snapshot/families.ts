@@ -49,7 +49,7 @@ export class Families {
     return holding.hidden ?? this.#text.get(holding.name, holding.group);
   }
 
-  /** The group has this family now. */
+  /** Sets what the group holds of this family. */
   hold(group: SnapshotGroup, name: string, family: FamilyRecord): void {
     const { text, samples } = family;
     const before = group.holdings.get(name);
@@ -84,7 +84,7 @@ export class Families {
     this.#change(holders, holding, before, () => holders.set(holding));
   }
 
-  /** The group does not have this family any more. */
+  /** Removes the family from its group. */
   release(holding: Holding): void {
     const { name, group } = holding;
     group.holdings.delete(name);

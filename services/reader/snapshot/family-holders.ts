@@ -76,8 +76,8 @@ export class FamilyHolders {
   }
 
   /**
-   * Changes a holding in place if that cannot affect what is exposed: all holdings have the same type and grouping
-   * label names. So it is with most pushes. False if it can.
+   * Changes a holding in place if that cannot affect what is exposed, because all holdings have the same type and
+   * grouping label names, as in most pushes. Returns false if it can.
    */
   renew(holding: Holding, head: FamilyHead, written: Written): boolean {
     if (holding.reason !== undefined || holding.type !== head.type) return false;
@@ -100,7 +100,7 @@ export class FamilyHolders {
     const rivals = now === undefined ? NO_HOLDINGS : this.#rivals(now, textOf);
     if (now !== undefined && rivals.size === 0 && before === undefined) return [now];
     const affected = new Set(now === undefined ? rivals : [now, ...rivals]);
-    // Duplicates of `before` are decided again. Duplicates are so rare that all of them are.
+    // Duplicates of `before` have to be decided again. Duplicates are rare, so all of them are.
     if (before !== undefined) for (const holding of this.#duplicates) affected.add(holding);
     return affected;
   }

@@ -3,8 +3,8 @@
  * last failed. Their names are reserved, so they cannot conflict with a pushed family and are kept as text alone.
  *
  * One conflict remains: `instance=""` and no instance make two groups whose push times are the same series. Ingest
- * refuses the second of such twins; if two ingest nodes let both pass, the push times of the group with the greater ID
- * are hidden.
+ * refuses the second of such twins; if two ingest processes let both pass, the push times of the group with the greater
+ * ID are hidden.
  */
 import { formatFloat } from '../../../shared/exposition/text/format-float.ts';
 import { renderLabels } from '../../../shared/exposition/text/render-text.ts';
@@ -76,10 +76,10 @@ export class PushTimes {
     for (const group of this.#hidden) for (const { name } of PUSH_TIMES) yield { group, name, reason: 'duplicate' };
   }
 
-  /** A pushed group that is among all groups already. */
+  /** `group`: a pushed group, which must be in `groups` already. */
   add(group: SnapshotGroup, labels: Labels): void {
     this.#count++;
-    // Not kept before its second push, which many groups of a start never get.
+    // Not kept before the second push, because many groups that are loaded at the start are never pushed again.
     const rendered = renderTimeLabels(labels);
     for (const time of PUSH_TIMES) {
       const text = textOf(time, rendered, group.record);
@@ -104,7 +104,7 @@ export class PushTimes {
     }
   }
 
-  /** A group that is still among all groups. */
+  /** `group` must still be in `groups`. */
   delete(group: SnapshotGroup): void {
     this.#count--;
     for (const time of PUSH_TIMES) this.#bytes -= Buffer.byteLength(timeText(group, time));

@@ -8,8 +8,8 @@
  *              then group (exposed-text.ts)
  *
  * The exposition is valid whatever was pushed. Ingest refuses what contradicts other groups; what passes nevertheless
- * (through two ingest nodes within milliseconds, or with checks disabled) is kept out here, by rules that every reader
- * decides alike:
+ * (through two ingest processes within milliseconds, or with checks disabled) is kept out here, by rules that are the
+ * same in every reader:
  *
  *     type        another group pushed the family earlier (by stamp) as another type
  *     duplicate   another group pushed the same series earlier
@@ -81,8 +81,8 @@ export class Snapshot {
   }
 
   /**
-   * Brings some families of a group, and what else is known of it; its other families are as they were. False if the
-   * group is not held and has to be set.
+   * Updates some families of a group, and its times; its other families are unchanged. Returns false if the group is
+   * not held: then the caller has to `set` it.
    */
   update(id: string, record: GroupRecord, nowMs: number): boolean {
     const group = this.#groups.get(id);
@@ -99,7 +99,7 @@ export class Snapshot {
     return true;
   }
 
-  /** Removes what has expired; to be called before anything is read. */
+  /** Removes what has expired. Call it before anything is read. */
   expire(nowMs: number): void {
     this.#text.expire(nowMs);
     for (const group of this.#deadlines.due(nowMs)) {
@@ -229,7 +229,7 @@ export class Snapshot {
   }
 }
 
-/** The families are kept elsewhere. */
+/** The families are kept as holdings of the group. */
 function withoutFamilies({ kind, top, pushedMs, failedMs, untilMs }: GroupRecord): SnapshotGroup['record'] {
   return { kind, top, pushedMs, failedMs, untilMs };
 }

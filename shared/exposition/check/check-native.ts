@@ -36,7 +36,7 @@ export function nativeFault(metric: HistogramMetric): string | undefined {
     : `has ${inBuckets} observations in its buckets, but a count of ${metric.sampleCount}`;
 }
 
-/** By this Prometheus distinguishes it from a classic histogram. */
+/** The condition by which Prometheus distinguishes a native histogram from a classic one. */
 function isNative({ positiveSpans, negativeSpans, zeroThreshold = 0, zeroCount = 0 }: NativeBuckets): boolean {
   return positiveSpans.length > 0 || negativeSpans.length > 0 || zeroThreshold > 0 || zeroCount > 0;
 }

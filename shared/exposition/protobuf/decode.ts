@@ -57,7 +57,7 @@ function explaining<T>(draft: FamilyMessage, count: number, read: () => T): T {
     if (!(error instanceof WireError)) throw error;
     const which = draft.name === '' ? '' : ` (${quote(draft.name)})`;
     const message = `protobuf parsing error in message ${String(count)}${which}: ${error.message}`;
-    // As the official gateway, which checks strings only when it checks for consistency.
+    // Like the official gateway, which checks strings only when it checks for consistency.
     const code = error instanceof NotUtf8Error ? 'push_inconsistent' : 'exposition_invalid';
     throw new GatewayError(code, message, { cause: error });
   }

@@ -20,7 +20,7 @@ export function isLosslessAsText(family: Family): boolean {
   }
 }
 
-/** The text format has one zero only. */
+/** The text format does not distinguish -0 from 0. */
 function isMinusZero(value: number): boolean {
   return Object.is(value, -0);
 }
