@@ -9,7 +9,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { asError, GatewayError } from '../../shared/errors.ts';
 import { API_PATH, apiHeaders } from '../../shared/http/reply/api-reply.ts';
+import { quote } from '../../shared/model/quote.ts';
 import type { RedisClient } from '../../shared/redis/connection/client.ts';
+import { explain } from '../../shared/redis/connection/connection-errors.ts';
 import type { DeadLetter, DeadLetters } from '../../shared/redis/log/dead-letters.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -61,10 +63,10 @@ async function replyTo(client: RedisClient | undefined, request: FastifyRequest,
     if (data !== undefined) return { code: status, status: 'success', data };
     return { code: 404, status: 'error', errorType: 'not_found', error: 'there is no dead letter with this ID' };
   } catch (thrown) {
-    const { message } = asError(thrown);
     if (thrown instanceof GatewayError && thrown.code === 'request_invalid')
-      return { code: 400, status: 'error', errorType: 'bad_data', error: message };
-    return { code: 503, status: 'error', errorType: 'unavailable', error: `cannot reach Redis: ${message}` };
+      return { code: 400, status: 'error', errorType: 'bad_data', error: thrown.message };
+    const error = `cannot reach Redis: ${explain(asError(thrown))}`;
+    return { code: 503, status: 'error', errorType: 'unavailable', error };
   }
 }
 
@@ -80,5 +82,6 @@ function limitIn(query: unknown): number {
   const { limit } = query as { limit?: string };
   const value = limit === undefined ? DEFAULT_LIMIT : Number(limit);
   if (Number.isInteger(value) && value >= 1 && value <= MAX_LIMIT) return value;
-  throw new GatewayError('request_invalid', `limit must be a whole number from 1 to ${MAX_LIMIT}`);
+  const expected = `expected a whole number from 1 to ${MAX_LIMIT}`;
+  throw new GatewayError('request_invalid', `cannot use limit ${quote(String(limit))}: ${expected}`);
 }

@@ -36,7 +36,7 @@ export class PushBodies {
       const body = await inflate(sent, request.headers['content-encoding'], this.#maxBytes);
       if (body === sent) return await use(body);
       if (!this.#inflight.take(body.length))
-        throw new GatewayError('overloaded', 'too many pushes are in flight; try again later');
+        throw new GatewayError('overloaded', 'too many pushes are in flight, try again later');
       try {
         return await use(body);
       } finally {
