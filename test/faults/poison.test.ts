@@ -153,7 +153,8 @@ describe('the script fails as a whole', () => {
       { timeoutMs: 60_000, intervalMs: 1, what: 'a dead letter' },
     );
     await own.cli('CONFIG', 'SET', 'lua-time-limit', '5000');
-    expect(killed).toBe(3);
+    // One that is being killed may be killed once more.
+    expect(killed).toBeGreaterThanOrEqual(3);
     const dead = await lastEntry(own, DEAD);
     expect(dead).toMatchObject({ entry: slow, id: 'slow.1', attempts: '3' });
     expect(dead['reason']).toMatch(/^its merge failed 3 times: .*SCRIPT KILL/);

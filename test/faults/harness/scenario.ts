@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.ts';
+import { pressureMs } from '../../support/machine-load.ts';
 import { readBooks, startBackend, type Backend, type Books, type Topology } from './backend.ts';
 import { check, type Verdict, type ViolationKind } from './checker.ts';
 import { startFleet, type Fleet, type Shape } from './fleet.ts';
@@ -77,7 +78,7 @@ export interface Result {
   readonly longestWaitMs: number;
   /** Undefined = never. */
   readonly convergeMs: number | undefined;
-  /** See sleepAndTellStall. */
+  /** See sleepAndMeasureStall. */
   readonly stallMs: number;
   /** What should not be, with examples; none = passed. */
   readonly complaints: readonly string[];
@@ -104,7 +105,7 @@ export async function runFault(fault: Fault, topology: Topology, shape: Shape, o
     const startMs = Date.now();
     await fault.run({ backend, fleet, workload, hold: async (ms) => sleep(ms ?? options.holdMs) });
     const endMs = Date.now();
-    const stallMs = await sleepAndTellStall(AFTER_MS);
+    const stallMs = await sleepAndMeasureStall(AFTER_MS);
     await workload.stopPushing();
     const { final, books } = await settle(backend, workload);
     if (final.length === 0) throw new Error('no reader answers, long after the fault');
@@ -131,8 +132,9 @@ export async function runFault(fault: Fault, topology: Topology, shape: Shape, o
   }
 }
 
-/** For how long this process did not get the processor meanwhile: gateways and Redis, on the same machine, did not either. */
-async function sleepAndTellStall(ms: number): Promise<number> {
+/** Returns for how long the machine was too busy meanwhile: this process was late, or any other waited for a CPU or a disk. */
+async function sleepAndMeasureStall(ms: number): Promise<number> {
+  const pressureBefore = pressureMs();
   let stallMs = 0;
   const endMs = performance.now() + ms;
   while (performance.now() < endMs) {
@@ -140,7 +142,7 @@ async function sleepAndTellStall(ms: number): Promise<number> {
     await sleep(TICK_MS);
     stallMs += Math.max(0, performance.now() - startedMs - 2 * TICK_MS);
   }
-  return Math.round(stallMs);
+  return Math.round(Math.max(stallMs, Math.min(ms, pressureMs() - pressureBefore)));
 }
 
 function endpoints(fleet: Fleet, role: 'ingest' | 'reader'): Endpoint[] {
@@ -237,7 +239,7 @@ function conclude({
   }
   if (convergeMs === undefined || convergeMs > CONVERGE_MS + stallMs)
     complaints.push(
-      `readers took ${convergeMs ?? 'for ever'} ms (this process itself stood still for ${stallMs} ms): ${JSON.stringify([...verdict.convergedMs])}`,
+      `readers took ${convergeMs ?? 'for ever'} ms (the machine was too busy for ${stallMs} ms): ${JSON.stringify([...verdict.convergedMs])}`,
     );
   if (books.logged > 0) complaints.push(`${books.logged} pushes are left in the log`);
   const buried = allows.deadLetters?.(backend) ?? 0;
