@@ -66,6 +66,8 @@ export interface Config {
     readonly externalPrefix: string;
     /** For routes: '' or '/path', without a slash at the end; by default externalPrefix. */
     readonly routePrefix: string;
+    /** Ranges in CIDR notation, or `unix`. */
+    readonly trustedProxies: readonly string[];
     readonly enableLifecycle: boolean;
     readonly enableAdminApi: boolean;
     readonly enableOpenMetrics: boolean;

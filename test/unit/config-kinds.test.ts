@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { formatAddress, parseEndpoints, parseListen } from '../../shared/config/values/address.ts';
 import { formatBytes, readBytes } from '../../shared/config/values/bytes.ts';
 import type { Kind } from '../../shared/config/settings/kinds.ts';
-import { externalUrl, flag, integer, routePrefix, urlPath } from '../../shared/config/settings/kinds.ts';
+import { addressRanges, externalUrl, flag, integer, routePrefix, urlPath } from '../../shared/config/settings/kinds.ts';
 import { didYouMean } from '../../shared/config/read/did-you-mean.ts';
 import { quoteRedacted } from '../../shared/config/values/redact.ts';
 
@@ -173,6 +173,24 @@ describe('kinds', () => {
     if (value === undefined) expect(() => kind.parse(text)).toThrow(/^expected /);
     else expect(kind.parse(text)).toBe(value);
   });
+});
+
+describe('ranges of addresses', () => {
+  test.each([
+    ['', []],
+    ['10.0.0.0/8', ['10.0.0.0/8']],
+    ['192.0.2.1, fd00::/8,unix', ['192.0.2.1', 'fd00::/8', 'unix']],
+    ['::ffff:10.0.0.0/104', ['::ffff:10.0.0.0/104']],
+  ])('%j', (text, ranges) => {
+    expect(addressRanges.parse(text)).toEqual(ranges);
+  });
+
+  test.each(['10.0.0.0/33', '10.0.0', 'fd00::/129', '10.0.0.0/', 'localhost', '10.0.0.0/8 fd00::/8', 'unix:/run'])(
+    '%j is refused',
+    (text) => {
+      expect(() => addressRanges.parse(text)).toThrow('expected addresses such as 10.0.0.0/8');
+    },
+  );
 });
 
 test.each([

@@ -5,6 +5,7 @@
  * only the caller knows whether the value is a secret.
  */
 import { GatewayError } from '../../errors.ts';
+import { parseRange, UNIX_CLIENT } from '../values/address-range.ts';
 import { formatAddress, parseEndpoints, parseListen } from '../values/address.ts';
 import { BYTES_HINT, formatBytes, readBytes } from '../values/bytes.ts';
 import type { ListenAddress, RedisEndpoint } from '../config.ts';
@@ -130,6 +131,19 @@ export const listenAddresses: Kind<readonly ListenAddress[]> = {
 export const redisEndpoints: Kind<readonly RedisEndpoint[]> = {
   parse: (value) => parseEndpoints(value).endpoints,
   format: (endpoints) => endpoints.map(formatAddress).join(','),
+  list: true,
+  quoted: true,
+};
+
+/** Ranges of client addresses, in CIDR notation, or `unix`. */
+export const addressRanges: Kind<readonly string[]> = {
+  parse(value) {
+    const ranges = value.split(',').flatMap((item) => item.trim() || []);
+    const areValid = ranges.every((item) => item === UNIX_CLIENT || parseRange(item) !== undefined);
+    return areValid ? ranges : expected('addresses such as 10.0.0.0/8, fd00::/8 or unix, separated by commas');
+  },
+  format: (ranges) => ranges.join(','),
+  repeatable: true,
   list: true,
   quoted: true,
 };

@@ -4,6 +4,7 @@
  */
 import { DURABILITIES, LOG_FORMATS, LOG_LEVELS, REDIS_MODES } from '../config.ts';
 import {
+  addressRanges,
   bytes,
   duration,
   externalUrl,
@@ -201,6 +202,9 @@ const web: readonly Setting[] = [
   setting('web.route-prefix', 'web.routePrefix', routePrefix, {
     defaultNote: 'the path of --web.external-url',
     help: 'Prefix for the internal routes of web endpoints.',
+  }),
+  setting('web.trusted-proxies', 'web.trustedProxies', addressRanges, {
+    help: 'Proxies whose X-Forwarded-For header names the client: 10.0.0.0/8, fd00::/8, or unix. Repeatable.',
   }),
   setting('web.enable-lifecycle', 'web.enableLifecycle', flag, { help: 'Enable shutdown via HTTP request.' }),
   setting('web.enable-admin-api', 'web.enableAdminApi', flag, {

@@ -8,6 +8,7 @@ import { asError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { BasicAuth, type Verdict } from './basic-auth.ts';
 import { discardBody } from '../body/discard-body.ts';
+import { clientKey, type TrustedProxies } from './client-address.ts';
 import type { PasswordChecker } from './password-checker.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { redirectTo } from '../reply/redirect.ts';
@@ -22,6 +23,7 @@ interface GateContext {
   readonly routePrefix: string;
   readonly route: RequestListener;
   readonly checker: PasswordChecker;
+  readonly proxies: TrustedProxies;
   readonly turnedAway: TurnedAway;
   readonly logger: Logger;
 }
@@ -52,13 +54,14 @@ export class RequestGate {
   }
 
   readonly handle: RequestListener = (request, response) => {
+    this.#context.proxies.identify(request);
     if (this.#limiter !== undefined && !this.#limiter.take()) {
       response.setHeader('Retry-After', this.#limiter.retryAfterSeconds);
       return this.#turnAway(request, response, 'rate_limit');
     }
     for (const [name, value] of this.#headers) response.setHeader(name, value);
     if (this.#auth === undefined) return this.#route(request, response);
-    const verdict = this.#auth.check(request.headers.authorization, request.socket.remoteAddress ?? 'unix');
+    const verdict = this.#auth.check(request.headers.authorization, clientKey(request));
     if (typeof verdict === 'string') return this.#admit(verdict, request, response);
     verdict.then(
       (checked) => this.#admit(checked, request, response),

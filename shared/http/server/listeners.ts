@@ -12,6 +12,7 @@ import { takeSystemdSockets } from '../../config/read/systemd-sockets.ts';
 import { formatAddress } from '../../config/values/address.ts';
 import { systemReason } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
+import { TrustedProxies } from '../gate/client-address.ts';
 import { FairPasswordChecker, PasswordThread, type ComparePassword } from '../gate/password-checker.ts';
 import { RequestGate, TURN_AWAY_REASONS, type TurnedAway } from '../gate/request-gate.ts';
 import { WebSettingsSource, type WebSettings, type WebSettingsObserver } from '../web-config/web-settings.ts';
@@ -71,6 +72,7 @@ export class Listeners implements WebSettingsObserver {
       {
         routePrefix: this.#config.web.routePrefix,
         route,
+        proxies: new TrustedProxies(this.#config.web.trustedProxies),
         checker: new FairPasswordChecker(this.#compare),
         turnedAway: this.#turnedAway,
         logger: this.#logger,
