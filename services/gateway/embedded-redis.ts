@@ -160,16 +160,13 @@ export class EmbeddedRedis {
       maxRetriesPerRequest: 0,
     });
     redis.on('error', () => undefined);
+    let failure: 'nobody' | 'busy' = 'nobody';
     try {
       await redis.connect();
-    } catch {
-      redis.disconnect();
-      return 'nobody';
-    }
-    try {
+      failure = 'busy';
       return await question(redis);
     } catch {
-      return 'busy';
+      return failure;
     } finally {
       redis.disconnect();
     }

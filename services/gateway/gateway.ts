@@ -96,10 +96,7 @@ export class Gateway {
     await this.#started;
   }
 
-  /**
-   * Reports not ready from now on; after `shutdown.delay`, stops accepting requests, finishes those accepted, and
-   * closes.
-   */
+  /** Reports not ready at once; after `shutdown.delay`, finishes the requests accepted so far, and closes. */
   async destroy(): Promise<void> {
     this.#destroyed ??= this.#drain();
     await this.#destroyed;

@@ -20,10 +20,7 @@ import type { WorkerTelemetry } from './telemetry.ts';
 
 /** Bytes of pushes for one script call: bounds how long the script blocks Redis. */
 const BATCH_MAX_BYTES = 256 * 1024;
-/**
- * Shortest round: under load, the pushes that arrive within it are merged together. A single push finds the loop
- * waiting.
- */
+/** Shortest round: pushes that arrive within it are merged together. A single push finds the loop waiting. */
 const ROUND_MS = 4;
 /** A worker that finds its shards already drained by another one doubles its round, up to this. */
 const STANDBY_ROUND_MS = 32;
@@ -94,12 +91,8 @@ async function mergeAll(context: MergeContext, shard: number, attempts: Map<numb
   return merged;
 }
 
-async function countFailure(
-  { commands, store, telemetry, logger, maxAttempts }: MergeContext,
-  shard: number,
-  attempts: Map<number, number>,
-  error: Error,
-): Promise<void> {
+async function countFailure(context: MergeContext, shard: number, attempts: Map<number, number>, error: Error) {
+  const { commands, store, telemetry, logger, maxAttempts } = context;
   const failed = (attempts.get(shard) ?? 0) + 1;
   attempts.set(shard, failed);
   if (failed < maxAttempts) return;

@@ -1,6 +1,4 @@
-/**
- * The worker: merges pushes from the log into groups. Any number of workers may run; each push is taken by one of them.
- */
+/** The worker: merges pushes from the log into groups. Any number of workers may run; one of them takes each push. */
 import type { Registry } from 'prom-client';
 import type { Config } from '../../shared/config/config.ts';
 import type { Logger } from '../../shared/logger.ts';

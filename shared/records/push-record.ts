@@ -56,10 +56,7 @@ function encodeBody({ groups }: Push): string | Buffer {
   return packStrings(strings);
 }
 
-/**
- * A body as text for people: a comment for each group, then its families. A body that cannot be decoded is returned as
- * it is.
- */
+/** A body as text for people: a comment for each group, then its families. Unchanged if it cannot be decoded. */
 export function describeBody(body: Buffer): string {
   try {
     const strings = unpackStrings(body);

@@ -16,9 +16,7 @@ export interface ShardKeys {
   readonly dead: string;
   /** String: stream ID of the newest change that was trimmed. */
   readonly dropped: string;
-  /**
-   * Never exists. Redis refuses a script that names it while the slot moves and some of its keys are on another node.
-   */
+  /** Never exists. Declared by a script so that Redis refuses it while some keys of the slot are on another node. */
   readonly absent: string;
   /** Hash: one group. `group('')` is the prefix of all of them. */
   group(id: string): string;

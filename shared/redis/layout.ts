@@ -1,7 +1,4 @@
-/**
- * The layout, fixed at first use: the number of shards and the storage format. A gateway that expects another layout
- * must not start.
- */
+/** The layout, fixed at first use: number of shards and storage format. With another layout, a gateway must not start. */
 import { GatewayError } from '../errors.ts';
 import type { RedisClient } from './connection/client.ts';
 import type { Topology } from './connection/detect-topology.ts';

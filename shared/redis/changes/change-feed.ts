@@ -39,10 +39,7 @@ export interface ChangeConsumer {
   changes(client: RedisClient, shard: number, changes: ShardChanges): Promise<void>;
 }
 
-/**
- * Stream ID of the entry last seen, or the last one that an empty stream had; '' if the shard has neither changes nor
- * groups.
- */
+/** Stream ID of the entry last seen, or the last ID of an emptied stream; '' if the shard has no groups either. */
 type Cursor = string;
 
 export class ChangeFeed {
@@ -56,9 +53,7 @@ export class ChangeFeed {
   /** The last cursor of each shard, kept while it is reset. */
   readonly #newestSeen: (Cursor | undefined)[] = [];
   readonly #dirty = new Set<number>();
-  #client: RedisClient | undefined;
-  #notifications: Notifications | undefined;
-  #running: Promise<void> | undefined;
+  #stop: (() => Promise<void>) | undefined;
   #lastCompleteMs = 0;
   readonly #completed = new AbortController();
   readonly #refreshes = new Map<number, Set<string>>();
@@ -117,20 +112,23 @@ export class ChangeFeed {
 
   start(): void {
     this.#cursors = this.#keyspace.shards.map(() => undefined);
-    this.#client = this.#connections.open('commands', 'changes');
-    this.#notifications = new Notifications(this.#connections, this.#keyspace, this.#logger, (shard) => {
+    const client = this.#connections.open('commands', 'changes');
+    const notifications = new Notifications(this.#connections, this.#keyspace, this.#logger, (shard) => {
       this.#dirty.add(shard);
       this.#wake.wake();
     });
-    this.#running = this.#run(this.#client, this.#notifications);
+    const running = this.#run(client, notifications);
+    this.#stop = async () => {
+      await running;
+      notifications.destroy();
+      this.#connections.close(client);
+    };
   }
 
   async destroy(): Promise<void> {
     this.#abort.abort();
     this.#wake.wake();
-    await this.#running;
-    this.#notifications?.destroy();
-    if (this.#client !== undefined) this.#connections.close(this.#client);
+    await this.#stop?.();
   }
 
   async #run(client: RedisClient, notifications: Notifications): Promise<void> {
@@ -157,8 +155,7 @@ export class ChangeFeed {
         }
         pause.reset();
         if (this.#dirty.size === 0) await this.#wake.wait(Math.max(0, nextPoll - performance.now()), signal);
-        // At most half of the time is spent following. Under load a round covers more, and fetches a group that changes
-        // often once.
+        // At most half of the time is spent following: under load, a group that changes often is fetched once a round.
         else await sleep(Math.min(tookMs, PAUSE_MAX_MS), signal);
       } catch (thrown) {
         if (signal.aborted) return;
@@ -215,8 +212,7 @@ export class ChangeFeed {
   /** Resolves when the pushes that are in the log now are merged, or after GAP_PATIENCE_MS. */
   async #whenMerged(client: RedisClient, shard: number): Promise<void> {
     const { signal } = this.#abort;
-    // A log that cannot be read counts as empty: the groups may still be readable, and if Redis is away, reading them
-    // fails.
+    // A log that cannot be read counts as empty: the groups may still be readable.
     const read = async (): Promise<{ oldest: string; newest: string }> =>
       await readShardBacklog(client, this.#keyspace.keysOf(shard).pushes).catch(() => ({ oldest: '', newest: '' }));
     const { newest, oldest: first } = await read();
@@ -228,9 +224,7 @@ export class ChangeFeed {
     }
   }
 
-  /**
-   * Returns whether the stream has to be read from here: Redis may have lost everything while half of it was loaded.
-   */
+  /** Returns whether the stream has to be read from here: Redis may have lost data while the shard was loaded. */
   async #reset(client: RedisClient, shard: number, key: string): Promise<boolean> {
     this.#cursors[shard] = undefined;
     // First the end of the stream, then the groups: changes in between are passed twice, which does no harm.

@@ -68,8 +68,7 @@ export class Notifications {
       this.#shardOf.set(channel, shard);
       return channel;
     });
-    // A connection that is ready again may lead to another server. The first time, `ensure` configures without waiting
-    // for it.
+    // A connection that is ready again may lead to another server. The first time, `ensure` does not wait for it.
     this.#configureDue = true;
     let isFirst = true;
     const subscribe = (): void => {

@@ -36,7 +36,11 @@ export class Connections {
     this.#tls = readTls(config.tls);
     if (config.tls.enabled && config.tls.skipVerify)
       logger.warn('the certificate of Redis is not verified (redis.tls-skip-verify): anyone in between can pose as it');
-    this.#slotsTimer = setInterval(() => this.#refreshSlots(), SLOTS_REFRESH_INTERVAL_MS).unref();
+    const refreshSlots = (): void => {
+      for (const client of this.#open)
+        if (client instanceof Cluster && client.status === 'ready') client.refreshSlotsCache();
+    };
+    this.#slotsTimer = setInterval(refreshSlots, SLOTS_REFRESH_INTERVAL_MS).unref();
   }
 
   /** Waits until Redis answers. Throws `config_invalid` when it is not what the configuration says. */
@@ -101,12 +105,6 @@ export class Connections {
     const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => RedisClient;
     client.duplicate = ((...args: unknown[]) => this.#adopt(name, duplicate(...args))) as typeof client.duplicate;
     return client;
-  }
-
-  #refreshSlots(): void {
-    for (const client of this.#open) {
-      if (client instanceof Cluster && client.status === 'ready') client.refreshSlotsCache();
-    }
   }
 
   #options(purpose: Purpose, name: string): ServerOptions {

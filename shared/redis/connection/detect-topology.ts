@@ -34,10 +34,7 @@ export interface DetectContext {
 /** Interval after which a Redis that still does not answer, for the same reason, is logged again. */
 const REMIND_MS = 60_000;
 
-/**
- * Waits until Redis answers. Throws `config_invalid` when it is not what the configuration says, which waiting cannot
- * change.
- */
+/** Waits until Redis answers. Throws `config_invalid` when it is not what the configuration says. */
 export async function detectTopology(
   client: RedisClient,
   context: DetectContext,
@@ -91,7 +88,7 @@ async function diagnose({ config, endpoints, options }: DetectContext): Promise<
   return await whyNoneAccepts(endpoints.map((endpoint) => ({ ...perServer, ...endpoint })));
 }
 
-/** Whether the server accepts the command: false for the errors `refusal` and for missing permissions. Rejects with others. */
+/** Whether the server accepts the command: false for the error `refusal` and for missing permissions; rejects otherwise. */
 async function isAccepted(command: Promise<unknown> | undefined, refusal = 'NOPERM'): Promise<boolean> {
   try {
     await command;

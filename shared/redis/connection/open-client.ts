@@ -1,15 +1,12 @@
 /** Opens a client on each topology, with what Sentinel and Cluster need beside the options of a server. */
 import { Cluster, Redis } from 'ioredis';
-import type { RedisEndpoint } from '../../config/config.ts';
+import type { RedisEndpoint, TcpAddress } from '../../config/config.ts';
 import { GatewayError } from '../../errors.ts';
 import { CONNECT_TIMEOUT_MS, type RedisClient, type ServerOptions } from './client.ts';
 import { RECONNECT_MAX_MS, type RedisConfig } from './connection-options.ts';
 import { CLUSTER_WORKAROUNDS, SENTINEL_WORKAROUNDS } from './ioredis-workarounds.ts';
 
-export interface HostAndPort {
-  readonly host: string;
-  readonly port: number;
-}
+export type HostAndPort = Pick<TcpAddress, 'host' | 'port'>;
 
 export function openClient(
   config: RedisConfig,

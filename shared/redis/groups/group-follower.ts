@@ -24,10 +24,7 @@ interface GroupSink {
    * needs all of it: `set` follows.
    */
   update(id: string, record: GroupRecord, nowMs: number): boolean;
-  /**
-   * Called when every shard has been loaded once: prepares for the first scrape until `isOver`. Returns how many steps
-   * are left.
-   */
+  /** Every shard has been loaded: prepares for the first scrape until `isOver`. Returns the number of steps left. */
   tidy?(isOver: () => boolean): number;
   /** The shard is loaded again: drops what was expected of it. Its groups follow. */
   forget?(shard: number): void;

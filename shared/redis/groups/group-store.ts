@@ -21,23 +21,13 @@ export function keepChangesMs(pushTimeoutMs: number): number {
   return Math.max(MIN_KEEP_CHANGES_MS, Math.ceil(pushTimeoutMs) + KEEP_MARGIN_MS);
 }
 
-interface MergedPush {
-  readonly outcome: Outcome;
-  /** When it was appended to the log, ms since the epoch (clock of Redis). */
-  readonly appendedMs: number;
-}
-
-interface NewDeadLetter {
-  /** Stream ID that the push had in the log. */
-  readonly entry: string;
-  readonly reason: string;
-}
-
 export interface MergeResult {
-  readonly pushes: readonly MergedPush[];
+  /** `appendedMs`: when the push was appended to the log, ms since the epoch (clock of Redis). */
+  readonly pushes: readonly { outcome: Outcome; appendedMs: number }[];
   /** Number of pushes left in the log. */
   readonly left: number;
-  readonly deadLetters: readonly NewDeadLetter[];
+  /** `entry`: stream ID that the push had in the log. */
+  readonly deadLetters: readonly { entry: string; reason: string }[];
 }
 
 type PipelineReply = [error: Error | null, reply: unknown];
@@ -78,10 +68,7 @@ export class GroupStore {
     return { pushes: pushes.map(decodeMerged), left, deadLetters };
   }
 
-  /**
-   * Moves the oldest push of a shard to the dead letters. Returns the stream ID that it had in the log, '' if there is
-   * none.
-   */
+  /** Moves the oldest push of a shard to the dead letters. Returns the stream ID it had in the log, '' if there is none. */
   async bury(client: RedisClient, shard: number, reason: string, attempts: number): Promise<string> {
     const keys = this.#keyspace.keysOf(shard);
     return String(await this.#bury.run(client, [keys.pushes, keys.dead, keys.changes], [reason, attempts]));
@@ -92,10 +79,7 @@ export class GroupStore {
     return Number(await this.#sweep.run(client, [this.#keyspace.keysOf(shard).groups], [limit]));
   }
 
-  /**
-   * IDs of all groups in the index of a shard. Read at once: read in pages, it could miss a group while others are
-   * removed.
-   */
+  /** IDs of all groups of a shard. Read at once: pages could miss a group while others are removed. */
   async list(client: RedisClient, shard: number): Promise<string[]> {
     return await client.zrange(this.#keyspace.keysOf(shard).groups, '0', '-1');
   }
@@ -167,7 +151,7 @@ export class GroupStore {
 }
 
 /** `a1700000000000`: the letter of the outcome, and when the push was appended. */
-function decodeMerged(reply: string): MergedPush {
+function decodeMerged(reply: string): MergeResult['pushes'][number] {
   const outcome = outcomeOf(reply.slice(0, 1));
   if (outcome === undefined) throw new Error(`cannot read the reply of merge.lua: unknown outcome in "${reply}"`);
   return { outcome, appendedMs: Number(reply.slice(1)) };

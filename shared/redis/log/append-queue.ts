@@ -124,16 +124,16 @@ export class AppendQueue {
   }
 
   async #send(batch: readonly QueuedPush[]): Promise<Replies> {
-    const { client, pipeline } = this.#context;
+    const { client, pipeline, keyspace } = this.#context;
     try {
       for (const push of batch) push.resentSince ??= await this.#newestChange(push.shard);
     } catch {
       return notSentTo(batch);
     }
     // All shards of the queue are on one server.
-    const master = masterOf(client, this.#key(batch[0]?.shard ?? 0));
+    const master = masterOf(client, keyspace.keysOf(batch[0]?.shard ?? 0).pushes);
     if (master === undefined) return notSentTo(batch);
-    const commands = batch.map(({ shard, entry }): Append => [this.#key(shard), entry.fields]);
+    const commands = batch.map(({ shard, entry }): Append => [keyspace.keysOf(shard).pushes, entry.fields]);
     const replies = await pipeline.exec(master, commands, []);
     const errors = replies.appends.map(([error]) => error);
     for (const error of errors) if (error !== null) refreshIfMoved(client, error);
@@ -143,20 +143,15 @@ export class AppendQueue {
 
   /** Returns whether the push has to be appended again. */
   #failed(push: QueuedPush, error: Error): boolean {
-    switch (classify(error)) {
-      case 'unknown':
-        return doubt(push);
-      case 'refused':
-        return !push.answered;
-      case 'full':
-        answer(push, new GatewayError('redis_full', 'Redis is out of memory (maxmemory)', { cause: error }));
-        return false;
-      case 'broken':
-        answer(push, new GatewayError('redis_unavailable', `cannot append push: ${error.message}`, { cause: error }));
-        return false;
-      default:
-        return false;
-    }
+    const errorClass = classify(error);
+    if (errorClass === 'unknown') return doubt(push);
+    if (errorClass === 'refused') return !push.answered;
+    const [code, message] =
+      errorClass === 'full'
+        ? (['redis_full', 'Redis is out of memory (maxmemory)'] as const)
+        : (['redis_unavailable', `cannot append push: ${error.message}`] as const);
+    answer(push, new GatewayError(code, message, { cause: error }));
+    return false;
   }
 
   /** The push was appended, but the barrier failed. Returns whether the push has to be appended again. */
@@ -187,12 +182,8 @@ export class AppendQueue {
     const { client, keyspace, newestChange } = this.#context;
     const known = newestChange(shard);
     if (known !== undefined) return known;
-    const [newest] = await client.xrevrange(keyspace.shards[shard]?.changes ?? '', '+', '-', 'COUNT', 1);
+    const [newest] = await client.xrevrange(keyspace.keysOf(shard).changes, '+', '-', 'COUNT', 1);
     return newest?.[0] ?? '0-0';
-  }
-
-  #key(shard: number): string {
-    return this.#context.keyspace.shards[shard]?.pushes ?? '';
   }
 
   #take(): QueuedPush[] {
@@ -227,7 +218,7 @@ function notDurable(reason: string): GatewayError {
   return new GatewayError('not_durable', `indeterminate: ${reason} (--push.durability); ${fate}`);
 }
 
-/** Answers a push that is past its deadline. `reason`: shortfall of the barrier. Returns whether the push is answered. */
+/** Answers a push that is past its deadline. `reason`: shortfall of the barrier. Returns whether it is answered. */
 function expire(push: QueuedPush, now: number, reason: string | undefined, isSent: boolean): boolean {
   if (now < push.deadlineMs) return push.answered;
   const isUnknown = push.inDoubt || isSent;

@@ -22,16 +22,7 @@ const RETRY_MS = 100;
 /** Share of the high-water mark. */
 const LOW_WATER = 0.8;
 
-interface Backlog {
-  /** Number of pushes in the log. */
-  readonly length: number;
-  /** Approximate size of the log in Redis' memory. */
-  readonly bytes: number;
-  /** Age of the oldest push in the log. */
-  readonly oldestSeconds: number;
-  readonly deadLetters: number;
-}
-
+type Backlog = Awaited<ReturnType<typeof measure>>;
 type Limited = 'pushes' | 'bytes' | 'memory';
 
 interface BacklogContext {
@@ -107,7 +98,7 @@ export class BacklogMonitor {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        this.#backlog = await this.#measure(client);
+        this.#backlog = await measure(client, this.#keyspace);
         const memory = this.#connections.mayInfo ? await memoryUse(client) : 0;
         this.#refusal = this.#judge(this.#backlog, memory);
         this.#up = true;
@@ -146,22 +137,24 @@ export class BacklogMonitor {
     else this.#above.delete(what);
     return isAbove;
   }
+}
 
-  async #measure(client: RedisClient): Promise<Backlog> {
-    // One key for each command: while a slot moves, the keys of a shard may be on different nodes.
-    const shards = await Promise.all(
-      this.#keyspace.shards.map(async ({ pushes, dead }) => {
-        const [backlog, deadLetters] = await Promise.all([readShardBacklog(client, pushes), client.xlen(dead)]);
-        return { ...backlog, deadLetters };
-      }),
-    );
-    const sum = (of: 'length' | 'bytes' | 'deadLetters'): number =>
-      shards.reduce((total, shard) => total + shard[of], 0);
-    const now = Date.now();
-    const ages = shards.map(({ oldest }) => (oldest === '' ? 0 : now - Number(oldest.split('-')[0])));
-    const oldestSeconds = Math.max(0, ...ages) / 1000;
-    return { length: sum('length'), bytes: sum('bytes'), oldestSeconds, deadLetters: sum('deadLetters') };
-  }
+/**
+ * Of all shards: the pushes in the log, their approximate size in Redis' memory, the age of the oldest; dead letters.
+ */
+async function measure(client: RedisClient, keyspace: Keyspace) {
+  // One key for each command: while a slot moves, the keys of a shard may be on different nodes.
+  const shards = await Promise.all(
+    keyspace.shards.map(async ({ pushes, dead }) => {
+      const [backlog, deadLetters] = await Promise.all([readShardBacklog(client, pushes), client.xlen(dead)]);
+      return { ...backlog, deadLetters };
+    }),
+  );
+  const sum = (of: 'length' | 'bytes' | 'deadLetters'): number => shards.reduce((total, shard) => total + shard[of], 0);
+  const now = Date.now();
+  const ages = shards.map(({ oldest }) => (oldest === '' ? 0 : now - Number(oldest.split('-')[0])));
+  const oldestSeconds = Math.max(0, ...ages) / 1000;
+  return { length: sum('length'), bytes: sum('bytes'), oldestSeconds, deadLetters: sum('deadLetters') };
 }
 
 function overloaded(log: string): GatewayError {

@@ -2,8 +2,8 @@
 --
 -- KEYS[1]  pushes   stream: the log
 --
--- Returns { number of pushes, their approximate size in memory in bytes, stream ID of the oldest, of the newest; '' if
--- empty }.
+-- Returns { number of pushes, approximate size in memory in bytes, stream ID of the oldest, of the newest }, '' if
+-- empty.
 
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]

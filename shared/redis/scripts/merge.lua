@@ -1,5 +1,4 @@
--- Merges the oldest pushes of a shard: takes them from the log, applies them in order, and writes one entry to the
--- changes, in a single step.
+-- Merges the oldest pushes of a shard in one step: takes them from the log, applies them in order, records the changes.
 --
 -- Redis runs one script at a time, so any number of workers may call this. A worker that dies or freezes holds nothing,
 -- and each group sees its pushes in the order of the log.
@@ -192,8 +191,7 @@ local function drop_expired(key)
   return last, first
 end
 
--- PUT or POST on one group; `fields` are the families of the push. Returns whether the other families of the group are
--- unchanged.
+-- PUT or POST on one group; `fields` are the families of the push. Returns whether its other families are unchanged.
 local function apply_content(push, id, labels, fields)
   local key, n = group_key .. id, #fields
   local held = read_group(key)
@@ -230,8 +228,7 @@ local function apply_content(push, id, labels, fields)
   return held and push.verb == 'POST'
 end
 
--- Records a failed push. It extends the life only of a group without any pushed content. Returns whether the families
--- are unchanged.
+-- Records a failed push, which only keeps a group without pushed content alive. Returns whether families are unchanged.
 local function apply_failure(push, id, labels)
   local key = group_key .. id
   local held = read_group(key)
@@ -257,19 +254,18 @@ end
 local function unpack_strings(body)
   local list, n = {}, 0
   local lf = string.find(body, '\n', 1, true)
-  if not lf then error('its body is not as long as it says', 0) end
+  if not lf then error('cannot decode push: the lengths in its body do not add up', 0) end
   local at = lf + 1
   for length in string.gmatch(string.sub(body, 1, lf - 1), '%d+') do
     n = n + 1
     list[n] = string.sub(body, at, at + length - 1)
     at = at + length
   end
-  if at ~= #body + 1 then error('its body is not as long as it says', 0) end
+  if at ~= #body + 1 then error('cannot decode push: the lengths in its body do not add up', 0) end
   return list
 end
 
--- IDs of changed groups in order, and by ID what was written: a list of fields for each push, or true if other families
--- may have changed, too.
+-- IDs of changed groups; by ID, what each push wrote (a list of fields), or true if other families may have changed.
 local changed, written_to = {}, {}
 
 -- Marks a group as changed in any way. Returns its previous entry of `written_to`.
@@ -286,7 +282,7 @@ local function apply(push)
     return
   end
   local list = unpack_strings(push.body)
-  if not list[1] then error('its body names no group', 0) end
+  if not list[1] then error('cannot decode push: its body has no group', 0) end
   local at = 1
   -- The beginning of each family record.
   local prefix = table.concat({ push.stamp, text(push.deadline), push.at, '' }, ' ')

@@ -1,7 +1,4 @@
-/**
- * Runs the Lua scripts: by their hash, or by their text on a server that does not know them (restart, failover, SCRIPT
- * FLUSH).
- */
+/** Runs the Lua scripts by their hash, or by their text on a server that does not know them (restart, failover). */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { asError } from '../../errors.ts';
