@@ -75,6 +75,7 @@ check: node_modules/.package-lock.json ## Check types, lint, format, documents a
 	npx tsc
 	npx oxlint --type-aware --deny-warnings
 	npx prettier --check .
+	node .ci/check-imports.mjs
 	node .ci/check-files.mjs
 	node .ci/check-docs.mjs
 

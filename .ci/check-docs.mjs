@@ -28,7 +28,7 @@ compare('metric', {
   code: 'services and shared',
   inCode: ['services', 'shared']
     .flatMap(sourcesIn)
-    .flatMap((file) => matches(file, /^\s+(?:name: ')?((?:pushgateway|metrics)_\w+)(?:',|: \[)/gm)),
+    .flatMap((file) => matches(file, /(?:\bname: '|^\s+)((?:pushgateway|metrics)_\w+)(?:',|: \[)/gm)),
   document: 'docs/telemetry.md',
   documented: matches('docs/telemetry.md', /^\| (`(?:pushgateway|metrics)_[^|]*)\|/gm).flatMap((cell) =>
     [...cell.matchAll(/`(\w+)/g)].map(([, name]) => name),

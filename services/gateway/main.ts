@@ -38,7 +38,7 @@ async function run(config: Config, logger: Logger): Promise<void> {
   const fail = (thrown: unknown, message: string): void => {
     // A GatewayError is explained by its message, one reason a line; anything else needs its stack.
     if (thrown instanceof GatewayError)
-      for (const reason of thrown.message.split('\n')) logger.error({ reason }, message);
+      for (const reason of thrown.message.split('\n')) logger.error({ code: thrown.code, reason }, message);
     else logger.error({ err: asError(thrown) }, message);
     process.exitCode = EXIT_FAILED;
   };

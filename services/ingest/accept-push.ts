@@ -71,7 +71,7 @@ export class PushAcceptor {
         // Only the failure is stored. A client that waits finds it in the next scrape.
         await this.#recordFailure(options, group).catch(() => undefined);
         if (!config.push.disableConsistencyCheck) throw thrown;
-        return { ...ACCEPTED, result: 'inconsistent', reason: thrown.message };
+        return { ...ACCEPTED, result: 'inconsistent', code: thrown.code, reason: thrown.message };
       }
       return await this.#append(options, pushes);
     });

@@ -161,8 +161,8 @@ export class IngestService implements Service {
     return text === '' ? await reply.code(status).send() : await sendText(reply, status, text);
   }
 
-  #logRefusal({ method, url }: FastifyRequest, { status, result, text, reason = text }: PushResponse): void {
-    const fields = { method, url, status, reason };
+  #logRefusal({ method, url }: FastifyRequest, { status, result, code, text, reason = text }: PushResponse): void {
+    const fields = { method, url, status, code, reason };
     // An operator should see this: a group that contradicts others can remain unnoticed for long.
     if (result === 'inconsistent') this.#logger.warn(fields, 'push refused');
     else this.#logger.debug(fields, 'push refused');

@@ -1,5 +1,5 @@
 /** What the client of a push is answered. */
-import { GatewayError, HTTP_STATUS } from '../../shared/errors.ts';
+import { GatewayError, HTTP_STATUS, type ErrorCode } from '../../shared/errors.ts';
 
 export const PUSH_RESULTS = [
   'accepted',
@@ -18,6 +18,8 @@ export interface PushResponse {
   readonly result: (typeof PUSH_RESULTS)[number];
   /** '' = no body. */
   readonly text: string;
+  /** Of a push that was refused. */
+  readonly code?: ErrorCode;
   /** For the log, if it differs from the text. */
   readonly reason?: string;
 }
@@ -33,7 +35,7 @@ export function responseToError(thrown: unknown): PushResponse | undefined {
   const { code, message } = thrown;
   const status = HTTP_STATUS[code];
   if (status === 500) return undefined;
-  if (code !== 'push_inconsistent') return { status, result: RESULTS[status], text: message };
+  if (code !== 'push_inconsistent') return { status, result: RESULTS[status], code, text: message };
   const text = `pushed metrics are invalid or inconsistent with existing metrics: ${message}`;
-  return { status, result: 'inconsistent', text };
+  return { status, result: 'inconsistent', code, text };
 }
