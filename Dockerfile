@@ -3,20 +3,20 @@
 #   docker build -t pushgateway-redis .
 #   docker run -p 9753:9753 -e PUSHGATEWAY_REDIS_ENDPOINT=redis:6379 pushgateway-redis [all|ingest|worker|reader]
 #
-# "lts" is the current LTS release of Node; for a reproducible build pass a version, as --build-arg NODE_VERSION=24.11.
-ARG NODE_VERSION=lts
+# The digest is that of the image for all platforms; `make image-digests WRITE=1` and Dependabot update it.
+FROM node:24.19.0-slim@sha256:cd84903a12dbd26b46f1f3b8144a2568c41c5d37ddd0c7a80a34c7a19786b35f AS node
 
-FROM node:${NODE_VERSION}-slim AS build
+FROM node AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# The Makefile explains why npm ci alone is not enough.
-RUN npm ci --loglevel=silent || npm install --no-save
+# With the hashes of the lock file, and without install scripts (.npmrc).
+RUN npm ci --loglevel=error
 COPY tsconfig.json tsconfig.build.json ./
 COPY shared shared
 COPY services services
 RUN npm run build && npm prune --omit=dev
 
-FROM node:${NODE_VERSION}-slim
+FROM node
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /build/package.json ./

@@ -15,7 +15,7 @@ PREFIX ?= /usr/local
 export PORT REDIS_PORT PROM_PORT DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help run build install uninstall test test-quick check lint format ingest metrics start-redis stop-redis start-prom stop-prom \
+.PHONY: help run build install uninstall test test-quick check audit image-digests lint format ingest metrics start-redis stop-redis start-prom stop-prom \
 	k6 bench bench-check bench-baseline bench-micro scaling fuzz faults soak screenshot docker-build clean tools dist
 
 help: ## List the targets
@@ -38,7 +38,7 @@ pushgateway:
 install: dist ## Put the command pushgateway into PREFIX/bin (PREFIX=/usr/local), and what it needs into PREFIX/lib/pushgateway
 	@rm -rf '$(PREFIX)/lib/pushgateway'
 	@mkdir -p .cache '$(PREFIX)/bin' '$(PREFIX)/lib/pushgateway'
-	@package=$$(npm pack --silent --pack-destination .cache) && \
+	@package=$$(npm run --silent package -- --silent --pack-destination .cache) && \
 		tar -xzf ".cache/$$package" -C '$(PREFIX)/lib/pushgateway' --strip-components=1 && rm ".cache/$$package"
 	@cd '$(PREFIX)/lib/pushgateway' && npm ci --omit=dev --ignore-scripts --prefer-offline --loglevel=error --no-audit --no-fund
 	@ln -sf ../lib/pushgateway/dist/services/gateway/main.js '$(PREFIX)/bin/pushgateway'
@@ -51,11 +51,12 @@ dist: dist/.built
 dist/.built: node_modules/.package-lock.json $(shell find services shared) tsconfig.json tsconfig.build.json package.json
 	@npm run --silent build
 
-# npm writes this file last, so it shows whether and when the packages were installed. npm ci rejects a lock file
-# without the optional packages of this platform, which a mirror may lack; npm install adds them, at the locked
-# versions.
+# npm writes this file last, so it shows whether and when the packages were installed. npm ci installs what
+# package-lock.json names, with the hashes that it names, and runs no install scripts (.npmrc). If it fails, nothing
+# else is tried.
 node_modules/.package-lock.json: package-lock.json
-	npm ci --loglevel=silent || npm install --no-save
+	npm ci --loglevel=error
+	@node .ci/check-lock.mjs installed
 	@touch $@
 
 tools:
@@ -78,6 +79,13 @@ check: node_modules/.package-lock.json ## Check types, lint, format, documents a
 	node .ci/check-imports.mjs
 	node .ci/check-files.mjs
 	node .ci/check-docs.mjs
+	node .ci/check-lock.mjs
+
+audit: node_modules/.package-lock.json ## Ask the npm registry for known vulnerabilities of the packages, if it can be asked
+	@node .ci/audit.mjs
+
+image-digests: ## Compare the digests of container images with their registries; WRITE=1 updates them
+	@node .ci/image-digests.mjs $(if $(WRITE),--write)
 
 lint: node_modules/.package-lock.json ## Lint, and fix what can be fixed automatically
 	npx oxlint --type-aware --deny-warnings --fix

@@ -24,6 +24,11 @@ case $service in
   *) echo "unknown service: $service" >&2 && exit 2 ;;
 esac
 
+# The image of a service as docker-compose.yml pins it.
+image_of() {
+  sed -n "s|^ *image: *\\($1:.*\\)|\\1|p" docker-compose.yml
+}
+
 docker_answers() {
   command -v docker >/dev/null 2>&1 && docker info >/dev/null 2>&1
 }
@@ -51,13 +56,13 @@ start_container() {
   docker rm -f "$container" >/dev/null 2>&1 || true
   case $service in
     redis)
-      docker run -d --name "$container" -p "127.0.0.1:$REDIS_PORT:6379" -v pushgateway-redis:/data redis:7-alpine \
+      docker run -d --name "$container" -p "127.0.0.1:$REDIS_PORT:6379" -v pushgateway-redis:/data "$(image_of redis)" \
         redis-server --appendonly yes --maxmemory-policy noeviction >/dev/null
       ;;
     prometheus)
       write_prometheus_config host.docker.internal
       docker run -d --name "$container" -p "127.0.0.1:$PROM_PORT:9090" --add-host=host.docker.internal:host-gateway \
-        -v "$folder/prometheus.yml:/etc/prometheus/prometheus.yml:ro" prom/prometheus >/dev/null
+        -v "$folder/prometheus.yml:/etc/prometheus/prometheus.yml:ro" "$(image_of prom/prometheus)" >/dev/null
       ;;
   esac
   echo "$service is running in the container $container: $url"
