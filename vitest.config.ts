@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/support/longest-first.ts';
+import { SLOTS } from './test/support/slots.ts';
 import { extendPath } from './test/support/tool-path.ts';
 
 extendPath();
@@ -10,8 +11,7 @@ const none = { include: [] };
 
 /** What starts real processes needs the built gateway, and time: also on a machine that has other things to do. */
 const processes = { globalSetup: 'test/support/global-setup.ts', setupFiles: 'test/support/setup.ts', benchmark: none };
-/** These wait most of the time, for processes to start or for timeouts, so there are more of them than processors. */
-const waiting = { maxWorkers: Math.min(8, 2 * availableParallelism()), sequence: { groupOrder: 1 } };
+const waiting = { maxWorkers: SLOTS, sequence: { groupOrder: 1 } };
 
 /** Groups run one after the other: first what needs processors alone. */
 export default defineConfig({

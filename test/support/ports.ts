@@ -46,7 +46,6 @@ async function takeBlock(): Promise<number> {
     const start = FIRST + ((offset + i) % count) * BLOCK;
     const lock = await listenOn(start);
     if (lock === undefined) continue;
-    lock.unref();
     locks.push(lock);
     // Two callers may have taken a block each.
     left.push(...Array.from({ length: BLOCK - 2 }, (_, port) => start + BLOCK - 1 - port));
@@ -62,10 +61,11 @@ async function isFree(port: number): Promise<boolean> {
   return true;
 }
 
-async function listenOn(port: number): Promise<Server | undefined> {
+/** Undefined when somebody else listens there. Does not keep the process alive. */
+export async function listenOn(port: number): Promise<Server | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(undefined));
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => resolve(server));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => resolve(server.unref()));
   });
 }

@@ -5,6 +5,7 @@ import { kill } from './process.ts';
 import { fileMark, processesMarked } from './mark.ts';
 import { releasePorts } from './ports.ts';
 import { endResources, heldCount } from './resources.ts';
+import { takeSlot } from './slots.ts';
 
 /**
  * Runs around every test file. What tests start is ended here, and what then still lives is a leak that fails the file:
@@ -12,10 +13,12 @@ import { endResources, heldCount } from './resources.ts';
  */
 let handlesBefore: string[] = [];
 let keep = 0;
+let giveBack = async (): Promise<void> => {};
 
-beforeAll(() => {
+beforeAll(async () => {
+  giveBack = await takeSlot();
   handlesBefore = openHandles().filter((kind) => kind !== 'Timeout');
-});
+}, 7_200_000);
 
 beforeEach(() => {
   keep = heldCount();
@@ -32,6 +35,7 @@ afterAll(async () => {
     await failOnProcesses();
     await releasePorts();
     await failOnHandles();
+    await giveBack();
   }
 }, 120_000);
 
