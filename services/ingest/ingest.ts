@@ -92,13 +92,14 @@ export class IngestService implements Service {
 
   register(app: FastifyInstance): void {
     const acceptor = this.#acceptor;
+    const { enableAdminApi, crossOriginPushes: crossOrigin } = this.#config.web;
     // Wildcards, because the labels are parsed from the whole path.
     for (const start of [`${PUSH_PATH}/job/`, `${PUSH_PATH}/job@base64/`]) {
       for (const method of ['PUT', 'POST', 'DELETE'] as const) {
         app.route({
           method,
           url: `${start}*`,
-          config: { handlerName: method === 'DELETE' ? 'delete' : 'push' },
+          config: method === 'DELETE' ? { handlerName: 'delete' } : { handlerName: 'push', crossOrigin },
           handler: async (request, reply) => {
             const path = pathOf(request.url);
             if (path === start) return await this.#answerNoJob(reply, start);
@@ -108,10 +109,10 @@ export class IngestService implements Service {
         });
       }
     }
-    app.post(this.#config.paths.ingest, async (request, reply) => {
+    app.post(this.#config.paths.ingest, { config: { crossOrigin } }, async (request, reply) => {
       return await this.#respond(request, reply, acceptor.acceptSeries(request));
     });
-    if (!this.#config.web.enableAdminApi) return;
+    if (!enableAdminApi) return;
     const [deadLetters, client] = [this.#deadLetters, () => this.#client];
     serveDeadLetters(app, { deadLetters, client, nextPushId: () => acceptor.nextPushId() });
     app.put(`${API_PATH}/admin/wipe`, { config: { handlerName: 'wipe' } }, async (request, reply) => {

@@ -13,6 +13,9 @@ type RedisMode = (typeof REDIS_MODES)[number];
 export const DURABILITIES = ['memory', 'replica', 'disk'] as const;
 export type Durability = (typeof DURABILITIES)[number];
 
+export const CROSS_ORIGIN_POLICIES = ['allow', 'refuse'] as const;
+export type CrossOriginPolicy = (typeof CROSS_ORIGIN_POLICIES)[number];
+
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -68,6 +71,9 @@ export interface Config {
     readonly routePrefix: string;
     /** Ranges in CIDR notation, or `unix`. */
     readonly trustedProxies: readonly string[];
+    /** Lower case, `*.` for all names below; none: any. */
+    readonly allowedHosts: readonly string[];
+    readonly crossOriginPushes: CrossOriginPolicy;
     readonly enableLifecycle: boolean;
     readonly enableAdminApi: boolean;
     readonly enableOpenMetrics: boolean;

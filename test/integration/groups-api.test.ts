@@ -118,7 +118,7 @@ describe('invalid parameters are refused with a reason', () => {
   ] as const)('%s', async ([query, error]) => {
     const { status, text, headers } = await gateway.request(`/api/v1/groups?${query}`);
     expect([status, JSON.parse(text)]).toEqual([400, { status: 'error', errorType: 'bad_data', error }]);
-    expect(headers['access-control-allow-origin']).toBe('*');
+    expect(headers['access-control-allow-origin']).toBeUndefined();
   });
 });
 
@@ -127,10 +127,7 @@ describe('one group', () => {
     const { groups } = await list('q=db-1');
     const { status, headers, text } = await gateway.request(`/api/v1/groups/${groups[0]?.id ?? ''}`);
     expect(status).toBe(200);
-    expect(headers).toMatchObject({
-      'content-type': expect.stringContaining('application/json'),
-      'access-control-allow-origin': '*',
-    });
+    expect(headers['content-type']).toContain('application/json');
     const labels = { job: 'backup', instance: 'db-1' };
     expect(JSON.parse(text)).toMatchObject({
       status: 'success',

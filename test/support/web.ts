@@ -66,6 +66,12 @@ export async function startWeb({ yaml, files = {}, args = [], compare, routes }:
   return { app, folder, url, port, registry, log: () => lines.join(''), write };
 }
 
+/** Requests refused before they reached a route, by reason. */
+export async function turnedAway({ registry }: Web): Promise<Record<string, number>> {
+  const metric = await registry.getSingleMetric('pushgateway_http_turned_away_total')?.get();
+  return Object.fromEntries((metric?.values ?? []).map(({ labels, value }) => [String(labels['reason']), value]));
+}
+
 /** A well-formed bcrypt hash, which startWeb accepts as that of the password (letters and digits only). */
 export function hashOf(password: string): string {
   return `$2y$10$${'.'.repeat(53 - password.length)}${password}`;

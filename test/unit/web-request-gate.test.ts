@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificates.ts';
 import { request } from '../support/request.ts';
-import { askHttp2, basic, hashOf, openHttp2, startWeb, type Web } from '../support/web.ts';
+import { askHttp2, basic, hashOf, openHttp2, startWeb, turnedAway } from '../support/web.ts';
 
 const { cert, key } = makeCertificate('server');
 const tls = 'tls_server_config: {cert_file: c, key_file: k}\n';
@@ -37,11 +37,6 @@ const echoRoutes = (app: FastifyInstance) => {
 
 const failingCheck = async () => await Promise.reject(new Error('the thread died'));
 
-async function turnedAway({ registry }: Web): Promise<Record<string, number>> {
-  const metric = await registry.getSingleMetric('pushgateway_http_turned_away_total')?.get();
-  return Object.fromEntries((metric?.values ?? []).map(({ labels, value }) => [String(labels['reason']), value]));
-}
-
 describe('response headers', () => {
   const paths = ['/-/healthy', '/telemetry', '/nowhere', '/%', '/-/healthy?x'];
 
@@ -57,6 +52,20 @@ describe('response headers', () => {
     const allowed = await askHttp2(session, '/telemetry', { headers: basic('a', 'b') });
     expect(allowed).toMatchObject({ status: 200, headers: allHeaders });
     expect(allowed.text).toContain('pushgateway_http_turned_away_total{reason="unauthorized"} 1\n');
+  });
+
+  test('browsers never guess what an answer is', async () => {
+    const yaml = `${tls}basic_auth_users: {a: ${hashOf('b')}}`;
+    const [plain, secure] = [await startWeb(), await startWeb({ yaml, files })];
+    const session = await openHttp2(secure.port);
+    const answers = [
+      ...(await Promise.all(['/-/healthy', '/nowhere', '/%', '//x'].map((path) => request(plain.url, path)))),
+      await request(plain.url, '/-/healthy', { method: 'PATCH' }),
+      await askHttp2(session, '/-/healthy'),
+      await askHttp2(session, '/-/healthy', { headers: basic('a', 'b') }),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([200, 404, 400, 301, 405, 401, 200]);
+    for (const answer of answers) expect(answer.headers['x-content-type-options']).toBe('nosniff');
   });
 
   test('can be replaced by a route', async () => {
@@ -128,7 +137,7 @@ describe('basic authentication', () => {
     const statuses = (await Promise.all(flood)).map(({ status }) => status);
     expect(statuses.filter((status) => status === 401)).toHaveLength(17);
     expect(statuses.filter((status) => status === 503)).toHaveLength(23);
-    expect(await turnedAway(web)).toEqual({ rate_limit: 0, unauthorized: 17, too_many_logins: 23 });
+    expect(await turnedAway(web)).toMatchObject({ rate_limit: 0, unauthorized: 17, too_many_logins: 23 });
   });
 
   test('a check that fails is logged and answered 503, not 401', async () => {

@@ -35,7 +35,7 @@ const PROFILERS: Readonly<Record<'cpu' | 'heap', Profiler>> = {
 export function serveProfiles(app: FastifyInstance, config: Config): void {
   let busy = false;
   for (const [kind, profile] of Object.entries(PROFILERS)) {
-    app.get(`/debug/profile/${kind}`, async (request, reply) => {
+    app.get(`/debug/profile/${kind}`, { config: { crossOrigin: 'refuse' } }, async (request, reply) => {
       if (!config.web.enableLifecycle) return await reply.code(403).send('Lifecycle API is not enabled.');
       const seconds = secondsOf(request);
       if (seconds === undefined)

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Config } from '../../../shared/config/config.ts';
 import { describeConfig } from '../../../shared/config/describe.ts';
 import { packageVersion } from '../../../shared/config/version.ts';
-import { API_HEADERS, API_PATH, apiHeaders } from '../../../shared/http/reply/api-reply.ts';
+import { API_PATH, apiHeaders, preflightHeaders } from '../../../shared/http/reply/api-reply.ts';
 
 export function buildInformation(): Record<string, string> {
   return {
@@ -28,6 +28,6 @@ export function serveStatus(app: FastifyInstance, config: Config, startedAt: Dat
     return await apiHeaders(reply).send(Buffer.from(JSON.stringify({ status: 'success', data })));
   });
   app.options(`${API_PATH}/*`, { config: { handlerName: 'api/v1/options' } }, async (_request, reply) => {
-    return await reply.headers(API_HEADERS).code(200).send();
+    return await preflightHeaders(reply).code(200).send();
   });
 }

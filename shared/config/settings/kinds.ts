@@ -148,6 +148,19 @@ export const addressRanges: Kind<readonly string[]> = {
   quoted: true,
 };
 
+/** Host names without ports, in lower case; `*.example.com` for all names below. */
+export const hostNames: Kind<readonly string[]> = {
+  parse(value) {
+    const names = value.split(',').flatMap((item) => item.trim().toLowerCase() || []);
+    const areValid = names.every((name) => /^(?:\*\.)?[\w-]+(?:\.[\w-]+)*$/.test(name));
+    return areValid ? names : expected('host names such as gateway.example or *.example, without ports');
+  },
+  format: (names) => names.join(','),
+  repeatable: true,
+  list: true,
+  quoted: true,
+};
+
 function expected(hint: string): never {
   throw new GatewayError('config_invalid', `expected ${hint}`);
 }

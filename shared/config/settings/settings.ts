@@ -2,13 +2,14 @@
  * The table of settings, from which flags, variables, YAML keys, defaults, help and docs/configuration.md are made. To
  * add a setting, add a leaf to `Config` and a row here. The order is that of the help; the predecessor's come first.
  */
-import { DURABILITIES, LOG_FORMATS, LOG_LEVELS, REDIS_MODES } from '../config.ts';
+import { CROSS_ORIGIN_POLICIES, DURABILITIES, LOG_FORMATS, LOG_LEVELS, REDIS_MODES } from '../config.ts';
 import {
   addressRanges,
   bytes,
   duration,
   externalUrl,
   flag,
+  hostNames,
   integer,
   listenAddresses,
   oneOf,
@@ -205,6 +206,14 @@ const web: readonly Setting[] = [
   }),
   setting('web.trusted-proxies', 'web.trustedProxies', addressRanges, {
     help: 'Proxies whose X-Forwarded-For header names the client: 10.0.0.0/8, fd00::/8, or unix. Repeatable.',
+  }),
+  setting('web.allowed-hosts', 'web.allowedHosts', hostNames, {
+    defaultNote: 'any',
+    help: 'Names that clients may use for this server: gateway.example, *.example. Repeatable. Addresses always may.',
+  }),
+  setting('web.cross-origin-pushes', 'web.crossOriginPushes', oneOf(...CROSS_ORIGIN_POLICIES), {
+    default: 'allow',
+    help: 'Pushes that a browser sends for a page of another origin.',
   }),
   setting('web.enable-lifecycle', 'web.enableLifecycle', flag, { help: 'Enable shutdown via HTTP request.' }),
   setting('web.enable-admin-api', 'web.enableAdminApi', flag, {

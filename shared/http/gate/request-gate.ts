@@ -1,18 +1,19 @@
 /**
- * What every request passes before it reaches a route: rate limit, response headers, basic authentication, route
- * prefix, in the order of the exporter toolkit. Routes receive the path below the prefix.
+ * What every request passes before it reaches a route: accepted hosts, then rate limit, response headers, basic
+ * authentication, route prefix, in the order of the exporter toolkit. Routes receive the path below the prefix.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Counter } from 'prom-client';
 import { asError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
+import type { AllowedHosts } from './allowed-hosts.ts';
 import { BasicAuth, type Verdict } from './basic-auth.ts';
 import { discardBody } from '../body/discard-body.ts';
 import { clientKey, type TrustedProxies } from './client-address.ts';
 import type { PasswordChecker } from './password-checker.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { redirectTo } from '../reply/redirect.ts';
-import { pathOf } from '../request-url.ts';
+import { hostOf, pathOf } from '../request-url.ts';
 import { cleanUrl, unescapedUrl } from './request-path.ts';
 import type { WebSettings } from '../web-config/web-settings.ts';
 
@@ -24,6 +25,7 @@ interface GateContext {
   readonly route: RequestListener;
   readonly checker: PasswordChecker;
   readonly proxies: TrustedProxies;
+  readonly hosts: AllowedHosts;
   readonly turnedAway: TurnedAway;
   readonly logger: Logger;
 }
@@ -54,7 +56,11 @@ export class RequestGate {
   }
 
   readonly handle: RequestListener = (request, response) => {
-    this.#context.proxies.identify(request);
+    const { proxies, hosts } = this.#context;
+    proxies.identify(request);
+    // Browsers then do not guess what an answer is: text that somebody pushed is never run as a script.
+    response.setHeader('X-Content-Type-Options', 'nosniff');
+    if (!hosts.accepts(hostOf(request.headers))) return this.#turnAway(request, response, 'host');
     if (this.#limiter !== undefined && !this.#limiter.take()) {
       response.setHeader('Retry-After', this.#limiter.retryAfterSeconds);
       return this.#turnAway(request, response, 'rate_limit');
@@ -127,12 +133,13 @@ export class RequestGate {
 type TurnAwayReason = keyof typeof REFUSALS;
 
 const REFUSALS = {
+  host: [421, 'cannot answer for this host: expected a name of --web.allowed-hosts, or an address'],
   rate_limit: [429, 'Too Many Requests'],
   unauthorized: [401, 'Unauthorized'],
   too_many_logins: [503, 'too many logins are being checked, try again later'],
 } as const;
 
-export const TURN_AWAY_REASONS = Object.keys(REFUSALS);
+export const TURN_AWAY_REASONS = [...Object.keys(REFUSALS), 'cross_origin'];
 
 function answer(request: IncomingMessage, response: ServerResponse, status: number, line: string): void {
   discardBody(request);

@@ -9,6 +9,7 @@ import type { Config } from '../../config/config.ts';
 import { asError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { isEmptyGzip } from '../body/content-encoding.ts';
+import { refuseCrossOrigin } from '../gate/cross-origin.ts';
 import { API_PATH } from '../reply/api-reply.ts';
 import { serveNotFound } from '../reply/not-found.ts';
 import { sendText } from '../reply/send-text.ts';
@@ -50,6 +51,7 @@ export function createApp({ config, registry, logger, notReady, listenersOptions
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 
+  refuseCrossOrigin(app, config.web.externalUrl, () => listeners.turnedAway.inc({ reason: 'cross_origin' }));
   serveNotFound(app, config.web.routePrefix);
   app.addHook('onRequest', async (request, reply) => {
     if (isEmptyGzip(request.raw) && !request.url.startsWith(API_PATH)) return await sendText(reply, 400, 'EOF');

@@ -12,6 +12,7 @@ import { takeSystemdSockets } from '../../config/read/systemd-sockets.ts';
 import { formatAddress } from '../../config/values/address.ts';
 import { systemReason } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
+import { AllowedHosts } from '../gate/allowed-hosts.ts';
 import { TrustedProxies } from '../gate/client-address.ts';
 import { FairPasswordChecker, PasswordThread, type ComparePassword } from '../gate/password-checker.ts';
 import { RequestGate, TURN_AWAY_REASONS, type TurnedAway } from '../gate/request-gate.ts';
@@ -35,7 +36,7 @@ export class Listeners implements WebSettingsObserver {
   readonly #source: WebSettingsSource;
   readonly #passwords = new PasswordThread();
   readonly #compare: ComparePassword;
-  readonly #turnedAway: TurnedAway;
+  readonly turnedAway: TurnedAway;
   readonly #lastReload: Gauge;
   readonly #listeners: Listener[] = [];
   #gate: RequestGate | undefined;
@@ -47,13 +48,13 @@ export class Listeners implements WebSettingsObserver {
     this.#source = new WebSettingsSource(config, logger, options.pollMs);
     this.#compare = options.comparePassword ?? this.#passwords.compare;
     const registers = [registry];
-    this.#turnedAway = new Counter({
+    this.turnedAway = new Counter({
       name: 'pushgateway_http_turned_away_total',
       help: 'Total number of requests refused before they reached a route, by reason.',
       labelNames: ['reason'],
       registers,
     });
-    for (const reason of TURN_AWAY_REASONS) this.#turnedAway.inc({ reason }, 0);
+    for (const reason of TURN_AWAY_REASONS) this.turnedAway.inc({ reason }, 0);
     this.#lastReload = new Gauge({
       name: 'pushgateway_web_config_last_reload_successful',
       help: 'Whether the last reload of the web configuration and its certificates was successful.',
@@ -72,9 +73,10 @@ export class Listeners implements WebSettingsObserver {
       {
         routePrefix: this.#config.web.routePrefix,
         route,
+        hosts: new AllowedHosts(this.#config.web.allowedHosts, this.#config.web.externalUrl),
         proxies: new TrustedProxies(this.#config.web.trustedProxies),
         checker: new FairPasswordChecker(this.#compare),
-        turnedAway: this.#turnedAway,
+        turnedAway: this.turnedAway,
         logger: this.#logger,
       },
       settings,
