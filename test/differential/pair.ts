@@ -108,7 +108,7 @@ export class Pair {
   async #send(url: string, agent: Agent, step: Step, wait: boolean): Promise<Reply> {
     const { method, path, body, headers, raw } = step;
     if (raw !== undefined) return await sendRaw(url, raw, wait);
-    const prefer = wait ? { prefer: 'wait=5' } : {};
+    const prefer = wait ? { prefer: 'wait=30' } : {};
     const hasBody = body.length > 0 || method === 'PUT' || method === 'POST';
     const answer = await send(url, path, {
       method,
@@ -122,7 +122,7 @@ export class Pair {
 
 async function sendRaw(url: string, bytes: Buffer, wait: boolean): Promise<Reply> {
   let text = bytes.toString('latin1');
-  if (wait) text = text.replace('\r\n', '\r\nPrefer: wait=5\r\n');
+  if (wait) text = text.replace('\r\n', '\r\nPrefer: wait=30\r\n');
   const received = await rawRequest(Number(new URL(url).port), [text], { ending: 'end' });
   // What comes before the last answer is `100 Continue`.
   const status = [...received.matchAll(/^HTTP\/1\.[01] (\d{3})/gm)].at(-1)?.[1] ?? '0';

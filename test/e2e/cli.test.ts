@@ -162,7 +162,7 @@ describe('with an embedded Redis', () => {
     await gateway.push('/metrics/job/j', 'm 1\n', applied);
     const [redis = 0] = redisOf(gateway);
     process.kill(redis, 'SIGKILL');
-    const answer = await gateway.push('/metrics/job/j', 'm 2\n', { headers: { prefer: 'wait=15' } });
+    const answer = await gateway.push('/metrics/job/j', 'm 2\n', { headers: { prefer: 'wait=30' } });
     expect(answer).toMatchObject({ status: 200 });
     expect(sampleValue(await gateway.scrape(), 'm')).toBe(2);
     expect(redisOf(gateway)).not.toContain(redis);

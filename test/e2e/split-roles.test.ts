@@ -58,7 +58,7 @@ async function pushEverything(pick: (i: number) => Gateway): Promise<void> {
     ]),
   ];
   for (const [i, [method, path, body]] of steps.entries()) {
-    const answer = await pick(i).push(path, body, { method, headers: { prefer: 'wait=10' } });
+    const answer = await pick(i).push(path, body, { method, headers: { prefer: 'wait=30' } });
     expect(answer, `${method} ${path}: ${answer.text}`).toMatchObject({ status: method === 'DELETE' ? 202 : 200 });
   }
 }

@@ -75,8 +75,9 @@ describe('replica', () => {
 
     replica.pause();
     const took = stopwatch();
+    const before = await calls(redis, 'wait');
     const short = gateway.push('/metrics/job/short', 'short 1\n');
-    await eventually(async () => sampleValue(await gateway.scrape(), 'short') === 1);
+    await eventually(async () => (await calls(redis, 'wait')) > before, { intervalMs: 5 });
     const behind = gateway.push('/metrics/job/behind', 'behind 1\n');
     expectIndeterminate(await short, /0 of 1 replicas confirmed it \(--push\.durability\)/);
     expect(took()).toBeLessThan(9_000);
@@ -94,7 +95,7 @@ describe('replica', () => {
 
   test('on a Cluster, each shard waits for the replicas of its own master', async () => {
     const cluster = await startCluster();
-    const gateway = await startGateway({ redis: cluster, args: ['--redis.wait-replicas=1', '--push.timeout=3s'] });
+    const gateway = await startGateway({ redis: cluster, args: ['--redis.wait-replicas=1', '--push.timeout=6s'] });
     expectTaken(await pushMany(gateway, 'all', 100));
     const master = await cluster.masterOf('pgw:{0}:pushes');
     const [, port] = /slave0:ip=[^,]*,port=(\d+)/.exec(await master.cli('INFO', 'replication')) ?? [];

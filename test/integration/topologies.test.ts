@@ -85,9 +85,9 @@ describe.for(Object.entries(topologies))('%s', ([name, start]) => {
   });
 
   test('what expires is gone', async () => {
-    await gateway.push('/metrics/job/short?ttl=1s', 'short 1\n', applied);
+    await gateway.push('/metrics/job/short?ttl=3s', 'short 1\n', applied);
     expect(sampleValue(await gateway.scrape(), 'short')).toBe(1);
-    await eventually(async () => select(await gateway.scrape(), 'short').length === 0, { timeoutMs: 2_000 });
+    await eventually(async () => select(await gateway.scrape(), 'short').length === 0, { timeoutMs: 4_000 });
   });
 
   if (replicated.includes(name)) {

@@ -61,4 +61,4 @@ export function keepAlive(sockets: number): Agent {
 }
 
 /** Asks for the answer to a push to wait until it is merged: 200, and the next scrape shows it. */
-export const applied = { headers: { prefer: 'wait=5' } } as const satisfies RequestOptions;
+export const applied = { headers: { prefer: 'wait=30' } } as const satisfies RequestOptions;
