@@ -6,6 +6,7 @@ PROM_PORT ?= 9090
 DATA_DIR ?= data
 URL ?= http://localhost:$(PORT)
 FUZZ_SECONDS ?= 60
+HOSTILE_SECONDS ?= 60
 SIZE ?= full
 FAULTS ?= all
 FAULT_SECONDS ?= 10
@@ -16,7 +17,7 @@ export PORT REDIS_PORT PROM_PORT DATA_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help run build install uninstall test test-quick check audit image-digests lint format ingest metrics start-redis stop-redis start-prom stop-prom \
-	k6 bench bench-check bench-baseline bench-micro scaling fuzz faults soak screenshot docker-build clean tools dist
+	k6 bench bench-check bench-baseline bench-micro scaling fuzz hostile faults soak screenshot docker-build clean tools dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,6 +105,10 @@ soak: node_modules/.package-lock.json ## Run a steady load for SOAK_MINUTES (20)
 fuzz: node_modules/.package-lock.json ## Compare random bodies and requests with the official gateway, for FUZZ_SECONDS (60) each
 	@.ci/install-tools redis-server prometheus-pushgateway?
 	FUZZ_SECONDS=$(FUZZ_SECONDS) npx vitest run --project property --project differential test/property test/differential/random $(ARGS)
+
+hostile: node_modules/.package-lock.json ## Attack a gateway, alone and with 1,000 clients at once, and fuzz it, for HOSTILE_SECONDS (60) each
+	@.ci/install-tools redis-server nginx?
+	HOSTILE_SECONDS=$(HOSTILE_SECONDS) npx vitest run --project hostile $(ARGS)
 
 bench: node_modules/.package-lock.json ## Measure docs/performance.md; BENCH=push,burst selects sections, SIZE=short is faster
 	@.ci/install-tools redis-server redis-cli wrk nginx prometheus-pushgateway?

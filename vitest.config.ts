@@ -7,6 +7,7 @@ import { extendPath } from './test/support/tool-path.ts';
 extendPath();
 
 const fuzzSeconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
+const hostileSeconds = Number(process.env['HOSTILE_SECONDS'] ?? 0);
 const none = { include: [] };
 
 /** What starts real processes needs the built gateway, and time: also on a machine that has other things to do. */
@@ -78,6 +79,18 @@ export default defineConfig({
           name: 'faults',
           include: ['test/faults/**/*.test.ts'],
           testTimeout: 300_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          ...processes,
+          name: 'hostile',
+          include: ['test/hostile/**/*.test.ts'],
+          // They measure, so nothing else runs meanwhile.
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+          testTimeout: 180_000 + hostileSeconds * 3_000,
           hookTimeout: 120_000,
         },
       },

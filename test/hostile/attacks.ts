@@ -1,0 +1,46 @@
+import type { Attack } from './attack.ts';
+import { compressedBombs } from './attacks/compressed-bombs.ts';
+import { deletedFamilies } from './attacks/deleted-families.ts';
+import { halfOpen, halfOpenTls } from './attacks/half-open.ts';
+import { http2Floods } from './attacks/http2-floods.ts';
+import { http2HeaderBombs } from './attacks/http2-header-bombs.ts';
+import { http2RapidReset } from './attacks/http2-rapid-reset.ts';
+import { http2Streams } from './attacks/http2-streams.ts';
+import { jsonAnswers } from './attacks/json-answers.ts';
+import { loginFlood } from './attacks/login-flood.ts';
+import { longPaths } from './attacks/long-paths.ts';
+import { pipelinedLogins } from './attacks/pipelined-logins.ts';
+import { pipelining } from './attacks/pipelining.ts';
+import { protobufBombs } from './attacks/protobuf-bombs.ts';
+import { scrapeNegotiation } from './attacks/scrape-negotiation.ts';
+import { selectors } from './attacks/selectors.ts';
+import { slowReaders } from './attacks/slow-readers.ts';
+import { snappyBombs } from './attacks/snappy-bombs.ts';
+import { stalledUploads } from './attacks/stalled-uploads.ts';
+import { textBombs } from './attacks/text-bombs.ts';
+import { waitingPushes } from './attacks/waiting-pushes.ts';
+
+/** To add one: a file in attacks/, and a line here. */
+export const ATTACKS: Readonly<Record<string, Attack>> = {
+  'compressed-bombs': compressedBombs,
+  'deleted-families': deletedFamilies,
+  'half-open': halfOpen,
+  'half-open-tls': halfOpenTls,
+  'http2-floods': http2Floods,
+  'http2-header-bombs': http2HeaderBombs,
+  'http2-rapid-reset': http2RapidReset,
+  'http2-streams': http2Streams,
+  'json-answers': jsonAnswers,
+  'login-flood': loginFlood,
+  'long-paths': longPaths,
+  'pipelined-logins': pipelinedLogins,
+  pipelining,
+  'protobuf-bombs': protobufBombs,
+  'scrape-negotiation': scrapeNegotiation,
+  selectors,
+  'slow-readers': slowReaders,
+  'snappy-bombs': snappyBombs,
+  'stalled-uploads': stalledUploads,
+  'text-bombs': textBombs,
+  'waiting-pushes': waitingPushes,
+};
