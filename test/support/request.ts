@@ -12,7 +12,7 @@ export interface RequestOptions {
   /** Arrays send the header several times. */
   headers?: Record<string, string | string[]>;
   body?: string | Uint8Array;
-  /** Default 60 s: for the whole exchange. */
+  /** Default 120 s: for the whole exchange. */
   timeoutMs?: number;
   /** Default: a connection of its own, closed after. Load-like tests share one (see keepAlive). */
   agent?: Agent;
@@ -24,7 +24,7 @@ export interface RequestOptions {
  */
 export async function request(base: string, path: string, options: RequestOptions = {}): Promise<Answer> {
   const { hostname, port } = new URL(base);
-  const { method = 'GET', headers = {}, body, timeoutMs = 60_000, agent } = options;
+  const { method = 'GET', headers = {}, body, timeoutMs = 120_000, agent } = options;
   return new Promise((resolve, reject) => {
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
     const outgoing = httpRequest(
@@ -61,4 +61,4 @@ export function keepAlive(sockets: number): Agent {
 }
 
 /** Asks for the answer to a push to wait until it is merged: 200, and the next scrape shows it. */
-export const applied = { headers: { prefer: 'wait=30' } } as const satisfies RequestOptions;
+export const applied = { headers: { prefer: 'wait=60' } } as const satisfies RequestOptions;

@@ -149,7 +149,7 @@ describe('the command line, as kingpin reads it', () => {
       /^usage: pushgateway \[<flags>\] \[<role>\]\n\nThe Prometheus Redis Pushgateway\n\nFlags:\n {2}-h, --help {24}Show/,
     );
     expect(help.text).toContain(
-      '\n  -p, --port=9753                   Service port.\n      --tls.enabled                 Enable TLS.\n' +
+      '\n  -p, --port=9753                   Port; 0 for any.\n      --tls.enabled                 Enable TLS.\n' +
         '      --tls.key=TLS.KEY             Path to the server key.\n',
     );
     expect(help.text).toContain('\n  -t, --telemetry.path="/telemetry" Telemetry URL path.\n');

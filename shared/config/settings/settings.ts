@@ -29,7 +29,7 @@ const keyPrefix = matching(/^[\w.:-]{1,64}$/, '1 to 64 letters, digits, or any o
 
 const predecessor: readonly Setting[] = [
   setting('config.file', 'configFile', text, { yaml: null, help: 'Configuration file path (YAML).' }),
-  setting('port', 'port', integer(0, 65535), { short: 'p', default: '9753', yaml: 'port', help: 'Service port.' }),
+  setting('port', 'port', integer(0, 65535), { short: 'p', default: '9753', yaml: 'port', help: 'Port; 0 for any.' }),
   setting('tls.enabled', 'tls.enabled', flag, { yaml: 'tls_enabled', help: 'Enable TLS.' }),
   setting('tls.key', 'tls.keyFile', text, {
     yaml: 'tls_key_path',
