@@ -22,8 +22,8 @@ export interface Attack {
   readonly clients: number;
   /** `false`: nobody scrapes meanwhile, because a scrape would release what the attack makes the gateway hold. */
   readonly scrapes?: false;
-  /** Makes what is to be sent, before the time begins. */
-  prepare?(): void;
+  /** Makes what is to be sent, and pushes what is to be asked for, before the time begins; bounded by the signal. */
+  prepare?(target: Target, signal: AbortSignal): Promise<void> | void;
   /** Lasts until the signal, and returns what was sent and answered. */
   start(target: Target, signal: AbortSignal): Promise<Tally>;
 }

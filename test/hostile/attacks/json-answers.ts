@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import type { Attack } from '../attack.ts';
-import { type Client, swarm } from '../client/swarm.ts';
+import { Client, swarm } from '../client/swarm.ts';
+import { Tally } from '../client/tally.ts';
 
 /** Each body is shared by many groups, so that little is sent and much would be answered. */
 const BODIES = [
@@ -34,17 +35,19 @@ async function fill(client: Client): Promise<string[]> {
   return [...text.matchAll(/"id":"([^"]+)"/g)].map(([, id]) => id ?? '');
 }
 
+let ids: string[] = [];
+
 export const jsonAnswers: Attack = {
   what: 'groups that share megabytes of HELP, labels and series, and everything that shows them',
   against: 'plain',
   clients: 12,
-  start: async (target, signal) => {
-    let filled: Promise<string[]> | undefined;
-    return swarm(target, signal, async (client) => {
-      filled ??= fill(client);
-      const first = client.index % 7;
-      const groups = (await filled).slice(first, first + 4).map((id) => `/api/v1/groups/${id}`);
-      for (const path of [...PATHS, ...groups]) await client.call({ method: 'GET', path });
-    });
+  prepare: async (target, signal) => {
+    ids = await fill(new Client(0, target, signal, new Tally()));
   },
+  start: async (target, signal) =>
+    swarm(target, signal, async (client) => {
+      const first = client.index % 7;
+      const groups = ids.slice(first, first + 4).map((id) => `/api/v1/groups/${id}`);
+      for (const path of [...PATHS, ...groups]) await client.call({ method: 'GET', path });
+    }),
 };

@@ -1,5 +1,6 @@
 import type { Attack } from '../attack.ts';
-import { type Client, swarm } from '../client/swarm.ts';
+import { Client, swarm } from '../client/swarm.ts';
+import { Tally } from '../client/tally.ts';
 
 const GROUPS = 150;
 /** Below the limit of a request's headers. */
@@ -32,17 +33,14 @@ export const selectors: Attack = {
   what: 'regular expressions with repetitions and alternatives, one and many at a time, over long label values',
   against: 'plain',
   clients: 10,
-  start: async (target, signal) => {
-    let filled: Promise<void> | undefined;
-    return swarm(target, signal, async (client) => {
-      filled ??= fill(client);
-      await filled;
+  prepare: async (target, signal) => fill(new Client(0, target, signal, new Tally())),
+  start: async (target, signal) =>
+    swarm(target, signal, async (client) => {
       const one = SELECTORS[client.index % SELECTORS.length] ?? '';
       await client.call({ method: 'GET', path: query([one]) });
       await client.call({ method: 'GET', path: query(SELECTORS, '&limit=1000') });
       await client.call({ method: 'GET', path: query(Array.from({ length: 200 }, (_, i) => `{l=~".*a{${i}}c"}`)) });
       await client.call({ method: 'GET', path: `/?q=${encodeURIComponent('ab'.repeat(20_000))}` });
       await client.call({ method: 'GET', path: `/?q=${encodeURIComponent(one)}` });
-    });
-  },
+    }),
 };
