@@ -3,7 +3,7 @@
 // that cannot be reached is no fault.
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const FILES = ['Dockerfile', 'docker-compose.yml'];
+const FILES = ['Dockerfile', 'docker-compose.yml', 'deploy/redis/redis.yaml'];
 const PINNED = /\b([\w./-]+):([\w.-]+)@(sha256:[0-9a-f]{64})/g;
 const INDEX_TYPES =
   'application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json';

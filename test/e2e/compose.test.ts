@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { buildGoProgram, whyNoGoProgram, type GoProgram } from '../support/go-program.ts';
 import { projectFolder } from '../support/project.ts';
-import { startRedis } from '../support/redis.ts';
 import { run } from '../support/run.ts';
 import { missing } from '../support/tools.ts';
 
@@ -21,8 +20,16 @@ interface Service {
   build?: string;
   command?: string[];
   user?: string;
+  read_only?: boolean;
+  cap_drop?: string[];
+  security_opt?: string[];
+  pids_limit?: number;
+  mem_limit?: string;
+  memswap_limit?: string;
+  networks?: string[];
   ports?: string[];
   volumes?: string[];
+  secrets?: string[];
   environment?: Record<string, string>;
   depends_on?: Record<string, { condition: string }>;
   healthcheck?: { test: unknown[] };
@@ -38,9 +45,12 @@ interface Prometheus {
 }
 
 const read = (path: string) => readFileSync(join(projectFolder, path), 'utf8');
-const compose: { services: Record<string, Service>; volumes: object } = parse(read('docker-compose.yml'), {
-  merge: true,
-});
+const compose: {
+  services: Record<string, Service>;
+  networks: Record<string, { internal?: boolean } | null>;
+  secrets: Record<string, { file: string }>;
+  volumes: object;
+} = parse(read('docker-compose.yml'), { merge: true });
 const services = Object.entries(compose.services);
 const nodes = ['ingest-1', 'ingest-2', 'worker-1', 'worker-2', 'reader-1', 'reader-2'];
 
@@ -75,30 +85,47 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  test('runs our nodes and the load balancers without root', () => {
-    for (const name of nodes) expect(compose.services[name]?.user).toBe('node');
-    for (const name of ['ingest', 'reader']) expect(compose.services[name]?.user).toBe('nginx');
+  test('confines every service: no root, no capability, no writing to the image, limits', () => {
+    for (const [name, service] of services) {
+      expect(service, name).toMatchObject({
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+        pids_limit: 200,
+        memswap_limit: service.mem_limit,
+      });
+      expect(service.user, name).toMatch(/^(node|nginx|redis|nobody)$/);
+      expect(service.mem_limit, name).toMatch(/^\d+[mg]$/);
+    }
     expect(read('Dockerfile')).toMatch(/^USER node$/m);
   });
 
-  test('names only services, volumes and files that exist', () => {
-    for (const [name, { depends_on = {}, volumes = [] }] of services) {
+  test('publishes ports to this machine only, unless told otherwise, and Redis to the gateway only', () => {
+    for (const port of services.flatMap(([, { ports = [] }]) => ports))
+      expect(port).toMatch(/^\$\{PUBLISH:-127\.0\.0\.1\}:\d+:\d+$/);
+    const onNetwork = (network: string) =>
+      services.filter(([, { networks }]) => networks?.includes(network)).map(([name]) => name);
+    expect(onNetwork('redis').toSorted()).toEqual(['redis', ...nodes].toSorted());
+    expect(onNetwork('outside').toSorted()).toEqual(['ingest', 'prometheus', 'reader']);
+    expect(compose.networks).toMatchObject({ redis: { internal: true }, gateways: { internal: true }, outside: null });
+  });
+
+  test('pins images of others by version and digest', () => {
+    const images = services.map(([, { image }]) => image).filter((image) => image !== 'pushgateway-redis');
+    const froms = [...read('Dockerfile').matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
+    for (const image of [...images, ...froms.filter((image) => image !== 'node')])
+      expect(image).toMatch(/^[\w/]+:v?\d+\.\d+\.\d+[-\w]*@sha256:[\da-f]{64}$/);
+  });
+
+  test('names only services, volumes, secrets and files that exist', () => {
+    for (const [name, { depends_on = {}, volumes = [], secrets = [] }] of services) {
+      for (const secret of secrets) expect(compose.secrets).toHaveProperty([secret]);
       for (const other of Object.keys(depends_on)) expect(compose.services, name).toHaveProperty(other);
       for (const source of volumes.map((volume) => volume.split(':')[0] ?? '')) {
         if (source.startsWith('.')) expect(existsSync(join(projectFolder, source)), source).toBe(true);
         else expect(compose.volumes).toHaveProperty(source);
       }
     }
-  });
-
-  test('gives Redis a command that makes it durable, and full instead of forgetful', async () => {
-    const [, ...args] = compose.services['redis']?.command ?? [];
-    const redis = await startRedis({ args });
-    const setting = async (name: string) => (await redis.cli('CONFIG', 'GET', name)).split('\n')[1];
-    expect(await setting('appendonly')).toBe('yes');
-    expect(await setting('maxmemory')).toBe(String(1024 ** 3));
-    expect(await setting('maxmemory-policy')).toBe('noeviction');
-    expect(await setting('notify-keyspace-events')).toBe('tK');
   });
 
   test('is accepted by docker compose', async ({ skip }) => {

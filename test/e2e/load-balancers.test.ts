@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startNginx, writeNginxConfig } from '../support/nginx.ts';
@@ -80,6 +81,26 @@ test('ingest: a refusal reaches the sender, and takes no node out', async () => 
     const answer = await request(balancer.url, '/metrics/job/j', { method: 'PUT' });
     expect(answer).toMatchObject({ status: 503, text: 'PUT /metrics/job/j' });
   }
+});
+
+test('ingest: an unfinished large body is at the node already, an unfinished small one is not', async () => {
+  const [one, two] = [await startBackend('one'), await startBackend('two')];
+  const balancer = await startBalancer('ingest', one.address, two.address);
+  const received = new Promise<string>((resolve) => {
+    for (const { server } of [one, two])
+      server.on('request', (incoming: IncomingMessage) =>
+        incoming.once('data', (chunk: Buffer) => resolve(`${incoming.url} ${chunk.toString()}`)),
+      );
+  });
+  const open = (path: string, length: string) => {
+    const socket = connect({ port: Number(new URL(balancer.url).port), host: '127.0.0.1' });
+    socket.on('error', () => {});
+    socket.write(`PUT ${path} HTTP/1.1\r\nHost: h\r\n${length}\r\n\r\n5\r\nbegin`);
+    return socket;
+  };
+  const sockets = [open('/small', 'Content-Length: 9999'), open('/large', 'Transfer-Encoding: chunked')];
+  expect(await received).toBe('/large begin');
+  for (const socket of sockets) socket.destroy();
 });
 
 test('reader: a client keeps to one node while that one lives', async () => {
