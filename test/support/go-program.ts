@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { projectFolder } from './project.ts';
 import { runOrThrow } from './run.ts';
@@ -39,5 +40,22 @@ export async function buildGoProgram({ module, version, package: path, file }: G
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+  return binary;
+}
+
+/** The program of a Go module in test/, with the versions of its go.sum. Compiled again when a file of it has changed. */
+export async function buildGoModule(name: string): Promise<string> {
+  const folder = join(projectFolder, 'test', name);
+  const sources = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));
+  const binary = join(projectFolder, '.cache', name, hash('sha1', sources.join('\0')));
+  if (existsSync(binary)) return binary;
+  mkdirSync(dirname(binary), { recursive: true });
+  const unfinished = `${binary}.${process.pid}`;
+  await runOrThrow(requireTool('go'), ['build', '-trimpath', '-ldflags=-s -w', '-o', unfinished, '.'], {
+    cwd: folder,
+    env: { ...process.env, CGO_ENABLED: '0' },
+    timeoutMs: 900_000,
+  });
+  renameSync(unfinished, binary);
   return binary;
 }
