@@ -101,6 +101,8 @@ export function oddPart(random: Random, id: string, n: number, isProxied: boolea
   const hidden = smuggled(`s${id}x${n}z`);
   // nginx takes a line feed for the end of a line, and passes the body on as it has read it. Then nothing is hidden.
   const hiddenByLf = isProxied ? smuggled(`u${id}x${n}z`) : hidden;
+  // Where chunked is the last coding the end is known, whatever the content is: a request of its own follows.
+  const separate = smuggled(`u${id}x${n}z`);
   const path = `//fuzz/${tag}`;
   const invalid = `/metrics/job/x/${tag}`;
   const get = (head: string, rest = ''): string => `GET ${path} HTTP/1.1\r\n${HOST}${head}\r\n${rest}`;
@@ -150,7 +152,12 @@ export function oddPart(random: Random, id: string, n: number, isProxied: boolea
     ['malformed', 'space before the colon', put(`Content-Length : ${hidden.length}\r\n`, hidden), fault],
     ['malformed', 'unknown coding', put('Transfer-Encoding: xchunked\r\n', chunked), fault],
     ['malformed', 'chunked not last', put('Transfer-Encoding: chunked, identity\r\n', chunked), fault],
-    ['malformed', 'gzip, chunked', put('Transfer-Encoding: gzip, chunked\r\n', chunked), fault],
+    [
+      'malformed',
+      'gzip, chunked',
+      put('Transfer-Encoding: gzip, chunked\r\n', `1\r\na\r\n0\r\n\r\n${separate}`),
+      fault,
+    ],
     ['malformed', 'two codings', put('Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n', chunked), fault],
     ['malformed', 'coding after a vertical tab', put(`Transfer-Encoding: \u000bchunked\r\n${length}`, hidden), fault],
     [
