@@ -20,10 +20,11 @@ async function all<T>(outcomes: readonly (T | Promise<T>)[]): Promise<T[]> {
 
 /** Checks that the test completes; a password is right if it is the user's hash reversed. */
 class SlowChecks {
-  readonly asked: { password: string; hash: string; from: string; settle: (isRight: boolean) => void }[] = [];
+  readonly asked: { password: string; hash: string; from: string; settle: (isRight: boolean | undefined) => void }[] =
+    [];
   isFull = false;
 
-  check(password: string, hash: string, from: string): Promise<boolean> | undefined {
+  check(password: string, hash: string, from: string): Promise<boolean | undefined> | undefined {
     if (this.isFull) return undefined;
     return new Promise((settle) => {
       this.asked.push({ password, hash, from, settle });
@@ -115,6 +116,14 @@ describe('basic authentication', () => {
     expect(check('nobody:x')).toBe('refused');
   });
 
+  test('a check that is dropped is an overload', async () => {
+    const { check, checks } = start();
+    const verdict = check('dear:right');
+    checks.asked[0]?.settle(undefined);
+    expect(await verdict).toBe('overloaded');
+    expect(check('dear:right')).toBeInstanceOf(Promise);
+  });
+
   test('an overload is reported as such and not remembered', async () => {
     const { check, checks } = start();
     checks.isFull = true;
@@ -175,7 +184,8 @@ describe('password checks', () => {
       checker.check('right', HASH, 'c'),
     ];
     expect(await all(checks)).toEqual([false, false, false, false, false, false, true]);
-    expect(order).toEqual(['a1', 'a2', 'b1', 'right', 'a3', 'b2', 'a4']);
+    // Whoever comes last is next, as long as nothing is known against it.
+    expect(order).toEqual(['a1', 'right', 'b1', 'a2', 'b2', 'a3', 'a4']);
     expect(await checker.check('right', HASH, 'a')).toBe(true);
   });
 
@@ -186,16 +196,82 @@ describe('password checks', () => {
     expect(await right).toBe(true);
   });
 
+  const ask = (checker: FairPasswordChecker, from: string, count: number) =>
+    Array.from({ length: count }, (_, index) => checker.check(`${from}-${index}`, HASH, from));
+
   test('the waiting checks of one address and of all are limited', async () => {
-    const { checker } = startChecker();
-    const ask = (from: string, count: number) =>
-      Array.from({ length: count }, (_, index) => checker.check(`${from}${index}`, HASH, from));
-    const first = ask('first', 100);
+    const { checker, order } = startChecker();
+    const first = ask(checker, 'first', 100);
     expect(countOf(first)).toBe(17); // one is being checked
-    const others = Array.from({ length: 100 }, (_, index) => ask(`other ${index}`, 1)).flat();
-    expect(countOf([...first, ...others])).toBe(65);
-    await all([...first, ...others]);
+    const others = Array.from({ length: 100 }, (_, index) => ask(checker, `other ${index}`, 1)).flat();
+    const results = await all([...first, ...others]);
+    // Those that waited longest make room: the longest queue first, then whoever is furthest back.
+    expect(countOf(results)).toBe(65);
+    expect(order).toContain('other 99-0');
+    expect(order.filter((one) => one.startsWith('first'))).toEqual(['first-0']);
     expect(await checker.check('right', HASH, 'first')).toBe(true);
+  });
+
+  test('five addresses that guess do not keep another from logging in', async () => {
+    const { checker, order } = startChecker();
+    const guesses = Array.from({ length: 5 }, (_, index) => ask(checker, `guesser ${index}`, 20)).flat();
+    expect(await checker.check('right', HASH, 'somebody')).toBe(true);
+    expect(order.at(-1)).toBe('right');
+    expect(order).toHaveLength(2);
+    const results = await all(guesses);
+    expect(countOf(results)).toBe(64);
+    // Each has lost about as many as the others.
+    const left = [0, 1, 2, 3, 4].map((index) => order.filter((one) => one.startsWith(`guesser ${index}`)).length);
+    expect(Math.min(...left)).toBeGreaterThanOrEqual(12);
+  });
+
+  test('nor do a thousand addresses, each of which guesses without a pause', async () => {
+    const { checker, order } = startChecker();
+    const over = new AbortController();
+    const guess = async (from: string) => {
+      while (!over.signal.aborted) {
+        await checker.check('wrong', HASH, from);
+        await new Promise(setImmediate);
+      }
+    };
+    const guessers = Array.from({ length: 1_000 }, async (_, index) => await guess(`guesser ${index}`));
+    for (let index = 0; index < 20; index++) {
+      const before = order.length;
+      expect(await checker.check('right', HASH, `somebody ${index}`)).toBe(true);
+      // A guesser that was not known yet may come first.
+      expect(order.length - before).toBeLessThan(4);
+    }
+    over.abort();
+    await Promise.all(guessers);
+  });
+
+  test('a wrong password puts an address behind others until it sends the right one', async () => {
+    const order: string[] = [];
+    const checker = new FairPasswordChecker(async (password) => {
+      await new Promise(setImmediate);
+      order.push(password);
+      return !password.endsWith('wrong');
+    });
+    const turns = async (...passwords: readonly [client: string, password: string][]): Promise<string[]> => {
+      await new Promise(setImmediate); // the check before has ended
+      const before = order.length + 1;
+      const checks = [['somebody', 'occupies the thread'] as const, ...passwords];
+      await all(checks.map(([client, password]) => checker.check(password, HASH, client)));
+      return order.slice(before);
+    };
+    expect(await turns(['a', 'a right'], ['b', 'b wrong'])).toEqual(['b wrong', 'a right']);
+    expect(await turns(['a', 'a wrong'], ['b', 'b wrong'])).toEqual(['a wrong', 'b wrong']);
+    expect(await turns(['a', 'a right'], ['b', 'b right'])).toEqual(['b right', 'a right']);
+    expect(await turns(['b', 'b wrong'], ['a', 'a right'], ['c', 'c right'])).toEqual([
+      'c right',
+      'a right',
+      'b wrong',
+    ]);
+    expect(await turns(['a', 'a right'], ['b', 'b right'], ['c', 'c right'])).toEqual([
+      'c right',
+      'a right',
+      'b right',
+    ]);
   });
 });
 

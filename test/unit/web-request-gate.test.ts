@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
 import { request } from '../support/request.ts';
 import { askHttp2, basic, hashOf, openHttp2, startWeb, turnedAway } from '../support/web.ts';
 
@@ -138,6 +139,28 @@ describe('basic authentication', () => {
     expect(statuses.filter((status) => status === 401)).toHaveLength(17);
     expect(statuses.filter((status) => status === 503)).toHaveLength(23);
     expect(await turnedAway(web)).toMatchObject({ rate_limit: 0, unauthorized: 17, too_many_logins: 23 });
+  });
+
+  test('clients behind a trusted proxy are told apart', async () => {
+    let release: (() => void) | undefined;
+    const blocked = new Promise<void>((resolve) => (release = resolve));
+    const compare = async (password: string) => {
+      await blocked;
+      return password === 'wonder';
+    };
+    const web = await startWeb({ yaml, compare, args: ['--web.trusted-proxies=127.0.0.0/8'] });
+    const login = async (client: string, password: string) => {
+      const given = { ...basic('alice', password), 'x-forwarded-for': client };
+      return (await request(web.url, '/-/healthy', { headers: given })).status;
+    };
+    const first = login('192.0.2.100', 'occupies the thread');
+    const flood = Array.from({ length: 100 }, async (_, i) => await login(`2001:db8::${i}:1`, `guess${i}`));
+    await eventually(async () => (await turnedAway(web))['too_many_logins'] === 84);
+    const others = Array.from({ length: 10 }, async (_, i) => await login(`192.0.2.${i}`, 'wonder'));
+    release?.();
+    expect(await Promise.all(others)).toEqual(others.map(() => 200));
+    expect(await first).toBe(401);
+    expect((await Promise.all(flood)).filter((status) => status === 503)).toHaveLength(84);
   });
 
   test('a check that fails is logged and answered 503, not 401', async () => {

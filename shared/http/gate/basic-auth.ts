@@ -32,7 +32,7 @@ export class BasicAuth {
     this.#decoyHash = cheapest.slice(0, SALT_LENGTH).padEnd(cheapest.length, '.');
   }
 
-  /** `from`: the client's address. Returns a promise only if the password has to be checked; it may reject. */
+  /** `from`: see clientKey(). Returns a promise only if the password has to be checked; it may reject. */
   check(authorization: string | undefined, from: string): Verdict | Promise<Verdict> {
     const credentials = readCredentials(authorization);
     if (credentials === undefined) return 'refused';
@@ -53,9 +53,11 @@ export class BasicAuth {
     return verdict;
   }
 
-  async #conclude(key: string, isUser: boolean, check: Promise<boolean>): Promise<Verdict> {
+  async #conclude(key: string, isUser: boolean, check: Promise<boolean | undefined>): Promise<Verdict> {
     try {
-      const isAccepted = (await check) && isUser;
+      const isRight = await check;
+      if (isRight === undefined) return 'overloaded';
+      const isAccepted = isRight && isUser;
       remember(isAccepted ? this.#accepted : this.#refused, key);
       return isAccepted ? 'accepted' : 'refused';
     } finally {
