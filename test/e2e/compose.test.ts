@@ -113,7 +113,7 @@ describe('docker-compose.yml', () => {
   test('pins images of others by version and digest', () => {
     const images = services.map(([, { image }]) => image).filter((image) => image !== 'pushgateway-redis');
     const froms = [...read('Dockerfile').matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
-    for (const image of [...images, ...froms.filter((image) => image !== 'node')])
+    for (const image of [...images, ...froms.filter((from) => from !== 'node')])
       expect(image).toMatch(/^[\w/]+:v?\d+\.\d+\.\d+[-\w]*@sha256:[\da-f]{64}$/);
   });
 
