@@ -8,6 +8,7 @@ import { startGateway, type Gateway } from '../support/gateway.ts';
 import { sampleValue } from '../support/metrics-text.ts';
 import { projectFolder } from '../support/project.ts';
 import { run, runOrThrow } from '../support/run.ts';
+import { alone } from '../support/slots.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { findTool } from '../support/tools.ts';
 
@@ -27,7 +28,10 @@ beforeEach(({ skip }) => {
   skip(missing !== undefined, missing);
 });
 
-/** Maven's own cache makes it quick from the second time on. Returns why it cannot be had here. */
+/**
+ * Maven's own cache makes it quick from the second time on; two that fill it at once may spoil it. Returns why it cannot be had
+ * here.
+ */
 async function buildClient(): Promise<string | undefined> {
   for (const tool of ['java', 'javac', 'mvn']) if (findTool(tool) === undefined) return `${tool} is not installed`;
   const folder = temporaryFolder();
@@ -35,7 +39,8 @@ async function buildClient(): Promise<string | undefined> {
   const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath';
   const maven = ['-q', '-B', '-f', join(source, 'pom.xml'), goal, `-Dmdep.outputFile=${list}`];
   const cached = await run('mvn', ['-o', ...maven]);
-  const { code, output } = cached.code === 0 ? cached : await run('mvn', maven, { timeoutMs: 300_000 });
+  const { code, output } =
+    cached.code === 0 ? cached : await alone('maven', async () => run('mvn', maven, { timeoutMs: 300_000 }));
   if (code !== 0) {
     if (/could not be resolved|Could not (transfer|find|resolve)/.test(output)) {
       return 'the Java packages of test/clients/java cannot be downloaded';

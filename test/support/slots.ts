@@ -12,9 +12,10 @@ export const SLOTS = Math.min(8, 2 * availableParallelism());
 
 /** Below the ports of the tests. */
 const FIRST_PORT = 11_900;
+const LOCK_PORTS = { maven: 11_899 } as const;
 const POLL_INTERVAL_MS = 50;
 /** Wait after which it is reported, ms. */
-const SILENT_MS = 10_000;
+const SILENT_MS = 60_000;
 
 /** Waits for a slot; the function returned gives it back. */
 export async function takeSlot(): Promise<() => Promise<void>> {
@@ -25,5 +26,14 @@ export async function takeSlot(): Promise<() => Promise<void>> {
     }
     if (waitedMs === SILENT_MS) console.log('waiting for other test runs on this machine');
     await sleep(POLL_INTERVAL_MS);
+  }
+}
+
+/** Runs `fn` while no other test on this machine does what goes by this name. */
+export async function alone<T>(name: keyof typeof LOCK_PORTS, fn: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const lock = await listenOn(LOCK_PORTS[name]);
+    if (lock === undefined) await sleep(POLL_INTERVAL_MS);
+    else return fn().finally(() => lock.close());
   }
 }
