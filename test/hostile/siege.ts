@@ -103,8 +103,10 @@ export async function besiege(
     const peakDuring = peakMiB(pid);
 
     const ends = attackers.map((attacker) => attacker.log().trim().split('\n').at(-1) ?? '');
-    const control = await controlRun(judge, ends, seconds, scrapes);
     const exit = gateway.process.exit;
+    const log = gateway.process.log().slice(-3_000);
+    await gateway.killTree();
+    const control = await controlRun(kind, ends, seconds, scrapes);
     return {
       name,
       exit: exit && JSON.stringify(exit),
@@ -114,7 +116,7 @@ export async function besiege(
       during,
       after,
       attackers: ends,
-      log: gateway.process.log().slice(-3_000),
+      log,
     };
   } finally {
     judge.close();
@@ -122,18 +124,28 @@ export async function besiege(
   }
 }
 
-/** The judge measures the same gateway while burners use as much CPU time as the attackers did. */
-async function controlRun(judge: Judge, ends: readonly string[], seconds: number, scrapes: boolean): Promise<Verdict> {
+/** A gateway that nobody has attacked, while burners use as much CPU time as the attackers did. */
+async function controlRun(
+  kind: GatewayKind,
+  ends: readonly string[],
+  seconds: number,
+  scrapes: boolean,
+): Promise<Verdict> {
   const shares = ends.map((end) => {
     const { cpuSeconds = 0, elapsedSeconds = 1 } = end.startsWith('{') ? JSON.parse(end) : {};
     return cpuSeconds / elapsedSeconds;
   });
   const lasts = Math.max(seconds / 4, 2);
+  const gateway = await startTarget(kind);
+  const judge = new Judge({ port: gateway.port, pid: gateway.pid, kind });
+  await judge.watch(1.5); // warms up
   const burners = await Promise.all(
     shares.map(async (share) => startNice('burner.js', share.toFixed(3), String(lasts))),
   );
   const verdict = await judge.watch(lasts, { scrapes });
   await Promise.all(burners.map(async (burner) => burner.waitForExit(60_000)));
+  judge.close();
+  await gateway.killTree();
   return verdict;
 }
 
