@@ -4,7 +4,7 @@ import { hashSync } from 'bcryptjs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { startGateway, type Gateway } from '../support/gateway.ts';
 import { projectFolder } from '../support/project.ts';
-import { startRedis } from '../support/redis.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
 import { request, type Answer } from '../support/request.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
@@ -33,13 +33,14 @@ const rows = table
 const OTHER_ORIGIN = { origin: 'https://other.example', 'sec-fetch-site': 'cross-site' };
 const FLAGS = ['--web.enable-lifecycle', '--web.enable-admin-api'];
 
+let redis: RedisServer;
 let open: Gateway;
 let enabled: Gateway;
 let strict: Gateway;
 let secured: Gateway;
 
 beforeAll(async () => {
-  const redis = await startRedis();
+  redis = await startRedis();
   const file = join(temporaryFolder(), 'web.yml');
   writeFileSync(file, `basic_auth_users: { alice: "${hashSync('sesame', 4)}" }\n`);
   [open, enabled, strict, secured] = await Promise.all([
@@ -76,8 +77,10 @@ describe.for(rows)('$method $path', (row) => {
   });
 
   test('with the flag', async () => {
-    const gateway = row.path === '/-/quit' ? await startGateway({ args: FLAGS }) : enabled;
+    const isQuit = row.path === '/-/quit';
+    const gateway = isQuit ? await startGateway({ redis, args: FLAGS }) : enabled;
     const answer = await send(row, gateway);
+    if (isQuit) expect(await gateway.process.waitForExit()).toEqual({ code: 0, signal: null });
     expect(allowed).toContain(answer.status);
     expect(answer.text).not.toContain('404 page not found');
     expect(answer.headers['x-content-type-options']).toBe('nosniff');
