@@ -40,7 +40,7 @@ export async function startOn(
   options: GatewayOptions = {},
 ): Promise<Gateway> {
   const durability = sync === 'always' ? 'disk' : 'memory';
-  const args = ['--redis.expiration=4h', '--log.level=warn', `--push.durability=${durability}`];
+  const args = ['--redis.expiration=4h', `--push.durability=${durability}`];
   return await startGateway({ ...options, role, redis, args: [...args, ...(options.args ?? [])] });
 }
 
