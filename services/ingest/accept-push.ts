@@ -6,6 +6,8 @@ import type { FastifyRequest } from 'fastify';
 import type { Config } from '../../shared/config/config.ts';
 import { asError, GatewayError } from '../../shared/errors.ts';
 import { checkEncoding } from '../../shared/http/body/content-encoding.ts';
+import { discardUnused } from '../../shared/http/body/discard-body.ts';
+import type { Hold } from '../../shared/http/body/inflight-bytes.ts';
 import { makeGroup, type Group, type GroupKind } from '../../shared/model/group.ts';
 import { encodeLabels } from '../../shared/model/labels.ts';
 import { parseGroupingPath } from '../../shared/model/parse-path.ts';
@@ -22,6 +24,11 @@ import type { PushBodies } from './push-bodies.ts';
 import { ACCEPTED, APPLIED, type PushResponse } from './push-response.ts';
 import type { PushWaiters } from './push-waiters.ts';
 import { requestOptions, type RequestOptions } from './request-options.ts';
+
+/** Length of the text that each byte of a push may become when each sample has all labels of its series. */
+const TEXT_PER_BYTE = 4;
+/** Of the request and the answer of a push, besides its content. */
+const PUSH_BYTES = 8 * 1024;
 
 /** A push to one shard, and what it does to each of its groups. */
 interface ShardPush {
@@ -59,10 +66,10 @@ export class PushAcceptor {
     const group = makeGroup('push', parseGroupingPath(rawPath, { utf8Names: config.push.enableUtf8Names }));
     const options = requestOptions(request, config);
     if (verb === 'DELETE') return await this.#acceptDeletion(request, options, group);
-    return await this.#withBody(request, async (body) => {
+    return await this.#withBody(request, async (body, hold) => {
       let pushes: readonly ShardPush[];
       try {
-        const [prepared = withoutFamilies(group)] = await this.#prepare(request, body, group);
+        const [prepared = withoutFamilies(group)] = await this.#prepare(request, body, group, hold);
         await this.#whenLaidOut();
         pushes = [this.#makePush(verb, 'push', options, [prepared])];
         await this.#admit(pushes);
@@ -73,15 +80,15 @@ export class PushAcceptor {
         if (!config.push.disableConsistencyCheck) throw thrown;
         return { ...ACCEPTED, result: 'inconsistent', code: thrown.code, reason: thrown.message };
       }
-      return await this.#append(options, pushes);
+      return await this.#append(options, pushes, hold);
     });
   }
 
   /** POST /ingest: each series is stored or renewed on its own. */
   async acceptSeries(request: FastifyRequest): Promise<PushResponse> {
     const options = requestOptions(request, this.#context.config);
-    return await this.#withBody(request, async (body) => {
-      const groups = await this.#prepare(request, body, undefined);
+    return await this.#withBody(request, async (body, hold) => {
+      const groups = await this.#prepare(request, body, undefined, hold);
       await this.#whenLaidOut();
       // Groups that share a shard and a TTL travel as one push.
       const batches = new Map<string, PreparedGroups>();
@@ -93,7 +100,7 @@ export class PushAcceptor {
       }
       const pushes = Array.from(batches.values(), (batch) => this.#makePush('POST', 'ingest', options, batch));
       await this.#admit(pushes);
-      return await this.#append(options, pushes);
+      return await this.#append(options, pushes, hold);
     });
   }
 
@@ -129,10 +136,14 @@ export class PushAcceptor {
       return await this.#append(options, [deletion]);
     };
     const encoding = request.headers['content-encoding'];
-    if (encoding === undefined) return await remove();
+    if (encoding === undefined) {
+      discardUnused(request.raw);
+      return await remove();
+    }
     // The body has no meaning, but the official gateway reads the first bytes of an encoded one.
-    return await this.#context.bodies.withSent(request, async (sent) => {
+    return await this.#context.bodies.with(request, async (sent, hold) => {
       checkEncoding(sent, encoding);
+      hold.release();
       return await remove();
     });
   }
@@ -143,10 +154,13 @@ export class PushAcceptor {
     await this.#append(options, [this.#makePush('FAIL', 'push', options, [withoutFamilies(group)])]);
   }
 
-  /** Calls `use` with the inflated body, unless the backlog is full. */
-  async #withBody(request: FastifyRequest, use: (body: Buffer) => Promise<PushResponse>): Promise<PushResponse> {
+  /** Calls `use` with the body, unless the backlog is full. */
+  async #withBody(
+    request: FastifyRequest,
+    use: (body: Buffer, hold: Hold) => Promise<PushResponse>,
+  ): Promise<PushResponse> {
     this.#context.backlog.admit();
-    return await this.#context.bodies.withInflated(request, use);
+    return await this.#context.bodies.with(request, use);
   }
 
   /** `group`: undefined for series of `/ingest`. */
@@ -154,11 +168,17 @@ export class PushAcceptor {
     { headers }: FastifyRequest,
     body: Buffer,
     group: Group | undefined,
+    hold: Hold,
   ): Promise<readonly PreparedGroup[]> {
     const { config, prepare } = this.#context;
     const { enableUtf8Names: utf8Names, maxSeriesPerPush: maxSeries, maxFamiliesPerPush: maxFamilies } = config.push;
+    const { maxBodyBytes: maxBytes } = config.push;
     const format = isProtobuf(headers['content-type']) ? 'protobuf' : 'text';
-    return await prepare.prepare(body, { format, utf8Names, group, maxSeries, maxFamilies });
+    const encoding = headers['content-encoding'];
+    const limits = { maxSeries, maxFamilies, maxBytes, maxTextLength: TEXT_PER_BYTE * maxBytes };
+    const prepared = await prepare.prepare(body, { format, encoding, utf8Names, group, ...limits }, hold);
+    hold.resize(sizeOf(prepared));
+    return prepared;
   }
 
   /** `prepared`: groups that share a shard and a TTL. */
@@ -198,13 +218,19 @@ export class PushAcceptor {
     await consistency.admit(catalogued);
   }
 
-  async #append({ arrivalMs, waitMs }: RequestOptions, pushes: readonly ShardPush[]): Promise<PushResponse> {
+  /** `hold` is released once the pushes are appended. */
+  async #append(
+    { arrivalMs, waitMs }: RequestOptions,
+    pushes: readonly ShardPush[],
+    hold?: Hold,
+  ): Promise<PushResponse> {
     const { config, consistency, log, waiters } = this.#context;
     const leftMs = Math.max(0, waitMs - (Date.now() - arrivalMs));
     const waiting = waitMs > 0 ? pushes.map(({ push }) => waiters.add(push.id, leftMs)) : [];
     const appended = await Promise.allSettled(
       pushes.map(async ({ shard, push }) => await log.append(shard, push, config.push.timeoutMs)),
     );
+    hold?.release();
     const failed = appended.find((result) => result.status === 'rejected');
     if (failed !== undefined) {
       for (const waiter of waiting) waiter.cancel();
@@ -221,6 +247,17 @@ export class PushAcceptor {
     const isDeletion = pushes.some(({ push: { verb } }) => verb === 'DELETE' || verb === 'WIPE');
     return isDeletion ? { ...APPLIED, status: ACCEPTED.status } : APPLIED;
   }
+}
+
+/** Of a push until it is appended: twice the size of its content, which is copied into the log entry. */
+function sizeOf(groups: readonly PreparedGroup[]): number {
+  let bytes = PUSH_BYTES;
+  for (const { families } of groups) {
+    for (const { name, content } of families) {
+      bytes += 2 * (name.length + content.help.length + content.text.length + (content.exact?.length ?? 0));
+    }
+  }
+  return bytes;
 }
 
 function withoutFamilies({ id, labels }: Group): PreparedGroup {

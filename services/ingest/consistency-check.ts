@@ -124,7 +124,7 @@ export class ConsistencyCheck {
       throw new GatewayError('redis_unavailable', message, { cause });
     });
     if (held === undefined) return;
-    const labelSets = new Set(labelSetsOf(family, held.type, held.text.toString()).map(encodeLabels));
+    const labelSets = new Set(labelSetsOf(family, held.type, held.text).map(encodeLabels));
     const shared = series.find((labels) => labelSets.has(encodeLabels(labels)));
     if (shared === undefined) return;
     const [own, other] = [formatSelector(shared), formatSelector(groupLabels)];

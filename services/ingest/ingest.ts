@@ -7,9 +7,9 @@ import type { Config } from '../../shared/config/config.ts';
 import { asError } from '../../shared/errors.ts';
 import { PUSH_PATH } from '../../shared/model/group.ts';
 import { pathOf } from '../../shared/http/request-url.ts';
-import { discardBody } from '../../shared/http/body/discard-body.ts';
+import { discardBody, discardUnused } from '../../shared/http/body/discard-body.ts';
 import { sendRedirect } from '../../shared/http/reply/not-found.ts';
-import { InflightBytes } from '../../shared/http/body/read-body.ts';
+import { InflightBytes } from '../../shared/http/body/inflight-bytes.ts';
 import { API_PATH } from '../../shared/http/reply/api-reply.ts';
 import { sendText } from '../../shared/http/reply/send-text.ts';
 import type { Service } from '../../shared/async/service.ts';
@@ -73,7 +73,7 @@ export class IngestService implements Service {
     feed.add(this.#waiters);
     const inflight = new InflightBytes(maxInflightBytes);
     this.#telemetry = new IngestTelemetry(registry, inflight);
-    this.#prepare = new PreparePool(config.ingest.threads);
+    this.#prepare = new PreparePool(config.ingest.threads, maxBodyBytes);
     this.#acceptor = new PushAcceptor({
       config,
       keyspace,
@@ -99,17 +99,20 @@ export class IngestService implements Service {
         app.route({
           method,
           url: `${start}*`,
-          config: method === 'DELETE' ? { handlerName: 'delete' } : { handlerName: 'push', crossOrigin },
+          config: {
+            readsBody: true,
+            ...(method === 'DELETE' ? { handlerName: 'delete' } : { handlerName: 'push', crossOrigin }),
+          },
           handler: async (request, reply) => {
             const path = pathOf(request.url);
-            if (path === start) return await this.#answerNoJob(reply, start);
+            if (path === start) return await this.#answerNoJob(request, reply, start);
             const rawPath = path.slice(PUSH_PATH.length);
             return await this.#respond(request, reply, acceptor.acceptGroupPush(request, method, rawPath));
           },
         });
       }
     }
-    app.post(this.#config.paths.ingest, { config: { crossOrigin } }, async (request, reply) => {
+    app.post(this.#config.paths.ingest, { config: { readsBody: true, crossOrigin } }, async (request, reply) => {
       return await this.#respond(request, reply, acceptor.acceptSeries(request));
     });
     if (!enableAdminApi) return;
@@ -140,7 +143,8 @@ export class IngestService implements Service {
   /**
    * A path that ends before the job. The official gateway has no such route, and redirects to one without the slash.
    */
-  async #answerNoJob(reply: FastifyReply, start: string): Promise<FastifyReply> {
+  async #answerNoJob({ raw }: FastifyRequest, reply: FastifyReply, start: string): Promise<FastifyReply> {
+    discardUnused(raw);
     if (start.includes('@')) return await sendText(reply, 404, '404 page not found');
     return await sendRedirect(reply, 307, this.#config.web.routePrefix + start.slice(0, -1));
   }

@@ -2,11 +2,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Config } from '../../shared/config/config.ts';
 import { duration } from '../../shared/config/settings/kinds.ts';
-import { quoteRedacted } from '../../shared/config/values/redact.ts';
 import { ttlForJob } from '../../shared/config/values/ttl-rules.ts';
 import { asError, GatewayError } from '../../shared/errors.ts';
 import { queryOf } from '../../shared/http/request-url.ts';
 import type { Labels } from '../../shared/model/metric-family.ts';
+import { quote } from '../../shared/model/quote.ts';
 
 /** Limit of a requested wait, s: longer than any request may take. */
 const MAX_WAIT_SECONDS = 600;
@@ -42,7 +42,7 @@ function requestedTtlMs(url: string, headers: IncomingHttpHeaders): number | und
     return duration.parse(text);
   } catch (thrown) {
     const where = parameter === null ? 'header Pushgateway-TTL' : 'parameter ttl';
-    throw new GatewayError('request_invalid', `cannot use ${where} ${quoteRedacted(text)}: ${asError(thrown).message}`);
+    throw new GatewayError('request_invalid', `cannot use ${where} ${quote(text)}: ${asError(thrown).message}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { InflightBytes } from '../../shared/http/body/read-body.ts';
+import type { InflightBytes } from '../../shared/http/body/inflight-bytes.ts';
 import { PUSH_RESULTS, type PushResponse } from './push-response.ts';
 
 export class IngestTelemetry {
@@ -31,7 +31,7 @@ export class IngestTelemetry {
     });
     const held = new Gauge({
       name: 'pushgateway_inflight_bytes',
-      help: 'Size of the bodies of the pushes in flight in bytes.',
+      help: 'Memory of the pushes in flight in bytes.',
       collect() {
         this.set(inflight.held);
       },

@@ -19,7 +19,8 @@ export interface FamilyContent {
   readonly type: MetricType;
   readonly samples: number;
   readonly help: string;
-  readonly text: string;
+  /** UTF-8 if it comes from a thread. */
+  readonly text: string | Uint8Array;
   readonly exact?: Uint8Array;
 }
 
@@ -38,8 +39,10 @@ export interface FamilyRecord {
 
 /** A string if possible: it is cheaper to send than bytes. */
 export function encodeFamilyContent({ type, samples, help, text, exact }: FamilyContent): string | Buffer {
-  const content = `${type} ${samples} ${Buffer.byteLength(help)} ${Buffer.byteLength(text)}\n${help}${text}`;
-  return exact === undefined ? content : Buffer.concat([Buffer.from(content), exact]);
+  const header = `${type} ${samples} ${Buffer.byteLength(help)} ${Buffer.byteLength(text)}\n${help}`;
+  if (typeof text === 'string' && exact === undefined) return header + text;
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text;
+  return Buffer.concat([Buffer.from(header), bytes, exact ?? NOTHING]);
 }
 
 const LF = 10;

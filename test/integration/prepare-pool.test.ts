@@ -1,8 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { PreparePool } from '../../services/ingest/prepare/prepare-pool.ts';
 import { preparePush, type PreparedGroup, type PrepareOptions } from '../../services/ingest/prepare/prepare-push.ts';
 import type { HistogramFamily } from '../../shared/model/metric-family.ts';
 import { encodeFamily } from '../../shared/exposition/protobuf/codec.ts';
+import { InflightBytes, type Hold } from '../../shared/http/body/inflight-bytes.ts';
 import { makeGroup } from '../../shared/model/group.ts';
 import type { FamilyContent } from '../../shared/records/family-record.ts';
 import { hold } from '../support/resources.ts';
@@ -14,11 +16,20 @@ const group = makeGroup('push', [['job', 'j']]);
 const PUSH: PrepareOptions = { format: 'text', group, maxSeries: 0, maxFamilies: 0 };
 const INGEST: PrepareOptions = { ...PUSH, group: undefined };
 
+/** As requests from this address. */
+const from = (remoteAddress: string, inflight = new InflightBytes(Infinity)): Hold => {
+  return inflight.open({ socket: { remoteAddress }, headers: {} } as IncomingMessage);
+};
+const client = from('192.0.2.1');
+
 let pool: PreparePool;
 
 async function startPool(threads: number): Promise<PreparePool> {
   const built = new URL('../../dist/services/ingest/prepare/prepare-pool.js', import.meta.url).href;
-  const started = new ((await import(built)) as { PreparePool: typeof PreparePool }).PreparePool(threads);
+  const started = new ((await import(built)) as { PreparePool: typeof PreparePool }).PreparePool(
+    threads,
+    16 * 1024 * 1024,
+  );
   hold('prepare pool', async () => await started.destroy());
   return started;
 }
@@ -39,7 +50,9 @@ const contents = (groups: readonly PreparedGroup[]) =>
     return {
       groupId,
       labels,
-      families: families.map(({ name, content }) => ({ name, ...content, exact: hex(content) })),
+      families: families.map(({ name, content }) => {
+        return { name, ...content, text: Buffer.from(content.text).toString(), exact: hex(content) };
+      }),
     };
   });
 
@@ -58,8 +71,8 @@ describe('just below the limit and just above, the same content', () => {
     ['nothing', '', PUSH],
     ['no series', '', INGEST],
   ])('%s', async ([, text, options]) => {
-    const below = await pool.prepare(padded(text, SMALL_BYTES - 1), options);
-    const above = await pool.prepare(padded(text, SMALL_BYTES), options);
+    const below = await pool.prepare(padded(text, SMALL_BYTES - 1), options, client);
+    const above = await pool.prepare(padded(text, SMALL_BYTES), options, client);
     expect(contents(above)).toEqual(contents(below));
     expect(contents(above)).toEqual(contents(preparePush(Buffer.from(text), options)));
     if (text === '') return;
@@ -77,7 +90,7 @@ describe('just below the limit and just above, the same content', () => {
     expect(body.length).toBeGreaterThan(SMALL_BYTES);
     for (const options of [PUSH, INGEST]) {
       const protobuf: PrepareOptions = { ...options, format: 'protobuf' };
-      const prepared = await pool.prepare(body, protobuf);
+      const prepared = await pool.prepare(Buffer.from(body), protobuf, client);
       expect(isFromThread(prepared)).toBe(true);
       expect(contents(prepared)).toEqual(contents(preparePush(body, protobuf)));
       expect(contents(prepared)[0]?.families[0]?.exact).not.toBe('');
@@ -87,7 +100,7 @@ describe('just below the limit and just above, the same content', () => {
 
 describe('just below the limit and just above, the same refusal', () => {
   const refusal = async (body: Buffer, options: PrepareOptions): Promise<object> =>
-    await pool.prepare(body, options).then(
+    await pool.prepare(body, options, client).then(
       () => expect.fail('it was taken'),
       (error: Error & { code?: string }) => {
         return { name: error.name, message: error.message, code: error.code };
@@ -112,15 +125,16 @@ describe('just below the limit and just above, the same refusal', () => {
 test('more large pushes than may wait: the last ones are told so at once, the others are prepared', async () => {
   const busy = await startPool(1);
   const body = padded('a 1\n', SMALL_BYTES);
-  const all = await Promise.allSettled(Array.from({ length: 300 }, async () => await busy.prepare(body, PUSH)));
-  // One is in the thread, 256 wait for it.
+  const prepare = async () => await busy.prepare(Buffer.from(body), PUSH, client);
+  const all = await Promise.allSettled(Array.from({ length: 300 }, prepare));
+  // Two are in threads, 256 wait for them.
   expect(all.map(({ status }) => status)).toEqual([
-    ...Array.from({ length: 257 }, () => 'fulfilled'),
-    ...Array.from({ length: 43 }, () => 'rejected'),
+    ...Array.from({ length: 258 }, () => 'fulfilled'),
+    ...Array.from({ length: 42 }, () => 'rejected'),
   ]);
   const text = expect.stringContaining('too many large pushes are in flight') as string;
   for (const one of all) {
     if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'overloaded', message: text });
   }
-  expect(await busy.prepare(body, PUSH), 'later').toHaveLength(1);
+  expect(await prepare(), 'later').toHaveLength(1);
 });

@@ -163,7 +163,7 @@ describe('listeners', () => {
       outgoing.write('metric');
       return outgoing;
     });
-    await eventually(async () => (await gateway.telemetry()).includes('\npushgateway_inflight_bytes 36\n'));
+    await eventually(async () => (await gateway.telemetry()).includes('\npushgateway_inflight_bytes 18\n'));
 
     gateway.process.signal('SIGTERM');
     await gateway.process.waitForLine(/msg="draining"/);

@@ -5,58 +5,84 @@
 import { Piscina } from 'piscina';
 import { threadFile } from '../../../shared/async/thread-file.ts';
 import { asError, GatewayError } from '../../../shared/errors.ts';
+import type { Hold } from '../../../shared/http/body/inflight-bytes.ts';
 import { preparePush, type PreparedGroup, type PrepareOptions } from './prepare-push.ts';
 import type { PrepareReply, PrepareTask } from './prepare-thread.ts';
+import { ThreadTurns } from './thread-turns.ts';
 
-/** Smaller bodies take at most a few milliseconds to prepare, or less than the way to a thread and back. */
+const MiB = 1024 * 1024;
+
+/**
+ * Smaller bodies take at most a few milliseconds to prepare, or less than the way to a thread and back, unless they
+ * become much larger.
+ */
 const SMALL_BYTES = 64 * 1024;
-/** Heap of a thread. */
-const HEAP_MB = 1_024;
+const SMALL_TEXT_LENGTH = MiB;
+/** Heap of a thread, MB: what remains in use, and what a push of the largest size needs for each of its MB. */
+const BASE_HEAP_MB = 128;
+const HEAP_MB_PER_MB = 24;
+/** Inflated bytes that a thread prepares in a ms, and how many of them a compressed byte becomes; both estimated. */
+const BYTES_PER_MS = 16 * 1024;
+const INFLATION = 10;
 /** Time that a push may wait for a thread, and that it may take in it. */
 const TIMEOUT_MS = 30_000;
-/** Maximum of pushes that wait for a thread. Piscina's own limit does not apply to tasks that can be aborted. */
-const MAX_WAITING = 256;
 /** Time after which an idle thread ends. */
 const IDLE_MS = 60_000;
 
 export class PreparePool {
   readonly #pool: Piscina<PrepareTask, PrepareReply>;
-  #freeThreads: number;
-  /** In order of arrival. */
-  readonly #waiting = new Set<() => void>();
+  readonly #turns: ThreadTurns;
+  readonly #heapMb: number;
 
-  constructor(threads: number) {
-    this.#freeThreads = threads;
+  /** `threads`: for pushes that take long; there is one more for others. `maxBodyBytes`: of an inflated body. */
+  constructor(threads: number, maxBodyBytes: number) {
+    this.#heapMb = BASE_HEAP_MB + Math.ceil((HEAP_MB_PER_MB * maxBodyBytes) / MiB);
+    this.#turns = new ThreadTurns(threads + 1, TIMEOUT_MS);
     this.#pool = new Piscina({
       filename: threadFile('prepare-thread', import.meta.url),
       minThreads: 0,
-      maxThreads: threads,
+      maxThreads: threads + 1,
       idleTimeout: IDLE_MS,
       // The default, 'sync', blocks the event loop of a thread between tasks.
       atomics: 'disabled',
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+      resourceLimits: { maxOldGenerationSizeMb: this.#heapMb },
       recordTiming: false,
     });
     // A thread can run out of memory after its push has timed out. Without a listener this would end the process.
     this.#pool.on('error', () => {});
   }
 
-  /** Throws what preparePush throws, `push_too_large` for a body that exhausts a thread, and `overloaded`. */
-  async prepare(body: Buffer, options: PrepareOptions): Promise<readonly PreparedGroup[]> {
-    if (body.length < SMALL_BYTES) return preparePush(body, options);
-    await this.#takeThread();
+  /**
+   * Throws what preparePush throws, `push_too_large` for a body that exhausts a thread, and `overloaded`. `hold`: what
+   * the push holds; it gives way while it waits for a thread. The body cannot be used afterwards.
+   */
+  async prepare(body: Buffer, options: PrepareOptions, hold: Hold): Promise<readonly PreparedGroup[]> {
+    if (body.length < SMALL_BYTES) {
+      try {
+        return preparePush(body, { ...options, maxBytes: SMALL_BYTES, maxTextLength: SMALL_TEXT_LENGTH });
+      } catch (thrown) {
+        if (!(thrown instanceof GatewayError) || thrown.code !== 'push_too_large') throw thrown;
+        // It may be small enough for a thread.
+      }
+    }
+    const costMs = ((options.encoding === undefined ? 1 : INFLATION) * body.length) / BYTES_PER_MS;
+    const give = await this.#turns
+      .take(hold.client, costMs, (refuse) => hold.giveWay(refuse))
+      .finally(() => hold.keep());
     try {
-      const copy = new ArrayBuffer(body.length);
-      body.copy(new Uint8Array(copy));
+      const transferred = ownMemory(body);
       const reply = await this.#pool
-        .run({ ...options, body: copy }, { transferList: [copy], signal: AbortSignal.timeout(TIMEOUT_MS) })
+        .run(
+          { ...options, body: transferred },
+          { transferList: [transferred], signal: AbortSignal.timeout(TIMEOUT_MS) },
+        )
         .catch((thrown: unknown) => {
-          throw explain(asError(thrown));
+          throw this.#explain(asError(thrown));
         });
       if ('groups' in reply) return reply.groups;
       throw new GatewayError(reply.code, reply.message);
     } finally {
-      this.#giveThread();
+      give();
     }
   }
 
@@ -64,45 +90,20 @@ export class PreparePool {
     await this.#pool.destroy();
   }
 
-  /** Resolves when a thread is free, so that the timeout of a task does not include the tasks before it. */
-  async #takeThread(): Promise<void> {
-    if (this.#freeThreads > 0) {
-      this.#freeThreads--;
-      return;
-    }
-    if (this.#waiting.size >= MAX_WAITING) throw overloaded();
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(take);
-        reject(overloaded());
-      }, TIMEOUT_MS);
-      const take = (): void => {
-        clearTimeout(timer);
-        resolve();
-      };
-      this.#waiting.add(take);
-    });
-  }
-
-  #giveThread(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#freeThreads++;
-      return;
-    }
-    this.#waiting.delete(next);
-    next();
+  #explain(error: Error): Error {
+    if (error.name === 'AbortError') return tooLarge(`the push takes more than ${TIMEOUT_MS / 1_000} s to read`);
+    const isOutOfMemory = 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+    return isOutOfMemory ? tooLarge(`the push needs more than ${this.#heapMb} MB of memory to be read`) : error;
   }
 }
 
-function overloaded(): GatewayError {
-  return new GatewayError('overloaded', 'too many large pushes are in flight; try again later');
-}
-
-function explain(error: Error): Error {
-  if (error.name === 'AbortError') return tooLarge(`the push takes more than ${TIMEOUT_MS / 1_000} s to read`);
-  const isOutOfMemory = 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-  return isOutOfMemory ? tooLarge(`the push needs more than ${HEAP_MB} MB of memory to be read`) : error;
+/** Memory that belongs to the body alone: its own, or a copy. */
+function ownMemory(body: Buffer): ArrayBuffer {
+  const { buffer, byteLength } = body;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) return buffer;
+  const copy = new ArrayBuffer(byteLength);
+  body.copy(new Uint8Array(copy));
+  return copy;
 }
 
 function tooLarge(reason: string): GatewayError {

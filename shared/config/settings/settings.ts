@@ -168,7 +168,7 @@ const push: readonly Setting[] = [
   }),
   setting('push.max-inflight-bytes', 'push.maxInflightBytes', bytes, {
     default: '256MiB',
-    help: 'Memory limit of all pushes in flight; above it pushes are answered 429.',
+    help: 'Memory limit of all pushes in flight; above it unfinished uploads give way, and pushes are answered 429.',
   }),
   setting('push.max-series-per-push', 'push.maxSeriesPerPush', integer(0, UNLIMITED), {
     default: '500000',
@@ -231,7 +231,7 @@ const operation: readonly Setting[] = [
   setting('ingest.threads', 'ingest.threads', integer(1, 1024), {
     default: ({ cores }) => String(Math.max(1, cores - 1)),
     defaultNote: 'cores - 1, at least 1',
-    help: 'Number of threads that parse large pushes.',
+    help: 'Number of threads that parse large pushes; one more is for those that take little time.',
   }),
   setting('worker.batch-size', 'worker.batchSize', integer(1, 10_000), {
     default: '256',

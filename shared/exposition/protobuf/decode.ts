@@ -6,36 +6,37 @@ import { haveSameNames } from '../../model/labels.ts';
 import type { Families, Family, Labels, MetricType } from '../../model/metric-family.ts';
 import { isLegacyLabelName, isLegacyMetricName } from '../../model/names.ts';
 import { MetricDraft } from './metric.ts';
-import { BYTES, NotUtf8Error, VARINT, WireError, WireReader } from './reader.ts';
+import { PushReader } from './parts.ts';
+import { BYTES, NotUtf8Error, VARINT, WireError } from './reader.ts';
 import { quote } from '../../model/quote.ts';
-import { SeriesLimit } from '../series-limit.ts';
+import { NO_LIMITS, type PushLimits } from '../push-limits.ts';
 
 export interface DecodeProtobufOptions {
   /** Metric and label names may be any UTF-8; otherwise only legacy names. */
   utf8Names?: boolean;
-  /** Default none. Series that a later family of the same name replaces count, too. */
-  maxSeries?: number | undefined;
+  /** Default none. Families that a later one of the same name replaces count, too. */
+  limits?: PushLimits;
 }
 
 /**
  * Reads a whole body. Of families with the same name the last counts; a family without metrics is kept. Throws
  * `exposition_invalid` for invalid messages, for a missing or invalid name, and for an unknown type;
  * `push_inconsistent` for strings that are not UTF-8, and for a metric that is not of its family's type; and
- * `push_too_large` for too many series.
+ * `push_too_large`, see push-limits.ts.
  */
 export function decodeProtobuf(
   body: Uint8Array,
-  { utf8Names = false, maxSeries }: DecodeProtobufOptions = {},
+  { utf8Names = false, limits = NO_LIMITS }: DecodeProtobufOptions = {},
 ): Families {
-  const limit = new SeriesLimit(maxSeries);
-  const reader = new WireReader(body);
+  const reader = new PushReader(body, limits);
   // Families that a later one replaces are not checked.
   const drafts = new Map<string, { draft: FamilyMessage; count: number }>();
   for (let count = 1; !reader.atEnd; count++) {
+    limits.addFamily();
     const draft = new FamilyMessage();
     explaining(draft, count, () => {
       const outerEnd = reader.enter();
-      draft.read(reader, limit);
+      draft.read(reader);
       reader.leave(outerEnd);
     });
     drafts.set(draft.name, { draft, count });
@@ -73,20 +74,26 @@ class FamilyMessage {
   #unit: string | undefined;
   readonly #metrics: MetricDraft[] = [];
 
-  read(reader: WireReader, limit: SeriesLimit): void {
+  read(reader: PushReader): void {
     while (reader.next()) {
-      if (reader.tag === 1 * 8 + BYTES) this.name = reader.string();
-      else if (reader.tag === 2 * 8 + BYTES) this.#help = reader.lossyString();
-      else if (reader.tag === 3 * 8 + VARINT) this.#type = reader.int32();
+      if (reader.tag === 1 * 8 + BYTES) {
+        this.name = reader.string();
+        reader.limits.checkString(this.name, 'metric name');
+      } else if (reader.tag === 2 * 8 + BYTES) {
+        this.#help = reader.lossyString();
+        reader.limits.checkString(this.#help, 'help');
+      } else if (reader.tag === 3 * 8 + VARINT) this.#type = reader.int32();
       else if (reader.tag === 4 * 8 + BYTES) {
-        limit.addOne();
+        reader.limits.addSeries();
         this.#readMetric(reader);
-      } else if (reader.tag === 5 * 8 + BYTES) this.#unit = reader.string();
-      else reader.skip();
+      } else if (reader.tag === 5 * 8 + BYTES) {
+        this.#unit = reader.string();
+        reader.limits.checkString(this.#unit, 'unit');
+      } else reader.skip();
     }
   }
 
-  #readMetric(reader: WireReader): void {
+  #readMetric(reader: PushReader): void {
     const metric = new MetricDraft();
     const outerEnd = reader.enter();
     metric.read(reader, this.#metrics.at(-1)?.labels ?? []);

@@ -2,8 +2,8 @@
  * Reads the message Histogram (see codec.ts).
  */
 import type { BucketSpan, Exemplar, HistogramMetric, NativeBuckets, Timestamp } from '../../model/metric-family.ts';
-import { readExemplar, readTimestamp, type ExemplarDraft } from './parts.ts';
-import { BYTES, FIXED64, VARINT, type WireReader } from './reader.ts';
+import { readExemplar, readTimestamp, type ExemplarDraft, type PushReader } from './parts.ts';
+import { BYTES, FIXED64, VARINT } from './reader.ts';
 
 /** The float counts unless it is 0. */
 interface Count {
@@ -28,13 +28,13 @@ export class HistogramDraft {
   readonly #zeroCount: Count = { integer: 0, float: 0 };
   #hasZeroCount = false;
 
-  read(reader: WireReader): void {
+  read(reader: PushReader): void {
     const outerEnd = reader.enter();
     while (reader.next()) {
       const { tag } = reader;
       if (tag === 1 * 8 + VARINT) this.#count.integer = reader.uint64();
       else if (tag === 2 * 8 + FIXED64) this.#sum = reader.double();
-      else if (tag === 3 * 8 + BYTES) this.#buckets.push(readBucket(reader));
+      else if (tag === 3 * 8 + BYTES) readPart(reader, this.#buckets, readBucket);
       else if (tag === 4 * 8 + FIXED64) this.#count.float = reader.double();
       else if (tag === 15 * 8 + BYTES) readTimestamp(reader, (this.#created ??= { seconds: 0, nanos: 0 }));
       else if (!this.#readNative(reader)) reader.skip();
@@ -65,20 +65,20 @@ export class HistogramDraft {
   }
 
   /** False if it is another field. */
-  #readNative(reader: WireReader): boolean {
+  #readNative(reader: PushReader): boolean {
     const { tag } = reader;
     const native = this.#native ?? noBuckets();
     if (tag === 5 * 8 + VARINT) native.schema = reader.sint32();
     else if (tag === 6 * 8 + FIXED64) native.zeroThreshold = reader.double();
     else if (tag === 7 * 8 + VARINT) this.#setZeroCount('integer', reader.uint64());
     else if (tag === 8 * 8 + FIXED64) this.#setZeroCount('float', reader.double());
-    else if (tag === 9 * 8 + BYTES) native.negativeSpans.push(readSpan(reader));
+    else if (tag === 9 * 8 + BYTES) readPart(reader, native.negativeSpans, readSpan);
     else if (tag === 10 * 8 + VARINT || tag === 10 * 8 + BYTES) readDeltas(reader, native.negativeDeltas);
     else if (tag === 11 * 8 + FIXED64 || tag === 11 * 8 + BYTES) readCounts(reader, native.negativeCounts);
-    else if (tag === 12 * 8 + BYTES) native.positiveSpans.push(readSpan(reader));
+    else if (tag === 12 * 8 + BYTES) readPart(reader, native.positiveSpans, readSpan);
     else if (tag === 13 * 8 + VARINT || tag === 13 * 8 + BYTES) readDeltas(reader, native.positiveDeltas);
     else if (tag === 14 * 8 + FIXED64 || tag === 14 * 8 + BYTES) readCounts(reader, native.positiveCounts);
-    else if (tag === 16 * 8 + BYTES) native.exemplars.push(readNewExemplar(reader));
+    else if (tag === 16 * 8 + BYTES) readPart(reader, native.exemplars, readNewExemplar);
     else return false;
     this.#native = native;
     return true;
@@ -108,7 +108,12 @@ function noBuckets(): NativeBuckets {
   };
 }
 
-function readBucket(reader: WireReader): Bucket {
+function readPart<T>(reader: PushReader, into: T[], read: (reader: PushReader) => T): void {
+  reader.limits.addPart(into.length);
+  into.push(read(reader));
+}
+
+function readBucket(reader: PushReader): Bucket {
   const bucket: Bucket = { count: { integer: 0, float: 0 }, upperBound: 0 };
   const outerEnd = reader.enter();
   while (reader.next()) {
@@ -122,7 +127,7 @@ function readBucket(reader: WireReader): Bucket {
   return bucket;
 }
 
-function readSpan(reader: WireReader): BucketSpan {
+function readSpan(reader: PushReader): BucketSpan {
   let offset = 0;
   let length = 0;
   const outerEnd = reader.enter();
@@ -135,7 +140,7 @@ function readSpan(reader: WireReader): BucketSpan {
   return [offset, length];
 }
 
-function readNewExemplar(reader: WireReader): Exemplar {
+function readNewExemplar(reader: PushReader): Exemplar {
   const exemplar: ExemplarDraft = { labels: [], value: 0 };
   readExemplar(reader, exemplar);
   return exemplar;
@@ -143,22 +148,30 @@ function readNewExemplar(reader: WireReader): Exemplar {
 
 // Lists of scalars come as single values, or packed into one.
 
-function readDeltas(reader: WireReader, into: number[]): void {
+function readDeltas(reader: PushReader, into: number[]): void {
   if (reader.tag % 8 === VARINT) {
+    reader.limits.addNumber(into.length);
     into.push(reader.sint64());
     return;
   }
   const outerEnd = reader.enter();
-  while (!reader.atEnd) into.push(reader.sint64());
+  while (!reader.atEnd) {
+    reader.limits.addNumber(into.length);
+    into.push(reader.sint64());
+  }
   reader.leave(outerEnd);
 }
 
-function readCounts(reader: WireReader, into: number[]): void {
+function readCounts(reader: PushReader, into: number[]): void {
   if (reader.tag % 8 === FIXED64) {
+    reader.limits.addNumber(into.length);
     into.push(reader.double());
     return;
   }
   const outerEnd = reader.enter();
-  while (!reader.atEnd) into.push(reader.double());
+  while (!reader.atEnd) {
+    reader.limits.addNumber(into.length);
+    into.push(reader.double());
+  }
   reader.leave(outerEnd);
 }

@@ -4,8 +4,8 @@
 import type { HistogramMetric, LabelPair, Labels, Metric } from '../../model/metric-family.ts';
 import type { SimpleMetric, SummaryMetric } from '../../model/metric-family.ts';
 import { HistogramDraft } from './histogram.ts';
-import { readExemplar, readLabel, readTimestamp, type ExemplarDraft } from './parts.ts';
-import { BYTES, FIXED64, VARINT, type WireReader } from './reader.ts';
+import { readExemplar, readLabel, readTimestamp, type ExemplarDraft, type PushReader } from './parts.ts';
+import { BYTES, FIXED64, VARINT } from './reader.ts';
 import { quoteLabels } from '../../model/quote.ts';
 
 interface CounterDraft extends SimpleMetric {
@@ -24,10 +24,11 @@ export class MetricDraft {
   #histogram: HistogramDraft | undefined;
 
   /** `before`: the labels of the metric before this one, which are often the same. */
-  read(reader: WireReader, before: Labels): void {
+  read(reader: PushReader, before: Labels): void {
+    const { labels } = this;
     while (reader.next()) {
       const { tag } = reader;
-      if (tag === 1 * 8 + BYTES) this.labels.push(readLabel(reader, before[this.labels.length]));
+      if (tag === 1 * 8 + BYTES) labels.push(readLabel(reader, labels.length, before[labels.length]));
       else if (tag === 2 * 8 + BYTES) readValue(reader, (this.#gauge ??= { labels: NONE, value: 0 }));
       else if (tag === 3 * 8 + BYTES) readCounter(reader, (this.#counter ??= { labels: NONE, value: 0 }));
       else if (tag === 4 * 8 + BYTES)
@@ -67,7 +68,7 @@ export class MetricDraft {
 }
 
 /** Gauge or Untyped. */
-function readValue(reader: WireReader, into: SimpleMetric): void {
+function readValue(reader: PushReader, into: SimpleMetric): void {
   const outerEnd = reader.enter();
   while (reader.next()) {
     if (reader.tag === 1 * 8 + FIXED64) into.value = reader.double();
@@ -76,7 +77,7 @@ function readValue(reader: WireReader, into: SimpleMetric): void {
   reader.leave(outerEnd);
 }
 
-function readCounter(reader: WireReader, into: CounterDraft): void {
+function readCounter(reader: PushReader, into: CounterDraft): void {
   const outerEnd = reader.enter();
   while (reader.next()) {
     if (reader.tag === 1 * 8 + FIXED64) into.value = reader.double();
@@ -87,19 +88,21 @@ function readCounter(reader: WireReader, into: CounterDraft): void {
   reader.leave(outerEnd);
 }
 
-function readSummary(reader: WireReader, into: SummaryMetric): void {
+function readSummary(reader: PushReader, into: SummaryMetric): void {
   const outerEnd = reader.enter();
   while (reader.next()) {
     if (reader.tag === 1 * 8 + VARINT) into.sampleCount = reader.uint64();
     else if (reader.tag === 2 * 8 + FIXED64) into.sampleSum = reader.double();
-    else if (reader.tag === 3 * 8 + BYTES) into.quantiles.push(readQuantile(reader));
-    else if (reader.tag === 4 * 8 + BYTES) readTimestamp(reader, (into.created ??= { seconds: 0, nanos: 0 }));
+    else if (reader.tag === 3 * 8 + BYTES) {
+      reader.limits.addPart(into.quantiles.length);
+      into.quantiles.push(readQuantile(reader));
+    } else if (reader.tag === 4 * 8 + BYTES) readTimestamp(reader, (into.created ??= { seconds: 0, nanos: 0 }));
     else reader.skip();
   }
   reader.leave(outerEnd);
 }
 
-function readQuantile(reader: WireReader): [quantile: number, value: number] {
+function readQuantile(reader: PushReader): [quantile: number, value: number] {
   let quantile = 0;
   let value = 0;
   const outerEnd = reader.enter();

@@ -2,14 +2,26 @@
  * Reads the messages that are part of several others (see codec.ts).
  */
 import type { Exemplar, LabelPair, Timestamp } from '../../model/metric-family.ts';
-import { BYTES, FIXED64, VARINT, type WireReader } from './reader.ts';
+import type { PushLimits } from '../push-limits.ts';
+import { BYTES, FIXED64, VARINT, WireReader } from './reader.ts';
+
+/** Reads a push, within limits. */
+export class PushReader extends WireReader {
+  readonly limits: PushLimits;
+
+  constructor(bytes: Uint8Array, limits: PushLimits) {
+    super(bytes);
+    this.limits = limits;
+  }
+}
 
 export interface ExemplarDraft extends Exemplar {
   labels: LabelPair[];
 }
 
-/** If the label equals `expected`, that is returned instead of a new one. */
-export function readLabel(reader: WireReader, expected?: LabelPair): LabelPair {
+/** `before`: labels read already. If the label equals `expected`, that is returned instead of a new one. */
+export function readLabel(reader: PushReader, before: number, expected?: LabelPair): LabelPair {
+  reader.limits.addLabel(before);
   let name = '';
   let value = '';
   const outerEnd = reader.enter();
@@ -19,13 +31,16 @@ export function readLabel(reader: WireReader, expected?: LabelPair): LabelPair {
     else reader.skip();
   }
   reader.leave(outerEnd);
-  return expected !== undefined && name === expected[0] && value === expected[1] ? expected : [name, value];
+  if (expected !== undefined && name === expected[0] && value === expected[1]) return expected;
+  reader.limits.checkString(name, 'label name');
+  reader.limits.checkString(value, 'label value');
+  return [name, value];
 }
 
-export function readExemplar(reader: WireReader, into: ExemplarDraft): void {
+export function readExemplar(reader: PushReader, into: ExemplarDraft): void {
   const outerEnd = reader.enter();
   while (reader.next()) {
-    if (reader.tag === 1 * 8 + BYTES) into.labels.push(readLabel(reader));
+    if (reader.tag === 1 * 8 + BYTES) into.labels.push(readLabel(reader, into.labels.length));
     else if (reader.tag === 2 * 8 + FIXED64) into.value = reader.double();
     else if (reader.tag === 3 * 8 + BYTES) readTimestamp(reader, (into.timestamp ??= { seconds: 0, nanos: 0 }));
     else reader.skip();

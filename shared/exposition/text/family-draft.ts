@@ -5,7 +5,7 @@
 import type { Family, HistogramMetric, Labels, MetricType } from '../../model/metric-family.ts';
 import type { SimpleMetric, SummaryMetric } from '../../model/metric-family.ts';
 import { toUint64 } from './parse-float.ts';
-import type { SeriesLimit } from '../series-limit.ts';
+import type { PushLimits } from '../push-limits.ts';
 
 /** What a line of a summary or a histogram holds, by the suffix of its name. */
 export type Role = 'sample' | 'sum' | 'count';
@@ -14,16 +14,16 @@ export class FamilyDraft {
   readonly name: string;
   help: string | undefined;
   type: MetricType | undefined;
-  readonly #limit: SeriesLimit;
+  readonly #limits: PushLimits;
   readonly #simple: SimpleMetric[] = [];
   // Created on demand, because most families need neither.
   #summaries: MetricsByLabels<SummaryMetric> | undefined;
   #histograms: MetricsByLabels<HistogramMetric> | undefined;
 
-  /** `limit`: for all families of the body. */
-  constructor(name: string, limit: SeriesLimit) {
+  /** `limits`: for all families of the body. */
+  constructor(name: string, limits: PushLimits) {
     this.name = name;
-    this.#limit = limit;
+    this.#limits = limits;
   }
 
   get isSummary(): boolean {
@@ -35,7 +35,7 @@ export class FamilyDraft {
   }
 
   addSimple(labels: Labels, value: number): SimpleMetric {
-    this.#limit.addOne();
+    this.#limits.addSeries();
     const metric = { labels, value };
     this.#simple.push(metric);
     return metric;
@@ -43,17 +43,20 @@ export class FamilyDraft {
 
   /** `bound`: the quantile, or NaN if the line has none; then the line counts only as a sum or a count. */
   addSummaryLine(labels: Labels, role: Role, bound: number, value: number): SummaryMetric {
-    const summaries = (this.#summaries ??= new MetricsByLabels(this.#limit));
+    const summaries = (this.#summaries ??= new MetricsByLabels(this.#limits));
     const metric = summaries.find(labels) ?? summaries.add({ labels, quantiles: [], sampleCount: 0, sampleSum: 0 });
     if (role === 'count') metric.sampleCount = toUint64(value);
     else if (role === 'sum') metric.sampleSum = value;
-    else if (!Number.isNaN(bound)) metric.quantiles.push([bound, value]);
+    else if (!Number.isNaN(bound)) {
+      this.#limits.addPart(metric.quantiles.length);
+      metric.quantiles.push([bound, value]);
+    }
     return metric;
   }
 
   /** `bound`: the upper bound of the bucket, or NaN. Returns an error text if the value cannot be a count. */
   addHistogramLine(labels: Labels, role: Role, bound: number, value: number): HistogramMetric | string {
-    const histograms = (this.#histograms ??= new MetricsByLabels(this.#limit));
+    const histograms = (this.#histograms ??= new MetricsByLabels(this.#limits));
     const metric = histograms.find(labels) ?? histograms.add({ labels, buckets: [], sampleCount: 0, sampleSum: 0 });
     if (role === 'count') {
       if (value < 0) return 'negative count for histogram';
@@ -63,6 +66,7 @@ export class FamilyDraft {
       metric.sampleSum = value;
     } else if (!Number.isNaN(bound)) {
       if (value < 0) return 'negative bucket population for histogram';
+      this.#limits.addPart(metric.buckets.length);
       metric.buckets.push([bound, value]);
     }
     return metric;
@@ -82,13 +86,13 @@ export class FamilyDraft {
 
 class MetricsByLabels<M extends { labels: Labels }> {
   readonly all: M[] = [];
-  readonly #limit: SeriesLimit;
+  readonly #limits: PushLimits;
   /** Created for the second metric. */
   #byKey: Map<string, M> | undefined;
   #latest: M | undefined;
 
-  constructor(limit: SeriesLimit) {
-    this.#limit = limit;
+  constructor(limits: PushLimits) {
+    this.#limits = limits;
   }
 
   /** Tries the metric of the line before first, because the lines of a metric usually follow each other. */
@@ -101,7 +105,7 @@ class MetricsByLabels<M extends { labels: Labels }> {
   }
 
   add(metric: M): M {
-    this.#limit.addOne();
+    this.#limits.addSeries();
     this.all.push(metric);
     this.#byKey?.set(labelsKey(metric.labels), metric);
     this.#latest = metric;

@@ -5,6 +5,7 @@
 import type { LabelPair, Labels } from '../../model/metric-family.ts';
 import * as names from '../../model/names.ts';
 import { quote, quoteCharAt } from '../../model/quote.ts';
+import type { PushLimits } from '../push-limits.ts';
 import { QUOTE, TextScanner } from './text-scanner.ts';
 
 export const COMMA = 0x2c;
@@ -18,6 +19,7 @@ const MANY_LABELS = 16;
 
 export class LabelScanner extends TextScanner {
   protected readonly utf8Names: boolean;
+  protected readonly limits: PushLimits;
 
   /** The labels of the line being read are the first `#count` of these. */
   readonly #pairs: LabelPair[] = [];
@@ -33,9 +35,10 @@ export class LabelScanner extends TextScanner {
   /** Whether no name was quoted. */
   #plain = true;
 
-  constructor(text: string, utf8Names: boolean) {
+  constructor(text: string, utf8Names: boolean, limits: PushLimits) {
     super(text);
     this.utf8Names = utf8Names;
+    this.limits = limits;
   }
 
   protected beginLabels(): void {
@@ -86,6 +89,7 @@ export class LabelScanner extends TextScanner {
     if (name !== boundName) {
       const isSame = before !== undefined && before[1] === value;
       this.#samePairs &&= isSame;
+      if (!isSame) this.#checkLimits(value);
       this.#pairs[this.#count++] = isSame ? before : [name, value];
     }
     return value;
@@ -110,9 +114,15 @@ export class LabelScanner extends TextScanner {
   #checkName(name: string, boundName: string | undefined, family: string | undefined): void {
     if (name === '__name__') this.fail('label name "__name__" is reserved');
     if (!this.utf8Names && !names.isLegacyLabelName(name)) this.fail(`invalid label name ${quote(name)}`);
+    this.limits.checkString(name, 'label name');
     if (name !== boundName && !this.#isNew(name)) {
       this.fail(`duplicate label names for metric ${quote(family ?? '')}`);
     }
+  }
+
+  #checkLimits(value: string): void {
+    this.limits.addLabel(this.#count);
+    this.limits.checkString(value, 'label value');
   }
 
   #isNew(name: string): boolean {

@@ -21,23 +21,23 @@ import { boundLabelOf, type Families, type Metric, type MetricType } from '../..
 import * as names from '../../model/names.ts';
 import { parseFloatToken } from './parse-float.ts';
 import { quote, quoteCharAt } from '../../model/quote.ts';
-import { SeriesLimit } from '../series-limit.ts';
+import { NO_LIMITS, type PushLimits } from '../push-limits.ts';
 import { isBlank, NEWLINE, SPACE } from './text-scanner.ts';
 
 export interface ParseTextOptions {
   /** Metric and label names may be any UTF-8, in quotes; otherwise only legacy names, quoted or not. */
   utf8Names?: boolean;
   /** Default none. */
-  maxSeries?: number | undefined;
+  limits?: PushLimits;
 }
 
 /**
  * Parses a whole body, which must come from valid UTF-8 (see `decodeUtf8`). Throws `exposition_invalid`, naming the
- * line, for anything that expfmt refuses, and `push_too_large` for too many series. Strings in the result may be slices
- * of the text and keep it in memory.
+ * line, for anything that expfmt refuses, and `push_too_large`, see push-limits.ts. Strings in the result may be slices of
+ * the text and keep it in memory.
  */
-export function parseText(text: string, { utf8Names = false, maxSeries }: ParseTextOptions = {}): Families {
-  return new TextParser(text, utf8Names, new SeriesLimit(maxSeries)).parse();
+export function parseText(text: string, { utf8Names = false, limits = NO_LIMITS }: ParseTextOptions = {}): Families {
+  return new TextParser(text, utf8Names, limits).parse();
 }
 
 const HASH = 0x23;
@@ -60,7 +60,6 @@ interface Target {
 }
 
 class TextParser extends LabelScanner {
-  readonly #limit: SeriesLimit;
   readonly #drafts = new Map<string, FamilyDraft>();
   readonly #targets = new Map<string, Target>();
 
@@ -70,11 +69,6 @@ class TextParser extends LabelScanner {
 
   /** The quantile or the upper bound of the line being read. */
   #bound = NaN;
-
-  constructor(text: string, utf8Names: boolean, limit: SeriesLimit) {
-    super(text, utf8Names);
-    this.#limit = limit;
-  }
 
   parse(): Families {
     while (this.pos < this.end) this.#readLine();
@@ -121,6 +115,7 @@ class TextParser extends LabelScanner {
   #readHelp(draft: FamilyDraft): void {
     if (draft.help !== undefined) this.fail(`second HELP line for metric name ${quote(draft.name)}`);
     draft.help = this.readDocstring();
+    this.limits.checkString(draft.help, 'help');
   }
 
   #readType(draft: FamilyDraft): void {
@@ -256,9 +251,11 @@ class TextParser extends LabelScanner {
       if (name === '' || !(this.utf8Names || names.isLegacyMetricName(name))) {
         this.fail(`invalid metric name ${quote(name)}`);
       }
+      this.limits.checkString(name, 'metric name');
       target = this.#drafts.has(name) ? undefined : this.#findOwner(name);
       if (target === undefined) {
-        target = { draft: new FamilyDraft(name, this.#limit), role: 'sample' };
+        this.limits.addFamily();
+        target = { draft: new FamilyDraft(name, this.limits), role: 'sample' };
         this.#drafts.set(name, target.draft);
       }
       this.#targets.set(name, target);

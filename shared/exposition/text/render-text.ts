@@ -18,6 +18,11 @@ export function renderHeader(name: string, help: string, type: MetricType): stri
 
 /** One line for each sample, in the order given. Nothing is checked. */
 export function renderSamples(family: Family): string {
+  return renderSamplesUpTo(family, Infinity);
+}
+
+/** Stops after the sample that makes the text longer than `maxLength`. */
+export function renderSamplesUpTo(family: Family, maxLength: number): string {
   let out = '';
   switch (family.type) {
     case 'counter':
@@ -26,18 +31,25 @@ export function renderSamples(family: Family): string {
       const series = new SeriesWriter(family.name);
       for (const metric of family.metrics) {
         out += series.open(metric.labels) + series.close() + ending(metric.value, metric.timestampMs);
+        if (out.length > maxLength) break;
       }
       break;
     }
     case 'summary': {
       const writers = new CompoundWriters(family.name, family.name);
-      for (const metric of family.metrics) out += renderSummary(writers, metric);
+      for (const metric of family.metrics) {
+        out += renderSummary(writers, metric, maxLength);
+        if (out.length > maxLength) break;
+      }
       break;
     }
     case 'histogram':
     case 'gauge_histogram': {
       const writers = new CompoundWriters(family.name, `${family.name}_bucket`);
-      for (const metric of family.metrics) out += renderHistogram(writers, metric);
+      for (const metric of family.metrics) {
+        out += renderHistogram(writers, metric, maxLength);
+        if (out.length > maxLength) break;
+      }
       break;
     }
   }
@@ -75,23 +87,25 @@ class CompoundWriters {
   }
 }
 
-function renderSummary(writers: CompoundWriters, metric: SummaryMetric): string {
+function renderSummary(writers: CompoundWriters, metric: SummaryMetric, maxLength: number): string {
   let out = '';
   if (metric.quantiles.length > 0) {
     const open = writers.bound.open(metric.labels);
     for (const [quantile, value] of metric.quantiles) {
       out += open + writers.bound.closeWith('quantile', quantile) + ending(value, metric.timestampMs);
+      if (out.length > maxLength) return out;
     }
   }
   return out + writers.sumAndCount(metric);
 }
 
-function renderHistogram(writers: CompoundWriters, metric: HistogramMetric): string {
+function renderHistogram(writers: CompoundWriters, metric: HistogramMetric, maxLength: number): string {
   const open = writers.bound.open(metric.labels);
   let out = '';
   let infSeen = false;
   for (const [upperBound, count] of metric.buckets) {
     out += open + writers.bound.closeWith('le', upperBound) + ending(count, metric.timestampMs);
+    if (out.length > maxLength) return out;
     infSeen ||= upperBound === Infinity;
   }
   // The only bucket that a text scrape shows of a native histogram.

@@ -27,8 +27,11 @@ export function decodeUtf8(body: Uint8Array): string {
   return bytes.toString('utf8');
 }
 
+/** Where free text has begun if the line has any, because longer names are refused (push-limits.ts). */
+const MAX_PREFIX_BYTES = 1024 * 1024;
+
 /** Whether all bytes that are not UTF-8 are in the free text of the line. */
 function isInFreeText(line: Buffer): boolean {
-  const before = FREE_TEXT_FOLLOWS.exec(line.toString('latin1'))?.[0];
+  const before = FREE_TEXT_FOLLOWS.exec(line.toString('latin1', 0, MAX_PREFIX_BYTES))?.[0];
   return before !== undefined && isUtf8(line.subarray(0, before.length));
 }

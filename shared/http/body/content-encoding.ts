@@ -4,7 +4,7 @@
  * ignored and the body is read as it is.
  */
 import type { IncomingMessage } from 'node:http';
-import { gunzip, type InputType, type ZlibOptions } from 'node:zlib';
+import { gunzipSync, type ZlibOptions } from 'node:zlib';
 import { uncompress } from 'snappyjs';
 import { asError, GatewayError } from '../../errors.ts';
 import { maskedCrc32c } from './crc32c.ts';
@@ -22,11 +22,14 @@ export function checkEncoding(body: Buffer, encoding: string | undefined): void 
   if (body.readUIntBE(0, 3) !== GZIP_MAGIC) refuse('gzip: invalid header');
 }
 
-/** Throws `request_invalid` for a body not in its encoding, `push_too_large` if it inflates above `maxBytes`. */
-export async function inflate(body: Buffer, encoding: string | undefined, maxBytes: number): Promise<Buffer> {
+/**
+ * The body without its encoding. Throws `request_invalid` for a body that is not in its encoding, and `push_too_large`
+ * if it inflates above `maxBytes`; no more than that is inflated.
+ */
+export function inflate(body: Buffer, encoding: string | undefined, maxBytes: number): Buffer {
   switch (encoding?.toLowerCase()) {
     case 'gzip':
-      return await inflateGzip(body, maxBytes);
+      return inflateGzip(body, maxBytes);
     case 'snappy':
       return inflateSnappy(body, maxBytes);
     default:
@@ -34,12 +37,14 @@ export async function inflate(body: Buffer, encoding: string | undefined, maxByt
   }
 }
 
-async function inflateGzip(body: Buffer, maxBytes: number): Promise<Buffer> {
+function inflateGzip(body: Buffer, maxBytes: number): Buffer {
   if (body.length === 0) refuse('EOF: Content-Encoding is gzip, but the body is empty');
+  // With `info`, the result is an object; the type definitions do not know that.
+  const options: ZlibOptions = { maxOutputLength: maxBytes, chunkSize: CHUNK_BYTES, info: true };
   try {
-    const { buffer, consumed } = await gunzipAll(body, maxBytes);
+    const { buffer, engine } = gunzipSync(body, options) as unknown as Inflated;
     // zlib ignores bytes after the last member.
-    if (consumed < body.length) refuse('gzip: invalid header after the last member');
+    if (engine.bytesWritten < body.length) refuse('gzip: invalid header after the last member');
     return buffer;
   } catch (thrown) {
     if (thrown instanceof GatewayError) throw thrown;
@@ -49,28 +54,22 @@ async function inflateGzip(body: Buffer, maxBytes: number): Promise<Buffer> {
   }
 }
 
-function gunzipAll(body: InputType, maxOutputLength: number): Promise<{ buffer: Buffer; consumed: number }> {
-  return new Promise((resolve, reject) => {
-    // With `info`, the result is an object; the type definitions do not know that.
-    const options: ZlibOptions = { maxOutputLength, info: true };
-    gunzip(body, options, (error, result: unknown) => {
-      if (error !== null) {
-        reject(error);
-        return;
-      }
-      const { buffer, engine } = result as { buffer: Buffer; engine: { bytesWritten: number } };
-      resolve({ buffer, consumed: engine.bytesWritten });
-    });
-  });
+interface Inflated {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
 }
 
+/** Of the output of zlib, and of snappy chunks, uncompressed. */
+const CHUNK_BYTES = 65_536;
 const GZIP_HEADER_BYTES = 10;
 /** The two magic bytes, and the only compression method. */
 const GZIP_MAGIC = 0x1f8b08;
 
 const STREAM_IDENTIFIER = Buffer.from('sNaPpY');
-/** Of one chunk, uncompressed. */
-const MAX_CHUNK_BYTES = 65_536;
+/** Bytes of a body for each of its chunks. Writers fill chunks with 64 KiB, unless they flush. */
+const BYTES_PER_CHUNK = 32;
+/** Chunks that any body may have. */
+const SPARE_CHUNKS = 1_000;
 
 /**
  *     stream = identifier { chunk }
@@ -79,9 +78,12 @@ const MAX_CHUNK_BYTES = 65_536;
  */
 function inflateSnappy(body: Buffer, maxBytes: number): Buffer {
   const chunks: Buffer[] = [];
+  const maxChunks = SPARE_CHUNKS + body.length / BYTES_PER_CHUNK;
   let total = 0;
   let at = 0;
-  while (at < body.length) {
+  for (let count = 1; at < body.length; count++) {
+    // Each takes a microsecond, also one that holds nothing.
+    if (count > maxChunks) refuse('snappy: the chunks of the stream hold less than 32 bytes on average');
     if (at + 4 > body.length) refuse('snappy: unexpected end of a chunk header');
     const type = body.readUInt8(at);
     const end = at + 4 + body.readUIntLE(at + 1, 3);
@@ -108,12 +110,12 @@ function readChunk(data: Buffer, compressed: boolean): Buffer {
   let chunk = data.subarray(4);
   if (compressed) {
     try {
-      chunk = uncompress(chunk, MAX_CHUNK_BYTES);
+      chunk = uncompress(chunk, CHUNK_BYTES);
     } catch (thrown) {
       refuse(`snappy: ${asError(thrown).message}`);
     }
   }
-  if (chunk.length > MAX_CHUNK_BYTES || maskedCrc32c(chunk) !== data.readUInt32LE(0)) refuse('snappy: corrupt chunk');
+  if (chunk.length > CHUNK_BYTES || maskedCrc32c(chunk) !== data.readUInt32LE(0)) refuse('snappy: corrupt chunk');
   return chunk;
 }
 

@@ -1,11 +1,19 @@
 /** Discards the rest of a body when a request is answered before all of it was read. */
 import type { IncomingMessage } from 'node:http';
-import { constants, type Http2ServerRequest } from 'node:http2';
+import { constants, type Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
+import { ChunkBudget } from './body-chunks.ts';
 
-/** Bytes after which a client that still sends is cut off. */
+/** Discarded bytes of a connection after which it is ended. */
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
 /** Silence after which a client that has not sent everything is cut off. */
 const LINGER_MS = 5_000;
+/** Time after which it is cut off in any case. */
+const MAX_LINGER_MS = 30_000;
+
+const discarding = new WeakSet<IncomingMessage>();
+/** By socket (HTTP/1.1) or session (HTTP/2). */
+const discardedBytes = new WeakMap<object, number>();
 
 /**
  * Call it before the answer is sent. The rest is read and discarded because many clients read the answer only after
@@ -14,17 +22,35 @@ const LINGER_MS = 5_000;
  */
 export function discardBody(request: IncomingMessage): void {
   // Also true of an aborted HTTP/2 request.
-  if (request.complete) return;
-  let discarded = 0;
+  if (request.complete || discarding.has(request)) return;
+  discarding.add(request);
+  const deadlineMs = performance.now() + MAX_LINGER_MS;
+  const budget = new ChunkBudget();
+  const connection = connectionOf(request);
   const timer = setTimeout(() => cutOff(request), LINGER_MS).unref();
   request.on('data', (chunk: Buffer) => {
-    discarded += chunk.length;
+    const bytes = (discardedBytes.get(connection) ?? 0) + chunk.length;
+    discardedBytes.set(connection, bytes);
     timer.refresh();
-    if (discarded > MAX_DISCARDED_BYTES) cutOff(request);
+    if (!budget.take(chunk.length) || performance.now() > deadlineMs) cutOff(request);
+    if (bytes <= MAX_DISCARDED_BYTES) return;
+    cutOff(request);
+    if ('close' in connection) connection.close();
   });
   for (const end of ['end', 'close']) request.once(end, () => clearTimeout(timer));
   if (request.httpVersionMajor < 2) closeAfter(request);
   request.resume();
+}
+
+/** Discards the body of a request whose route has no use for it. */
+export function discardUnused(request: IncomingMessage): void {
+  if (mayHaveBody(request)) discardBody(request);
+}
+
+function mayHaveBody(request: IncomingMessage): boolean {
+  if (request.httpVersionMajor >= 2) return !(request as unknown as Http2ServerRequest).stream.endAfterHeaders;
+  const { headers } = request;
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** For `Connection: close`: ends our direction with the answer, and the connection after the body. */
@@ -43,7 +69,14 @@ function closeAfter(request: IncomingMessage): void {
   });
 }
 
-function cutOff(request: IncomingMessage): void {
+function connectionOf(request: IncomingMessage): Socket | ServerHttp2Session {
+  if (request.httpVersionMajor < 2) return request.socket;
+  const { session } = (request as unknown as Http2ServerRequest).stream;
+  return (session as ServerHttp2Session | undefined) ?? request.socket;
+}
+
+/** Ends a request that is not complete. */
+export function cutOff(request: IncomingMessage): void {
   if (request.httpVersionMajor < 2) request.destroy();
   // NO_ERROR tells the client that the answer is complete (RFC 9113, 8.1).
   else (request as unknown as Http2ServerRequest).stream.close(constants.NGHTTP2_NO_ERROR);

@@ -9,11 +9,19 @@ import type { Config } from '../../config/config.ts';
 import { asError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { isEmptyGzip } from '../body/content-encoding.ts';
+import { discardUnused } from '../body/discard-body.ts';
 import { refuseCrossOrigin } from '../gate/cross-origin.ts';
 import { API_PATH } from '../reply/api-reply.ts';
 import { serveNotFound } from '../reply/not-found.ts';
 import { sendText } from '../reply/send-text.ts';
 import { Listeners, type ListenersOptions } from './listeners.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route reads the body of its requests. Otherwise it is discarded. */
+    readsBody?: boolean;
+  }
+}
 
 const LISTENERS = Symbol('the listeners of an app');
 
@@ -56,6 +64,7 @@ export function createApp({ config, registry, logger, notReady, listenersOptions
   app.addHook('onRequest', async (request, reply) => {
     if (isEmptyGzip(request.raw) && !request.url.startsWith(API_PATH)) return await sendText(reply, 400, 'EOF');
     dropInvalidType(request.headers);
+    if (request.routeOptions.config.readsBody !== true) discardUnused(request.raw);
     return undefined;
   });
   app.setErrorHandler(async (error: FastifyError, request, reply) => {
