@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Config } from '../../shared/config/config.ts';
 import { asError, GatewayError } from '../../shared/errors.ts';
+import { joined } from '../../shared/http/body/body-chunks.ts';
 import { checkEncoding } from '../../shared/http/body/content-encoding.ts';
 import { discardUnused } from '../../shared/http/body/discard-body.ts';
 import type { Hold } from '../../shared/http/body/inflight-bytes.ts';
@@ -142,7 +143,7 @@ export class PushAcceptor {
     }
     // The body has no meaning, but the official gateway reads the first bytes of an encoded one.
     return await this.#context.bodies.with(request, async (sent, hold) => {
-      checkEncoding(sent, encoding);
+      checkEncoding(joined(sent), encoding);
       hold.release();
       return await remove();
     });
@@ -157,7 +158,7 @@ export class PushAcceptor {
   /** Calls `use` with the body, unless the backlog is full. */
   async #withBody(
     request: FastifyRequest,
-    use: (body: Buffer, hold: Hold) => Promise<PushResponse>,
+    use: (body: readonly Buffer[], hold: Hold) => Promise<PushResponse>,
   ): Promise<PushResponse> {
     this.#context.backlog.admit();
     return await this.#context.bodies.with(request, use);
@@ -166,7 +167,7 @@ export class PushAcceptor {
   /** `group`: undefined for series of `/ingest`. */
   async #prepare(
     { headers }: FastifyRequest,
-    body: Buffer,
+    body: readonly Buffer[],
     group: Group | undefined,
     hold: Hold,
   ): Promise<readonly PreparedGroup[]> {

@@ -1,5 +1,6 @@
 /** Reads the bodies of pushes, within the limits on their size and on the memory of all pushes in flight. */
 import type { FastifyRequest } from 'fastify';
+import { lengthOf } from '../../shared/http/body/body-chunks.ts';
 import type { Hold, InflightBytes } from '../../shared/http/body/inflight-bytes.ts';
 import { readBody } from '../../shared/http/body/read-body.ts';
 import type { IngestTelemetry } from './telemetry.ts';
@@ -16,12 +17,12 @@ export class PushBodies {
     this.#telemetry = telemetry;
   }
 
-  /** Calls `use` with the body as it was sent, and with what it holds of the memory until `use` returns. */
-  async with<T>({ raw, method }: FastifyRequest, use: (sent: Buffer, hold: Hold) => Promise<T>): Promise<T> {
+  /** Calls `use` with the body as it was sent, in chunks, and with what it holds of the memory until `use` returns. */
+  async with<T>({ raw, method }: FastifyRequest, use: (sent: readonly Buffer[], hold: Hold) => Promise<T>): Promise<T> {
     const hold = this.#inflight.open(raw);
     try {
       const sent = await readBody(raw, this.#maxBytes, hold);
-      this.#telemetry.received(method, sent.length);
+      this.#telemetry.received(method, lengthOf(sent));
       return await use(sent, hold);
     } finally {
       hold.release();

@@ -71,8 +71,8 @@ describe('just below the limit and just above, the same content', () => {
     ['nothing', '', PUSH],
     ['no series', '', INGEST],
   ])('%s', async ([, text, options]) => {
-    const below = await pool.prepare(padded(text, SMALL_BYTES - 1), options, client);
-    const above = await pool.prepare(padded(text, SMALL_BYTES), options, client);
+    const below = await pool.prepare([padded(text, SMALL_BYTES - 1)], options, client);
+    const above = await pool.prepare([padded(text, SMALL_BYTES)], options, client);
     expect(contents(above)).toEqual(contents(below));
     expect(contents(above)).toEqual(contents(preparePush(Buffer.from(text), options)));
     if (text === '') return;
@@ -90,7 +90,7 @@ describe('just below the limit and just above, the same content', () => {
     expect(body.length).toBeGreaterThan(SMALL_BYTES);
     for (const options of [PUSH, INGEST]) {
       const protobuf: PrepareOptions = { ...options, format: 'protobuf' };
-      const prepared = await pool.prepare(Buffer.from(body), protobuf, client);
+      const prepared = await pool.prepare([Buffer.from(body)], protobuf, client);
       expect(isFromThread(prepared)).toBe(true);
       expect(contents(prepared)).toEqual(contents(preparePush(body, protobuf)));
       expect(contents(prepared)[0]?.families[0]?.exact).not.toBe('');
@@ -100,7 +100,7 @@ describe('just below the limit and just above, the same content', () => {
 
 describe('just below the limit and just above, the same refusal', () => {
   const refusal = async (body: Buffer, options: PrepareOptions): Promise<object> =>
-    await pool.prepare(body, options, client).then(
+    await pool.prepare([body], options, client).then(
       () => expect.fail('it was taken'),
       (error: Error & { code?: string }) => {
         return { name: error.name, message: error.message, code: error.code };
@@ -125,7 +125,7 @@ describe('just below the limit and just above, the same refusal', () => {
 test('more large pushes than may wait: the last ones are told so at once, the others are prepared', async () => {
   const busy = await startPool(1);
   const body = padded('a 1\n', SMALL_BYTES);
-  const prepare = async () => await busy.prepare(Buffer.from(body), PUSH, client);
+  const prepare = async () => await busy.prepare([Buffer.from(body)], PUSH, client);
   const all = await Promise.allSettled(Array.from({ length: 300 }, prepare));
   // Two are in threads, 256 wait for them.
   expect(all.map(({ status }) => status)).toEqual([

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../shared/errors.ts';
+import { lengthOf } from '../../shared/http/body/body-chunks.ts';
 import { discardBody } from '../../shared/http/body/discard-body.ts';
 import { InflightBytes } from '../../shared/http/body/inflight-bytes.ts';
 import { readBody } from '../../shared/http/body/read-body.ts';
@@ -30,9 +31,9 @@ async function startSink(isPlain = false): Promise<Sink> {
     app.post('/sink', { config: { readsBody: true } }, async (request, reply) => {
       const hold = inflight.open(request.raw);
       try {
-        const body = await readBody(request.raw, MAX_BYTES, hold).finally(() => hold.release());
-        seen.push(body.length);
-        return await reply.send(String(body.length));
+        const chunks = await readBody(request.raw, MAX_BYTES, hold).finally(() => hold.release());
+        seen.push(lengthOf(chunks));
+        return await reply.send(String(lengthOf(chunks)));
       } catch (thrown) {
         if (!(thrown instanceof GatewayError)) throw thrown;
         seen.push(thrown.code);

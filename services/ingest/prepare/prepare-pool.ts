@@ -5,6 +5,7 @@
 import { Piscina } from 'piscina';
 import { threadFile } from '../../../shared/async/thread-file.ts';
 import { asError, GatewayError } from '../../../shared/errors.ts';
+import { joined, lengthOf } from '../../../shared/http/body/body-chunks.ts';
 import type { Hold } from '../../../shared/http/body/inflight-bytes.ts';
 import { preparePush, type PreparedGroup, type PrepareOptions } from './prepare-push.ts';
 import type { PrepareReply, PrepareTask } from './prepare-thread.ts';
@@ -54,28 +55,29 @@ export class PreparePool {
 
   /**
    * Throws what preparePush throws, `push_too_large` for a body that exhausts a thread, and `overloaded`. `hold`: what
-   * the push holds; it gives way while it waits for a thread. The body cannot be used afterwards.
+   * the push holds; it gives way while it waits for a thread. `chunks`: of the body; cannot be used afterwards.
    */
-  async prepare(body: Buffer, options: PrepareOptions, hold: Hold): Promise<readonly PreparedGroup[]> {
-    if (body.length < SMALL_BYTES) {
+  async prepare(chunks: readonly Buffer[], options: PrepareOptions, hold: Hold): Promise<readonly PreparedGroup[]> {
+    const bytes = lengthOf(chunks);
+    if (bytes < SMALL_BYTES) {
       try {
-        return preparePush(body, { ...options, maxBytes: SMALL_BYTES, maxTextLength: SMALL_TEXT_LENGTH });
+        const limited = { ...options, maxBytes: SMALL_BYTES, maxTextLength: SMALL_TEXT_LENGTH };
+        return preparePush(joined(chunks), limited);
       } catch (thrown) {
         if (!(thrown instanceof GatewayError) || thrown.code !== 'push_too_large') throw thrown;
         // It may be small enough for a thread.
       }
     }
-    const costMs = ((options.encoding === undefined ? 1 : INFLATION) * body.length) / BYTES_PER_MS;
+    const costMs = ((options.encoding === undefined ? 1 : INFLATION) * bytes) / BYTES_PER_MS;
     const give = await this.#turns
       .take(hold.client, costMs, (refuse) => hold.giveWay(refuse))
       .finally(() => hold.keep());
     try {
-      const transferred = ownMemory(body);
+      const own = chunks.map(ownMemory);
+      const transferList = own.map(({ buffer }) => buffer);
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
       const reply = await this.#pool
-        .run(
-          { ...options, body: transferred },
-          { transferList: [transferred], signal: AbortSignal.timeout(TIMEOUT_MS) },
-        )
+        .run({ ...options, chunks: own }, { transferList, signal })
         .catch((thrown: unknown) => {
           throw this.#explain(asError(thrown));
         });
@@ -97,13 +99,12 @@ export class PreparePool {
   }
 }
 
-/** Memory that belongs to the body alone: its own, or a copy. */
-function ownMemory(body: Buffer): ArrayBuffer {
-  const { buffer, byteLength } = body;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) return buffer;
-  const copy = new ArrayBuffer(byteLength);
-  body.copy(new Uint8Array(copy));
-  return copy;
+/** With memory that belongs to the chunk alone: the chunk, or a copy. */
+function ownMemory(chunk: Buffer): Uint8Array<ArrayBuffer> {
+  const { buffer, byteLength } = chunk;
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength
+    ? new Uint8Array(buffer)
+    : Uint8Array.from(chunk);
 }
 
 function tooLarge(reason: string): GatewayError {

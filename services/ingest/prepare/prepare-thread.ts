@@ -4,17 +4,17 @@ import { asError, GatewayError, type ErrorCode } from '../../../shared/errors.ts
 import { preparePush, type PreparedGroup, type PrepareOptions } from './prepare-push.ts';
 
 export interface PrepareTask extends PrepareOptions {
-  /** Transferred to the thread, so it must not be a slice of a larger buffer. */
-  readonly body: ArrayBuffer;
+  /** Of the body; transferred to the thread, so none is a part of a larger buffer. */
+  readonly chunks: readonly Uint8Array[];
 }
 
 /** Errors lose their class on the way between threads, so the code and the message travel instead. */
 export type PrepareReply =
   { readonly groups: readonly PreparedGroup[] } | { readonly code: ErrorCode; readonly message: string };
 
-export default function prepare({ body, ...options }: PrepareTask): PrepareReply {
+export default function prepare({ chunks, ...options }: PrepareTask): PrepareReply {
   try {
-    const { groups, bytes } = withoutStrings(preparePush(Buffer.from(body), options));
+    const { groups, bytes } = withoutStrings(preparePush(Buffer.concat(chunks), options));
     // Moves the memory of the bytes instead of copying it.
     return move({ [transferableSymbol]: [bytes], [valueSymbol]: { groups } }) as unknown as PrepareReply;
   } catch (thrown) {

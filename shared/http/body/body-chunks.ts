@@ -11,6 +11,8 @@ const SPARE_CHUNKS = 1_000;
 const BYTES_PER_CHUNK = 16;
 const CHUNKS_PER_MS = 1;
 
+const NO_BLOCK = Buffer.alloc(0);
+
 /** The client should be cut off. */
 export class ManyChunksError extends GatewayError {
   constructor() {
@@ -23,7 +25,7 @@ export class BodyChunks {
   readonly #budget = new ChunkBudget();
   #length = 0;
   #memory = 0;
-  #block = Buffer.alloc(0);
+  #block = NO_BLOCK;
   /** Used bytes of the block. */
   #used = 0;
 
@@ -45,11 +47,10 @@ export class BodyChunks {
     else this.#copy(chunk);
   }
 
-  /** Of several chunks, the result is a copy that has its memory for itself. */
-  join(): Buffer {
+  /** The body, in as many buffers as it takes. */
+  finish(): readonly Buffer[] {
     this.#endBlock();
-    const [only] = this.#chunks;
-    return this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks);
+    return this.#chunks;
   }
 
   #push(chunk: Buffer): void {
@@ -92,4 +93,16 @@ export class ChunkBudget {
     const allowed = SPARE_CHUNKS + this.#bytes / BYTES_PER_CHUNK;
     return this.#chunks <= allowed + (performance.now() - this.#sinceMs) * CHUNKS_PER_MS;
   }
+}
+
+export function lengthOf(chunks: readonly Buffer[]): number {
+  let length = 0;
+  for (const chunk of chunks) length += chunk.length;
+  return length;
+}
+
+/** The body in one buffer. */
+export function joined(chunks: readonly Buffer[]): Buffer {
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
 }

@@ -6,11 +6,11 @@ import { cutOff } from './discard-body.ts';
 import type { Hold } from './inflight-bytes.ts';
 
 /**
- * Reads the whole body, over HTTP/1.1 or HTTP/2. `hold` grows with what arrives, and gives way until it is complete.
- * Throws `push_too_large`, `overloaded`, `request_invalid` or `body_incomplete`; the rest of the body is then unread,
- * see discard-body.ts.
+ * Reads the whole body, over HTTP/1.1 or HTTP/2, as the chunks in which it came. `hold` grows with what arrives, and
+ * gives way until it is complete. Throws `push_too_large`, `overloaded`, `request_invalid` or `body_incomplete`; the
+ * rest of the body is then unread, see discard-body.ts.
  */
-export async function readBody(request: IncomingMessage, maxBytes: number, hold: Hold): Promise<Buffer> {
+export async function readBody(request: IncomingMessage, maxBytes: number, hold: Hold): Promise<readonly Buffer[]> {
   // NaN if the length is not announced.
   const announcedBytes = Number(request.headers['content-length']);
   if (announcedBytes > maxBytes) throw tooLarge(maxBytes);
@@ -39,14 +39,17 @@ export async function readBody(request: IncomingMessage, maxBytes: number, hold:
       }
     };
     // A later error does not matter, but without a listener it would end the process.
-    request.on('error', () => undefined);
+    request.on('error', ignore);
     if (request.destroyed) onCut();
     else request.on('data', onData).once('end', finish).once('error', onCut).once('close', onCut);
   });
   // An aborted HTTP/2 request is `complete` as well.
   if (!request.complete || request.aborted) throw new GatewayError('body_incomplete', 'the body was cut short');
-  return chunks.join();
+  return chunks.finish();
 }
+
+/** No closure, which would keep the chunks in memory as long as the request. */
+function ignore(): void {}
 
 function tooLarge(maxBytes: number): GatewayError {
   return new GatewayError('push_too_large', `the body is larger than ${maxBytes} bytes (--push.max-body-bytes)`);
