@@ -74,6 +74,16 @@ export interface Config {
     /** Lower case, `*.` for all names below; none: any. */
     readonly allowedHosts: readonly string[];
     readonly crossOriginPushes: CrossOriginPolicy;
+    /** Connections of the process at a time. */
+    readonly maxConnections: number;
+    /** How long an idle connection is kept. */
+    readonly keepAliveTimeoutMs: number;
+    /** How long the body of a request may make no progress. */
+    readonly bodyTimeoutMs: number;
+    /** How long an answer may make no progress. */
+    readonly answerTimeoutMs: number;
+    /** Memory that all connections may hold, besides the largest answer. */
+    readonly maxBufferedBytes: number;
     readonly enableLifecycle: boolean;
     readonly enableAdminApi: boolean;
     readonly enableOpenMetrics: boolean;

@@ -8,6 +8,8 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'n
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import type { ComparePassword } from '../../shared/http/gate/password-checker.ts';
+import type { CutReason } from '../../shared/http/server/connection.ts';
+import { Connections, type ConnectionLimits } from '../../shared/http/server/connections.ts';
 import { createApp, listen } from '../../shared/http/server/http-app.ts';
 import { createLogger } from '../../shared/logger.ts';
 import { configFromFlags } from './config.ts';
@@ -79,6 +81,18 @@ export function hashOf(password: string): string {
 
 export function basic(user: string, password: string): { authorization: string } {
   return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };
+}
+
+/** A table of connections whose limits are out of reach unless given. */
+export function newConnections(
+  limits: Partial<ConnectionLimits> = {},
+  onCut: (reason: CutReason) => void = () => undefined,
+): Connections {
+  const longMs = 60_000;
+  const times = { keepAliveMs: longMs, headersMs: longMs, bodyMs: longMs, answerMs: longMs };
+  const connections = new Connections({ maxConnections: 1e6, maxBufferedBytes: 1e12, ...times, ...limits }, onCut);
+  hold('a table of connections', async () => connections.close());
+  return connections;
 }
 
 export interface WebAnswer {

@@ -215,6 +215,26 @@ const web: readonly Setting[] = [
     default: 'allow',
     help: 'Pushes that a browser sends for a page of another origin.',
   }),
+  setting('web.max-connections', 'web.maxConnections', integer(1, 1_000_000), {
+    default: '10000',
+    help: 'Maximum number of connections; above it idle ones are closed, and new ones if there are none.',
+  }),
+  setting('web.keep-alive-timeout', 'web.keepAliveTimeoutMs', positiveDuration, {
+    default: '620s',
+    help: 'How long an idle connection is kept. Should be longer than a load balancer keeps it.',
+  }),
+  setting('web.body-timeout', 'web.bodyTimeoutMs', positiveDuration, {
+    default: '30s',
+    help: 'How long the body of a request may make no progress, before it is answered 408.',
+  }),
+  setting('web.answer-timeout', 'web.answerTimeoutMs', positiveDuration, {
+    default: '30s',
+    help: 'How long a client may read nothing of an answer, before the connection is closed.',
+  }),
+  setting('web.max-buffered-bytes', 'web.maxBufferedBytes', bytes, {
+    default: '128MiB',
+    help: 'Memory of unread bodies and answers, besides the largest answer; above it the largest client loses its own.',
+  }),
   setting('web.enable-lifecycle', 'web.enableLifecycle', flag, { help: 'Enable shutdown via HTTP request.' }),
   setting('web.enable-admin-api', 'web.enableAdminApi', flag, {
     help: 'Enable API endpoints for admin control actions.',

@@ -1,23 +1,17 @@
 /** HTTP/2 on sockets that another server accepted: its sessions, from handshake to end. */
 import type { RequestListener } from 'node:http';
-import {
-  constants,
-  createServer,
-  type Http2Server,
-  type Http2ServerRequest,
-  type ServerHttp2Session,
-} from 'node:http2';
+import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../logger.ts';
+import type { Connections } from './connections.ts';
+import { Http2Connection } from './http2-connection.ts';
 
-/** Concurrent streams of a session: Go's limit. Node has none by default. */
-const MAX_STREAMS = 250;
+/** Concurrent streams of a session: the least that RFC 9113, 6.5.2 recommends. Node has no limit by default. */
+const MAX_STREAMS = 100;
+/** Streams that a client may reset at once, and each second, before its session is ended. Needs Node 22 or later. */
+const RESETS = { streamResetBurst: 200, streamResetRate: 30 };
 
 export interface Http2Limits {
-  /** How long a session without requests is kept. */
-  readonly keepAliveMs: number;
-  /** How long a request may take to arrive completely. */
-  readonly requestMs: number;
   /** Interval of silence after which the client is pinged. */
   readonly quietMs: number;
   /** How long a client may take to answer a ping. */
@@ -26,22 +20,27 @@ export interface Http2Limits {
 
 export class Http2Engine {
   readonly #server: Http2Server;
+  readonly #connections: Connections;
   readonly #limits: Http2Limits;
   readonly #sessions = new Map<ServerHttp2Session, TLSSocket>();
   #isClosing = false;
 
-  constructor(handler: RequestListener, limits: Http2Limits, logger: Logger) {
+  constructor(handler: RequestListener, connections: Connections, limits: Http2Limits, logger: Logger) {
+    this.#connections = connections;
     this.#limits = limits;
-    this.#server = createServer({ settings: { maxConcurrentStreams: MAX_STREAMS } });
+    this.#server = createServer({ settings: { maxConcurrentStreams: MAX_STREAMS }, ...RESETS });
     this.#server.on('sessionError', (error) => logger.debug({ err: error }, 'HTTP/2 session failed'));
     this.#server.on('request', (request, response) => {
-      this.#cancelIfSlow(request);
       // Node's compatibility layer: requests and responses have the shape of HTTP/1.1.
-      Reflect.apply(handler, this.#server, [request, response]);
+      const start = (): void => void Reflect.apply(handler, this.#server, [request, response]);
+      const socket = request.stream.session && this.#sessions.get(request.stream.session as ServerHttp2Session);
+      const connection = socket && this.#connections.get(socket);
+      if (connection instanceof Http2Connection) connection.take(request, response, start);
     });
   }
 
   take(socket: TLSSocket): void {
+    this.#connections.add(socket, new Http2Connection(socket, this.#connections));
     // Emitted synchronously by the `emit` below.
     this.#server.once('session', (session) => {
       this.#sessions.set(session, socket);
@@ -58,18 +57,10 @@ export class Http2Engine {
     for (const [session, socket] of this.#sessions) this.#end(session, socket);
   }
 
-  /** Node's requestTimeout covers HTTP/1.1 only. */
-  #cancelIfSlow(request: Http2ServerRequest): void {
-    if (request.stream.endAfterHeaders) return;
-    const timer = setTimeout(() => {
-      if (!request.complete) request.stream.close(constants.NGHTTP2_CANCEL);
-    }, this.#limits.requestMs);
-    request.once('close', () => clearTimeout(timer));
-  }
-
   /** Ends a session that is silent for too long, or whose client does not answer a ping. */
   #watch(session: ServerHttp2Session, socket: TLSSocket): void {
-    const { quietMs: stepMs, keepAliveMs } = this.#limits;
+    const { quietMs: stepMs } = this.#limits;
+    const { keepAliveMs } = this.#connections.limits;
     let quietMs = 0;
     session.on('stream', () => {
       quietMs = 0;

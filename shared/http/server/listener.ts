@@ -15,22 +15,15 @@ import { Server as SocketServer, type ListenOptions, type Socket } from 'node:ne
 import { setImmediate } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../logger.ts';
+import type { ConnectionLimits, Connections } from './connections.ts';
+import { framingFault, refuse } from './framing.ts';
+import { Http1Connection } from './http1-connection.ts';
 import { Http2Engine, type Http2Limits } from './http2-engine.ts';
-import { answerInOrder } from './pipelining.ts';
+import { Incoming } from './incoming.ts';
 import { clientFault, type TlsSettings } from '../web-config/tls-settings.ts';
 
-/** How long an idle connection is kept. */
-interface IdleTimes {
-  /** Announced to the client (`Keep-Alive: timeout=…`). */
-  readonly announcedMs: number;
-  /** Added to that, so that a request sent at the last moment does not meet a connection that is being closed. */
-  readonly graceMs: number;
-}
-
-/** More than the 60 s of most load balancers, so that they close an idle connection first. */
-const IDLE_TIMES: IdleTimes = { announcedMs: 90_000, graceMs: 5_000 };
-/** How long a request may take to arrive completely. */
-const REQUEST_TIMEOUT_MS = 120_000;
+/** Maximum interval between searches for requests whose headers take too long. */
+const HEADERS_CHECK_MS = 5_000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Includes the URL, which holds the grouping key. */
 const MAX_HEADER_BYTES = 128 * 1024;
@@ -44,28 +37,15 @@ const LAST_CALL_MS = 1_000;
 
 const NOT_TLS = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
 
-const SERVER_OPTIONS: ServerOptions = {
-  requestTimeout: REQUEST_TIMEOUT_MS,
-  maxHeaderSize: MAX_HEADER_BYTES,
-};
-
-const HTTP2_LIMITS: Http2Limits = {
-  keepAliveMs: IDLE_TIMES.announcedMs + IDLE_TIMES.graceMs,
-  requestMs: REQUEST_TIMEOUT_MS,
-  quietMs: 30_000,
-  pingMs: 2_000,
-};
+const HTTP2_LIMITS: Http2Limits = { quietMs: 30_000, pingMs: 2_000 };
 
 export class Listener {
   readonly #server: Server;
+  readonly #connections: Connections;
   readonly #logger: Logger;
   #engine: Http2Engine | undefined;
-  /** Connections without a request so far. Node does not count them as idle and would wait for them forever. */
-  readonly #fresh = new Set<Socket>();
   /** By the client's address, which is all that a raw socket and its TLS socket have in common. */
   readonly #handshaking = new Map<string, Socket>();
-  /** Idle for longer than announced. */
-  readonly #overdue = new WeakSet<Socket>();
   #tls: TlsSettings | undefined;
   #http2 = false;
   #state: 'created' | 'listening' | 'draining' | 'closed' = 'created';
@@ -75,31 +55,29 @@ export class Listener {
     handler: RequestListener,
     tls: TlsSettings | undefined,
     http2: boolean,
+    connections: Connections,
     logger: Logger,
-    idleTimes: IdleTimes = IDLE_TIMES,
   ) {
     this.#tls = tls;
     this.#http2 = http2;
+    this.#connections = connections;
     this.#logger = logger;
-    const ordered = answerInOrder(handler);
     const http1Handler: RequestListener = (request, response) => {
-      this.#fresh.delete(request.socket);
-      this.#overdue.delete(request.socket);
-      if (this.#state === 'draining' && request.httpVersionMajor === 1) response.setHeader('Connection', 'close');
-      ordered(request, response);
+      const fault = framingFault(request);
+      if (fault !== undefined) return refuse(response, fault);
+      if (this.#state === 'draining') response.setHeader('Connection', 'close');
+      return handler(request, response);
     };
-    this.#server = tls === undefined ? this.#createHttp1(http1Handler) : this.#createHttps(tls, http1Handler, handler);
+    const take: RequestListener = (request, response) => {
+      this.#connectionOf(request.socket)?.take(request, response, http1Handler);
+    };
+    this.#server =
+      tls === undefined ? createHttp1(serverOptions(connections.limits), take) : this.#createHttps(tls, take, handler);
+    this.#admit();
     // A client may end its side after the request and then read the answer; by default Node closes the connection.
-    Object.assign(this.#server, { httpAllowHalfOpen: true, keepAliveTimeout: idleTimes.announcedMs });
+    Object.assign(this.#server, { httpAllowHalfOpen: true, keepAliveTimeout: connections.limits.keepAliveMs });
     // Since there is a listener, Node does not end the connection itself.
-    this.#server.on('timeout', (socket: Socket) => {
-      if (this.#overdue.has(socket)) {
-        socket.destroy();
-        return;
-      }
-      this.#overdue.add(socket);
-      socket.setTimeout(idleTimes.graceMs);
-    });
+    this.#server.on('timeout', (socket: Socket) => this.#connectionOf(socket)?.onIdle());
   }
 
   /** Rejects when the address cannot be opened. */
@@ -152,7 +130,7 @@ export class Listener {
       if (performance.now() < lastCallMs) return;
       // Requests in flight leave an idle connection behind.
       this.#server.closeIdleConnections();
-      for (const socket of [...this.#fresh, ...this.#handshaking.values()]) socket.destroy();
+      this.#connections.closeFresh();
     }, SWEEP_MS);
     try {
       await closed;
@@ -164,21 +142,30 @@ export class Listener {
     }
   }
 
-  #createHttp1(handler: RequestListener): Server {
-    const server = createHttp1(SERVER_OPTIONS, handler);
-    server.on('connection', (socket) => this.#expectRequest(socket));
-    return server;
+  /** Connections for which there is no room do not reach Node's listeners. */
+  #admit(): void {
+    const server = this.#server;
+    const accept = server.listeners('connection');
+    server.removeAllListeners('connection');
+    server.on('connection', (socket: Socket) => {
+      if (!this.#connections.hasRoom()) {
+        socket.destroy();
+        return;
+      }
+      this.#connections.add(socket, new Http1Connection(socket, this.#connections));
+      for (const listener of accept) Reflect.apply(listener, server, [socket]);
+    });
   }
 
-  #expectRequest(socket: Socket): void {
-    this.#fresh.add(socket);
-    socket.once('close', () => this.#fresh.delete(socket));
+  #connectionOf(socket: Socket): Http1Connection | undefined {
+    const connection = this.#connections.get(socket);
+    return connection instanceof Http1Connection ? connection : undefined;
   }
 
   #createHttps(tls: TlsSettings, http1Handler: RequestListener, http2Handler: RequestListener): Server {
     const server = createHttps(
       {
-        ...SERVER_OPTIONS,
+        ...serverOptions(this.#connections.limits),
         ...tls.context,
         requestCert: asksForCertificate(tls),
         // The handshake refuses nobody; clientFault() decides below.
@@ -189,7 +176,8 @@ export class Listener {
       },
       http1Handler,
     );
-    const engine = new Http2Engine(http2Handler, HTTP2_LIMITS, this.#logger);
+    const connections = this.#connections;
+    const engine = new Http2Engine(http2Handler, connections, HTTP2_LIMITS, this.#logger);
     this.#engine = engine;
     const http1 = server.listeners('secureConnection');
     server.removeAllListeners('secureConnection');
@@ -203,19 +191,34 @@ export class Listener {
       if (error.code === 'ERR_SSL_HTTP_REQUEST') this.#handshaking.get(clientOf(socket))?.write(NOT_TLS);
     });
     server.on('secureConnection', (socket: TLSSocket) => {
+      const raw = this.#handshaking.get(clientOf(socket));
       this.#handshaking.delete(clientOf(socket));
+      if (raw !== undefined) connections.forget(raw);
       const fault = clientFault(socket, this.#tls ?? tls);
       if (fault !== undefined) {
         this.#logger.debug({ client: socket.remoteAddress, fault }, 'connection refused');
         socket.destroy();
       } else if (socket.alpnProtocol === 'h2') engine.take(socket);
       else {
-        this.#expectRequest(socket);
+        connections.add(socket, new Http1Connection(socket, connections));
         for (const listener of http1) Reflect.apply(listener, server, [socket]);
       }
     });
     return server;
   }
+}
+
+function serverOptions({ headersMs }: ConnectionLimits): ServerOptions {
+  return {
+    IncomingMessage: Incoming,
+    // Also when NODE_OPTIONS asks for it: what a proxy and the gateway read differently could smuggle a request.
+    insecureHTTPParser: false,
+    headersTimeout: headersMs,
+    // A body has no time limit as long as it makes progress, see http1-connection.ts.
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(HEADERS_CHECK_MS, headersMs),
+    maxHeaderSize: MAX_HEADER_BYTES,
+  };
 }
 
 function asksForCertificate({ clientAuth }: TlsSettings): boolean {

@@ -17,6 +17,8 @@ import { TrustedProxies } from '../gate/client-address.ts';
 import { FairPasswordChecker, PasswordThread, type ComparePassword } from '../gate/password-checker.ts';
 import { RequestGate, TURN_AWAY_REASONS, type TurnedAway } from '../gate/request-gate.ts';
 import { WebSettingsSource, type WebSettings, type WebSettingsObserver } from '../web-config/web-settings.ts';
+import { configuredConnections } from './configured-connections.ts';
+import type { Connections } from './connections.ts';
 import { Listener } from './listener.ts';
 import { openToGroup, removeStaleSocket } from './unix-socket.ts';
 
@@ -38,6 +40,7 @@ export class Listeners implements WebSettingsObserver {
   readonly #compare: ComparePassword;
   readonly turnedAway: TurnedAway;
   readonly #lastReload: Gauge;
+  readonly #connections: Connections;
   readonly #listeners: Listener[] = [];
   #gate: RequestGate | undefined;
   #state: 'created' | 'listening' | 'draining' | 'closed' = 'created';
@@ -61,6 +64,7 @@ export class Listeners implements WebSettingsObserver {
       registers,
     });
     this.#lastReload.set(1);
+    this.#connections = configuredConnections(config, registry, logger);
   }
 
   /**
@@ -86,7 +90,7 @@ export class Listeners implements WebSettingsObserver {
       : this.#config.web.listen;
     const urls: string[] = [];
     for (const place of places) {
-      const listener = new Listener(this.#gate.handle, settings.tls, settings.http2, this.#logger);
+      const listener = new Listener(this.#gate.handle, settings.tls, settings.http2, this.#connections, this.#logger);
       this.#listeners.push(listener);
       await this.#listen(listener, place);
       urls.push(urlOf(listener, place, settings.tls !== undefined));
@@ -113,6 +117,7 @@ export class Listeners implements WebSettingsObserver {
   async close(): Promise<void> {
     this.#state = 'draining';
     await Promise.all(this.#listeners.map((listener) => listener.close()));
+    this.#connections.close();
     await this.#source.destroy();
     await this.#passwords.destroy();
     this.#state = 'closed';

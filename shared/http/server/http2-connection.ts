@@ -1,0 +1,157 @@
+/**
+ * A connection that speaks HTTP/2. Its streams are independent of each other; each is watched for progress like a
+ * connection that speaks HTTP/1.1.
+ */
+import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import { peerKey } from '../gate/client-address.ts';
+import {
+  bodyTimeoutText,
+  heldBuffers,
+  StallWatch,
+  type Connection,
+  type CutReason,
+  type Load,
+  type Wait,
+} from './connection.ts';
+import type { Connections } from './connections.ts';
+
+const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants;
+
+/** Streams of a session that may be refused before the session is ended: to refuse one takes as long as to answer it. */
+const MAX_REFUSED = 100;
+
+export class Http2Connection implements Connection {
+  readonly client: string;
+  /** Ended by the engine. */
+  readonly isFresh = false;
+  readonly #socket: TLSSocket;
+  readonly #connections: Connections;
+  readonly #streams = new Set<Exchange>();
+  #idleMs = performance.now();
+  #refused = 0;
+
+  constructor(socket: TLSSocket, connections: Connections) {
+    this.client = peerKey(socket);
+    this.#socket = socket;
+    this.#connections = connections;
+  }
+
+  take(request: Http2ServerRequest, response: Http2ServerResponse, start: () => void): void {
+    const { stream } = request;
+    if (!this.#connections.takeWaiting(this.#streams.size)) {
+      this.#refused++;
+      if (this.#refused > MAX_REFUSED) return this.cut('pipelined');
+      this.#connections.count('pipelined');
+      // The client may send the request again.
+      stream.close(NGHTTP2_REFUSED_STREAM);
+      return;
+    }
+    const exchange = new Exchange(request, response, this.#connections);
+    this.#streams.add(exchange);
+    stream.once('close', () => {
+      this.#streams.delete(exchange);
+      this.#connections.giveWaiting(1);
+      this.#idleMs = performance.now();
+    });
+    // Requests that are reset meanwhile are not begun.
+    this.#connections.later(() => {
+      if (!stream.closed) start();
+    });
+  }
+
+  get wait(): Wait {
+    const [first, ...others] = this.#streams;
+    if (first === undefined) return 'request';
+    return others.some(({ wait }) => wait === 'gateway') ? 'gateway' : first.wait;
+  }
+
+  get sinceMs(): number {
+    return this.#streams.size === 0 ? this.#idleMs : Math.min(...[...this.#streams].map(({ sinceMs }) => sinceMs));
+  }
+
+  *loads(): Generator<Load> {
+    for (const exchange of this.#streams) if (exchange.bytes > 0 || exchange.buffers.length > 0) yield exchange;
+  }
+
+  sweep(nowMs: number): void {
+    for (const exchange of this.#streams) exchange.sweep(nowMs);
+  }
+
+  cut(reason: CutReason): void {
+    this.#connections.count(reason);
+    this.#socket.destroy();
+  }
+}
+
+/** A stream with its request and its answer. */
+class Exchange implements Load {
+  readonly startedMs = performance.now();
+  readonly #request: Http2ServerRequest;
+  readonly #response: Http2ServerResponse;
+  readonly #stream: ServerHttp2Stream;
+  readonly #connections: Connections;
+  readonly #watch = new StallWatch();
+  #drains = 0;
+
+  constructor(request: Http2ServerRequest, response: Http2ServerResponse, connections: Connections) {
+    this.#request = request;
+    this.#response = response;
+    this.#stream = request.stream;
+    this.#connections = connections;
+    this.#stream.on('drain', () => this.#drains++);
+  }
+
+  get wait(): Wait {
+    const { remoteClose, localWindowSize } = this.#stream.state;
+    // The window is full while the gateway does not read the body.
+    if (remoteClose === 0) return localWindowSize === 0 ? 'gateway' : 'body';
+    return this.#stream.bufferSize > 0 ? 'reader' : 'gateway';
+  }
+
+  get sinceMs(): number {
+    return this.#watch.sinceMs;
+  }
+
+  get bytes(): number {
+    return this.#stream.bufferSize + this.#stream.readableLength + this.#request.readableLength;
+  }
+
+  get buffers(): readonly Buffer[] {
+    return heldBuffers(this.#response);
+  }
+
+  sweep(nowMs: number): void {
+    const { wait } = this;
+    const { bodyMs, answerMs } = this.#connections.limits;
+    // Of the writes that are not complete, only the sum is known, and it can be the same after a drain.
+    // Every byte that arrives changes the window.
+    const mark =
+      wait === 'body' ? (this.#stream.state.localWindowSize ?? 0) : this.#drains - this.#stream.bufferSize / 2 ** 32;
+    const stalledMs = this.#watch.see(wait, mark, nowMs);
+    if (wait === 'body' && stalledMs >= bodyMs) this.#timeOut(bodyMs);
+    else if (wait === 'reader' && stalledMs >= answerMs) this.cut('answer_timeout');
+  }
+
+  cut(reason: CutReason): void {
+    this.#connections.count(reason);
+    this.#stream.close(NGHTTP2_CANCEL);
+  }
+
+  #timeOut(bodyMs: number): void {
+    const stream = this.#stream;
+    if (stream.headersSent) {
+      // NO_ERROR tells the client that the answer is complete (RFC 9113, 8.1).
+      stream.close(stream.writableFinished ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+      return;
+    }
+    this.#connections.count('body_timeout');
+    // The handler waits for the body, and does not answer before the stream is closed.
+    stream.respond({
+      ':status': 408,
+      'content-type': 'text/plain; charset=utf-8',
+      'x-content-type-options': 'nosniff',
+    });
+    stream.end(bodyTimeoutText(bodyMs), () => stream.close(NGHTTP2_NO_ERROR));
+  }
+}
