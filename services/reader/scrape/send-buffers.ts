@@ -1,10 +1,14 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { asError } from '../../../shared/errors.ts';
+import { holdBuffers } from '../../../shared/http/server/connection.ts';
 import { Slices } from '../../../shared/async/time-slices.ts';
 
-/** Size from which corked buffers are passed to the kernel, in one call. */
-const FLUSH_BYTES = 1024 * 1024;
+/**
+ * Size from which corked buffers are passed to the kernel, in one call, and of the parts of larger buffers. TLS makes a
+ * copy of what is passed to it, which stays until the client has read it.
+ */
+const FLUSH_BYTES = 256 * 1024;
 /** Time after which sending yields to the event loop, ms. */
 const SLICE_MS = 20;
 
@@ -15,21 +19,26 @@ export async function sendBuffers(reply: FastifyReply, buffers: readonly Buffer[
   const corkable: Partial<Pick<ServerResponse, 'cork' | 'uncork'>> = raw;
   const headers = reply.getHeaders() as OutgoingHttpHeaders;
   reply.hijack();
+  holdBuffers(raw, buffers);
+  // A response of HTTP/2 has no `destroyed`; a closed one has no socket.
+  let isClosed = raw.destroyed || !raw.socket;
+  raw.once('close', () => (isClosed = true));
   raw.writeHead(reply.statusCode, headers);
   try {
     let bytes = 0;
     const slices = new Slices(SLICE_MS);
     corkable.cork?.();
-    for (const buffer of buffers) {
-      raw.write(buffer);
-      bytes += buffer.length;
+    for (const part of inParts(buffers)) {
+      // Not `writableNeedDrain`, which responses of HTTP/2 do not have in Node 20.
+      const isFull = !raw.write(part);
+      bytes += part.length;
       if (bytes < FLUSH_BYTES) continue;
       bytes = 0;
       corkable.uncork?.();
-      if (raw.writableNeedDrain) await drained(raw);
+      if (isFull && !isClosed) await drained(raw);
       // A client that reads as fast as we write would block all other requests.
       if (slices.isOver) await slices.next();
-      if (raw.destroyed) return reply;
+      if (isClosed) return reply;
       corkable.cork?.();
     }
     corkable.uncork?.();
@@ -39,6 +48,13 @@ export async function sendBuffers(reply: FastifyReply, buffers: readonly Buffer[
     raw.destroy(asError(thrown));
   }
   return reply;
+}
+
+function* inParts(buffers: readonly Buffer[]): Generator<Buffer> {
+  for (const buffer of buffers) {
+    if (buffer.length <= FLUSH_BYTES) yield buffer;
+    else for (let at = 0; at < buffer.length; at += FLUSH_BYTES) yield buffer.subarray(at, at + FLUSH_BYTES);
+  }
 }
 
 /** Resolves when the response has drained or is closed. */
