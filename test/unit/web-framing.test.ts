@@ -11,7 +11,7 @@ const post = (headers: string, body: string): string => `POST /body HTTP/1.1\r\n
 const NEXT = `GET /-/healthy HTTP/1.1\r\n${HOST}\r\n`;
 
 const routes = (app: FastifyInstance): void => {
-  app.post('/body', async (incoming) => `body: ${await readText(incoming.raw)}`);
+  app.post('/body', { config: { readsBody: true } }, async (incoming) => `body: ${await readText(incoming.raw)}`);
 };
 
 test.each([

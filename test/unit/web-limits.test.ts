@@ -43,7 +43,7 @@ async function cuts({ registry }: Web): Promise<Record<string, number>> {
 /** Reads the body, at once or later, and answers with its length. */
 function uploads(beginsMs = 0) {
   return (app: FastifyInstance): void => {
-    app.post('/upload', async (incoming) => {
+    app.post('/upload', { config: { readsBody: true } }, async (incoming) => {
       await delay(beginsMs);
       return String((await readText(incoming.raw)).length);
     });
@@ -95,7 +95,7 @@ describe('bodies', () => {
   test('one over HTTP/2, slow, without progress, or not read yet', async () => {
     const routes = (app: FastifyInstance): void => {
       uploads()(app);
-      app.post('/later', async (incoming) => {
+      app.post('/later', { config: { readsBody: true } }, async (incoming) => {
         await delay(3_500);
         return String((await readText(incoming.raw)).length);
       });

@@ -158,7 +158,7 @@ const ended = async (socket: Socket) => {
 };
 
 const pushRoute = (app: FastifyInstance) => {
-  app.post('/push', async (incoming) => {
+  app.post('/push', { config: { readsBody: true } }, async (incoming) => {
     let length = 0;
     for await (const chunk of incoming.raw as AsyncIterable<Buffer>) length += chunk.length;
     return String(length);
