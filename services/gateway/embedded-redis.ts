@@ -1,35 +1,35 @@
 /**
- * A private redis-server: a child on a Unix socket, with an append-only file in the data directory that is synced
- * before a push is acknowledged.
+ * A private redis-server: a child on a Unix socket that nobody else can reach, with an append-only file in the data
+ * folder that is synced before a push is acknowledged.
  *
  *     stopped ──start()──▶ starting ──answers──▶ running ──exits──▶ restarting (backoff) ──▶ running …
  *     any ──stop()──▶ stopped
  *
  * A gateway that was killed leaves its server behind. The next one finds it on the socket, shuts it down and starts its
- * own, unless another client is connected: then the data directory is in use.
+ * own, unless another client is connected: then the data folder is in use.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { Redis } from 'ioredis';
 import type { Logger } from '../../shared/logger.ts';
-import { GatewayError, systemReason } from '../../shared/errors.ts';
+import { GatewayError } from '../../shared/errors.ts';
 import { backoff } from '../../shared/async/backoff.ts';
 import { sleep } from '../../shared/async/sleep.ts';
+import { DataFolder } from './data-folder.ts';
 
 type State = 'stopped' | 'starting' | 'running' | 'restarting';
 
-/** Longest path of a Unix socket: sun_path with its final NUL, on the systems where it is shortest. */
-const SOCKET_PATH_MAX_BYTES = 103;
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
 const POLL_INTERVAL_MS = 20;
+/** Of the files that Redis makes: nobody else may read them. */
+const UMASK = 0o077;
 
 export class EmbeddedRedis {
-  readonly socketPath: string;
-  readonly #dir: string;
+  /** start() sets its path. */
+  readonly endpoint = { kind: 'unix' as const, path: '' };
+  readonly #folder: DataFolder;
   readonly #logger: Logger;
   readonly #abort = new AbortController();
   #state: State = 'stopped';
@@ -37,18 +37,17 @@ export class EmbeddedRedis {
   #supervising: Promise<void> | undefined;
 
   constructor(dataDir: string, logger: Logger) {
-    this.#dir = resolve(dataDir);
+    this.#folder = new DataFolder(resolve(dataDir), logger);
     this.#logger = logger;
-    const inside = join(this.#dir, 'redis.sock');
-    const name = createHash('sha1').update(this.#dir).digest('hex').slice(0, 16);
-    this.socketPath = inside.length <= SOCKET_PATH_MAX_BYTES ? inside : join(tmpdir(), `pushgateway-${name}.sock`);
   }
 
   /** Resolves when the server takes commands, after it has read its append-only file. */
   async start(): Promise<void> {
     this.#state = 'starting';
-    makeFolder(this.#dir);
-    await this.#retireOrphan();
+    this.#folder.open();
+    for (const socket of this.#folder.earlierSockets()) await this.#retireOrphan(socket);
+    rmSync(this.#folder.socketPath, { force: true });
+    this.endpoint.path = this.#folder.socketPath;
     this.#child = this.#spawn();
     await this.#waitUntilReady();
     this.#supervising = this.#supervise();
@@ -58,12 +57,13 @@ export class EmbeddedRedis {
     this.#state = 'stopped';
     this.#abort.abort();
     await this.#supervising;
-    if (this.#child === undefined || hasExited(this.#child)) return;
     const child = this.#child;
+    if (child === undefined) return;
     child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
     await exitOf(child);
     clearTimeout(timer);
+    this.#folder.close();
   }
 
   get #isStopped(): boolean {
@@ -73,9 +73,9 @@ export class EmbeddedRedis {
   #spawn(): ChildProcess {
     const settings: Record<string, string> = {
       port: '0',
-      unixsocket: this.socketPath,
-      unixsocketperm: '700',
-      dir: this.#dir,
+      // In the data folder: the server starts in it.
+      unixsocket: 'redis.sock',
+      unixsocketperm: '600',
       daemonize: 'no',
       appendonly: 'yes',
       appendfsync: 'always',
@@ -89,7 +89,10 @@ export class EmbeddedRedis {
     };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
     // In a process group of its own: Ctrl-C goes to the whole group, and the server has to outlive our draining.
-    const child = spawn('redis-server', args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+    const umask = process.umask(UMASK);
+    const cwd = this.#folder.opened;
+    const child = spawn('redis-server', args, { cwd, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+    process.umask(umask);
     child.on('error', (error) => {
       const isMissing = 'code' in error && error.code === 'ENOENT';
       const hint = 'redis-server is not installed (Debian: apt-get install redis-server; macOS: brew install redis)';
@@ -104,9 +107,16 @@ export class EmbeddedRedis {
   async #waitUntilReady(): Promise<void> {
     const deadlineMs = performance.now() + START_TIMEOUT_MS;
     while (performance.now() < deadlineMs) {
-      if (this.#child?.pid === undefined || hasExited(this.#child))
-        throw unavailable(`the embedded Redis did not start; see ${join(this.#dir, 'redis.log')}`);
-      if ((await this.#ask((redis) => redis.ping())) === 'PONG') return;
+      // While it loads, it answers INFO, but not PING.
+      const answer = await this.#ask(this.endpoint.path, async (redis) => {
+        await redis.ping();
+        return await redis.info('server');
+      });
+      const pid = this.#child?.pid;
+      if (this.#child === undefined || pid === undefined || hasExited(this.#child))
+        throw unavailable(`the embedded Redis did not start; see ${join(this.#folder.path, 'redis.log')}`);
+      // Only the answer of our child counts.
+      if (answer.split('\r\n').includes(`process_id:${pid}`)) return;
       await sleep(POLL_INTERVAL_MS, this.#abort.signal);
     }
     throw unavailable(`the embedded Redis was not ready within ${START_TIMEOUT_MS / 1000} s`);
@@ -129,19 +139,19 @@ export class EmbeddedRedis {
     }
   }
 
-  async #retireOrphan(): Promise<void> {
+  async #retireOrphan(socket: string): Promise<void> {
     const deadlineMs = performance.now() + STOP_TIMEOUT_MS;
     for (;;) {
-      const answer = await this.#ask((redis) => redis.client('LIST') as Promise<string>);
+      const answer = await this.#ask(socket, (redis) => redis.client('LIST') as Promise<string>);
       if (answer === 'nobody') return;
       if (answer !== 'busy') {
         if (answer.trim().split('\n').length > 1) {
           const why = 'another gateway is using it';
-          throw new GatewayError('config_invalid', `cannot use data directory "${this.#dir}": ${why}`);
+          throw new GatewayError('config_invalid', `cannot use data directory "${this.#folder.path}": ${why}`);
         }
-        this.#logger.info({ socket: this.socketPath }, 'stopping the Redis that an earlier gateway left behind');
+        this.#logger.info({ socket }, 'stopping the Redis that an earlier gateway left behind');
         // It closes the connection instead of answering.
-        await this.#ask((redis) => redis.shutdown('NOSAVE'));
+        await this.#ask(socket, (redis) => redis.shutdown('NOSAVE'));
       }
       if (performance.now() > deadlineMs) throw unavailable('the Redis of an earlier gateway does not stop');
       await sleep(POLL_INTERVAL_MS, this.#abort.signal);
@@ -149,9 +159,9 @@ export class EmbeddedRedis {
   }
 
   /** Asks on a connection of its own. `nobody`: the socket has no server; `busy`: the server is loading or closing. */
-  async #ask<T>(question: (redis: Redis) => Promise<T>): Promise<T | 'nobody' | 'busy'> {
+  async #ask<T>(path: string, question: (redis: Redis) => Promise<T>): Promise<T | 'nobody' | 'busy'> {
     const redis = new Redis({
-      path: this.socketPath,
+      path,
       protocol: 2,
       lazyConnect: true,
       enableReadyCheck: false,
@@ -170,21 +180,6 @@ export class EmbeddedRedis {
     } finally {
       redis.disconnect();
     }
-  }
-}
-
-/** Also creates parents. mkdir's `recursive` never returns where a parent does not allow it (as in /proc). */
-function makeFolder(dir: string): void {
-  try {
-    if (existsSync(dir)) {
-      accessSync(dir, constants.W_OK);
-      return;
-    }
-    if (dirname(dir) !== dir && !existsSync(dirname(dir))) makeFolder(dirname(dir));
-    mkdirSync(dir, { mode: 0o700 });
-  } catch (cause) {
-    if (cause instanceof GatewayError) throw cause;
-    throw new GatewayError('config_invalid', `cannot use --data.dir "${dir}": ${systemReason(cause)}`, { cause });
   }
 }
 

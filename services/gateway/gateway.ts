@@ -61,7 +61,7 @@ export class Gateway {
     // Gauges with names of counters, which promtool rejects. The gauges by type have the same values.
     for (const name of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${name}_total`);
     if (config.redis.embedded) this.#embedded = new EmbeddedRedis(config.dataDir, logger);
-    const endpoints = this.#embedded && [{ kind: 'unix' as const, path: this.#embedded.socketPath }];
+    const endpoints = this.#embedded && [this.#embedded.endpoint];
     const connections = (this.#connections = new Connections(config.redis, logger, endpoints));
     const keyspace = (this.#keyspace = new Keyspace(config.redis.prefix));
     const feed = (this.#feed = new ChangeFeed(connections, keyspace, logger));
