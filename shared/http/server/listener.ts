@@ -9,17 +9,25 @@
  * The HTTPS server listens and handles HTTP/1.1, so that HTTP/1.1 is the same with and without TLS; sockets that speak
  * HTTP/2 are handed to the HTTP/2 engine, which never listens itself.
  */
-import { createServer as createHttp1, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import {
+  createServer as createHttp1,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { Server as SocketServer, type ListenOptions, type Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../logger.ts';
 import type { ConnectionLimits, Connections } from './connections.ts';
-import { framingFault, refuse } from './framing.ts';
+import { EXPECTATION, framingFault, refuse } from './framing.ts';
 import { Http1Connection } from './http1-connection.ts';
 import { Http2Engine, type Http2Limits } from './http2-engine.ts';
 import { Incoming } from './incoming.ts';
+import { answerParserFault } from '../reply/parser-fault.ts';
 import { clientFault, type TlsSettings } from '../web-config/tls-settings.ts';
 
 /** Maximum interval between searches for requests whose headers take too long. */
@@ -35,7 +43,8 @@ const SWEEP_MS = 50;
  */
 const LAST_CALL_MS = 1_000;
 
-const NOT_TLS = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
+const NOT_TLS =
+  'HTTP/1.0 400 Bad Request\r\nX-Content-Type-Options: nosniff\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
 
 const HTTP2_LIMITS: Http2Limits = { quietMs: 30_000, pingMs: 2_000 };
 
@@ -76,6 +85,10 @@ export class Listener {
     this.#admit();
     // A client may end its side after the request and then read the answer; by default Node closes the connection.
     Object.assign(this.#server, { httpAllowHalfOpen: true, keepAliveTimeout: connections.limits.keepAliveMs });
+    this.#server.on('clientError', answerParserFault);
+    this.#server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+      this.#connectionOf(request.socket)?.take(request, response, () => refuse(response, EXPECTATION));
+    });
     // Since there is a listener, Node does not end the connection itself.
     this.#server.on('timeout', (socket: Socket) => this.#connectionOf(socket)?.onIdle());
   }

@@ -1,0 +1,71 @@
+import { setImmediate } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
+import { describe, expect, test } from 'vitest';
+import { rawRequest } from '../support/raw-request.ts';
+import { startWeb } from '../support/web.ts';
+
+// Bytes that the parser refuses: answered once, never in the place of another answer, and never to be guessed at.
+
+const HEAD = 'Host: g\r\nContent-Length: 4\r\n\r\na 1\n';
+
+const READS = { config: { readsBody: true } };
+
+function routes(app: FastifyInstance): void {
+  app.put('/slow', READS, async (incoming) => {
+    for await (const chunk of incoming.raw) void chunk;
+    await setImmediate();
+    return 'stored';
+  });
+  app.put('/quick', async (_request, reply) => await reply.code(404).send('no body wanted'));
+  app.put('/whole', READS, async (incoming) => {
+    for await (const chunk of incoming.raw) void chunk;
+    return 'stored';
+  });
+}
+
+/** Status lines, and bodies without their lengths. */
+function answersIn(received: string): string[] {
+  return received.split(/(?=HTTP\/1\.1 )/).map((one) => {
+    expect(one).toMatch(/\r\nX-Content-Type-Options: nosniff\r\n/i);
+    return `${one.slice(9, 12)} ${one.split('\r\n\r\n')[1] ?? ''}`.trim();
+  });
+}
+
+describe('what is not HTTP', () => {
+  test.each<[string, readonly string[], readonly string[]]>([
+    ['nonsense', ['nonsense\r\n\r\n'], ['400']],
+    ['a header line without a name', ['GET /-/healthy HTTP/1.1\r\nHost: g\r\n: x\r\n\r\n'], ['400']],
+    ['too long a header', [`GET / HTTP/1.1\r\nHost: g\r\nX: ${'x'.repeat(200_000)}\r\n\r\n`], ['431']],
+    [
+      'an unknown expectation',
+      [`PUT /whole HTTP/1.1\r\nExpect: nothing\r\n${HEAD}`],
+      ['417 unsupported Expect: expected 100-continue'],
+    ],
+    ['behind a request that waits', [`PUT /slow HTTP/1.1\r\n${HEAD}get / HTTP/1.1\r\n\r\n`], ['200 stored', '400']],
+    [
+      'behind two that wait',
+      [`PUT /slow HTTP/1.1\r\n${HEAD}PUT /slow HTTP/1.1\r\n${HEAD}nonsense\r\n\r\n`],
+      ['200 stored', '200 stored', '400'],
+    ],
+    [
+      'in a body that is read',
+      ['PUT /whole HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n'],
+      ['400'],
+    ],
+    [
+      'in a body behind a request that waits',
+      [`PUT /slow HTTP/1.1\r\n${HEAD}PUT /whole HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: g\r\n\r\n1\r\nabc\r\n`],
+      ['200 stored', '400'],
+    ],
+  ])('%s', async (_, parts, answers) => {
+    const web = await startWeb({ routes });
+    expect(answersIn(await rawRequest(web.port, parts))).toEqual(answers);
+  });
+
+  test('in a body whose request is answered already', async () => {
+    const web = await startWeb({ routes });
+    const head = 'PUT /quick HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n';
+    for (const parts of [[`${head}1\r\nabc\r\n0\r\n\r\n`], [head, '1\r\nabc\r\n0\r\n\r\n']])
+      expect(answersIn(await rawRequest(web.port, parts))).toEqual(['404 no body wanted']);
+  });
+});
