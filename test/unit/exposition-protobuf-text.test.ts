@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Family } from '../../shared/model/metric-family.ts';
 import { encodeFamilyHeader, encodeFamilyMetrics } from '../../shared/exposition/protobuf/codec.ts';
-import { protobufText } from '../../shared/exposition/protobuf/protobuf-text.ts';
+import { PROTOBUF_COMPACT_TEXT, PROTOBUF_TEXT, protobufText } from '../../shared/exposition/protobuf/protobuf-text.ts';
 
 // What Go makes of the same is compared in test/differential/scrape.test.ts.
 
@@ -34,7 +34,7 @@ const wire = (family: Family): Buffer =>
   Buffer.concat([encodeFamilyHeader(family.name, family.help, family.type), encodeFamilyMetrics(family)]);
 
 test('many lines', () => {
-  expect(protobufText(wire(FAMILY), false)).toBe(String.raw`name: "h"
+  expect(protobufText(wire(FAMILY), PROTOBUF_TEXT)).toBe(String.raw`name: "h"
 help: "a \"b\"\n\\\x01é"
 type: HISTOGRAM
 metric: {
@@ -65,18 +65,16 @@ metric: {
       }
     }
   }
-}
-
-`);
+}`);
 });
 
 test('one line', () => {
   const gauge: Family = { name: 'g', help: '', type: 'gauge', metrics: [{ labels: [], value: 1e6 }] };
-  expect(protobufText(wire(gauge), true)).toBe('name:"g" type:GAUGE metric:{gauge:{value:1e+06}}\n');
+  expect(protobufText(wire(gauge), PROTOBUF_COMPACT_TEXT)).toBe('name:"g" type:GAUGE metric:{gauge:{value:1e+06}}');
 });
 
 test('what is empty, and what is not known', () => {
   const nothing = Buffer.from('\x0a\x01g\x18\x01\x22\x02\x12\x00\x2a\x01s\x30\x05', 'latin1');
-  expect(protobufText(nothing, true)).toBe('name:"g" type:GAUGE metric:{gauge:{}}\n');
-  expect(protobufText(nothing, false)).toBe('name: "g"\ntype: GAUGE\nmetric: {\n  gauge: {}\n}\n\n');
+  expect(protobufText(nothing, PROTOBUF_COMPACT_TEXT)).toBe('name:"g" type:GAUGE metric:{gauge:{}}');
+  expect(protobufText(nothing, PROTOBUF_TEXT)).toBe('name: "g"\ntype: GAUGE\nmetric: {\n  gauge: {}\n}');
 });

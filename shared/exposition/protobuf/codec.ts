@@ -26,3 +26,5 @@
  */
 export { decodeProtobuf, type DecodeProtobufOptions } from './decode.ts';
 export { encodeFamily, encodeFamilyHeader, encodeFamilyMetrics, encodeLength } from './encode.ts';
+export { splitFamily } from './split.ts';
+export { PROTOBUF_COMPACT_TEXT, PROTOBUF_TEXT, protobufText } from './protobuf-text.ts';

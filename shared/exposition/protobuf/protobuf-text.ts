@@ -62,10 +62,13 @@ const metric: Kind = { message: [
 // prettier-ignore
 const family: Message = [['name', 1, text], ['help', 2, text], ['type', 3, type], ['metric', 4, metric]];
 
-/** `wire`: a MetricFamily without its length. The compact form is one line, the other ends with a blank line. */
-export function protobufText(wire: Uint8Array, isCompact: boolean): string {
-  const fields = fieldsOf(new WireReader(wire), family, isCompact ? undefined : '');
-  return isCompact ? `${fields.join(' ')}\n` : `${fields.join('\n')}\n\n`;
+/** What separates the fields of a family, and what follows the last: the compact form is one line. */
+export const PROTOBUF_TEXT = { separator: '\n', end: '\n\n' } as const;
+export const PROTOBUF_COMPACT_TEXT = { separator: ' ', end: '\n' } as const;
+
+/** `wire`: a MetricFamily without its length, or consecutive fields of one. Without a separator or an end. */
+export function protobufText(wire: Uint8Array, form: typeof PROTOBUF_TEXT | typeof PROTOBUF_COMPACT_TEXT): string {
+  return fieldsOf(new WireReader(wire), family, form === PROTOBUF_COMPACT_TEXT ? undefined : '').join(form.separator);
 }
 
 /** `indent`: that of the message; undefined for the compact form. */

@@ -64,6 +64,11 @@ export class WireReader {
     return this.#pos === this.#end;
   }
 
+  /** Index of the next byte. */
+  get position(): number {
+    return this.#pos;
+  }
+
   next(maxField = MAX_FIELD_NUMBER): boolean {
     if (this.#pos === this.#end) return false;
     this.#readVarint();

@@ -16,6 +16,21 @@ export function renderHeader(name: string, help: string, type: MetricType): stri
   return `${helpLine}# TYPE ${shown} ${type === 'gauge_histogram' ? 'histogram' : type}\n`;
 }
 
+/** Reads what `renderHeader` wrote for this name. A gauge histogram is read as a histogram. */
+export function readHeader(name: string, header: string): { help: string; type: MetricType } {
+  const shown = isLegacyMetricName(name) ? name : quoted(name);
+  const help = header.slice(`# HELP ${shown} `.length, Math.max(0, header.lastIndexOf('\n# TYPE ')));
+  return {
+    help: help.replaceAll(/\\([\\n])/g, (_, char) => (char === 'n' ? '\n' : '\\')),
+    type: header.slice(header.lastIndexOf(' ') + 1, -1) as MetricType,
+  };
+}
+
+/** How the last sample line of each summary or histogram of this name begins. */
+export function lastLineStart(name: string): string {
+  return isLegacyMetricName(name) ? `${name}_count` : `{${quoted(`${name}_count`)}`;
+}
+
 /** One line for each sample, in the order given. Nothing is checked. */
 export function renderSamples(family: Family): string {
   return renderSamplesUpTo(family, Infinity);
