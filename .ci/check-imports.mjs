@@ -30,7 +30,7 @@ const MAY_IMPORT = {
   'services/reader/text': `${PURE} shared/async`,
   'services/reader/snapshot': `${PURE} services/reader/text`,
   'services/reader/scrape': `${SHARED} services/reader/telemetry.ts services/reader/snapshot services/reader/text node fastify prom-client`,
-  'services/reader/query': `${SHARED} services/reader/snapshot node fastify re2js`,
+  'services/reader/query': `${SHARED} services/reader/snapshot node fastify piscina re2js`,
   'services/reader/page': `${SHARED} services/reader/query services/reader/snapshot node fastify`,
   'services/gateway': `${SHARED} services/ingest services/worker services/reader node fastify ioredis prom-client`,
 };

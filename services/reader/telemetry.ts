@@ -39,7 +39,7 @@ export class ReaderTelemetry {
       registers,
       collect: () => {
         keptOut.reset();
-        for (const { family, labels, reason } of snapshot.keptOut().slice(0, MAX_KEPT_OUT)) {
+        for (const { family, labels, reason } of snapshot.keptOut(MAX_KEPT_OUT)) {
           keptOut.set({ family, group: formatSelector(labels), reason }, 1);
         }
       },

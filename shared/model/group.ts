@@ -23,8 +23,7 @@ export interface Group {
 export function makeGroup(kind: GroupKind, labels: Labels): Group {
   const unique = sortedUnique(labels);
   // The encoding is unambiguous, so two groups share an ID only if 128 bits of SHA-1 collide.
-  const digest = hash('sha1', `${kind}${encodeLabels(unique)}`, 'buffer');
-  return { kind, labels: unique, id: digest.subarray(0, 16).toString('base64url') };
+  return { kind, labels: unique, id: groupId(`${kind}${encodeLabels(unique)}`) };
 }
 
 /** Kind and labels in one string, as they are stored, such as `push ["job","a"]`. Different for different groups. */
@@ -35,6 +34,15 @@ export function groupOrder(kind: GroupKind, labels: Labels): string {
 /** The labels in such a string. */
 export function labelsIn(order: string): Labels {
   return decodeLabels(order.slice(order.indexOf(' ') + 1));
+}
+
+/** The ID of the group with this order. */
+export function idIn(order: string): string {
+  return groupId(order.replace(' ', ''));
+}
+
+function groupId(kindAndLabels: string): string {
+  return hash('sha1', kindAndLabels, 'buffer').subarray(0, 16).toString('base64url');
 }
 
 /** Uniform, because the ID is a hash. Must never change, because stored groups are found by it. */

@@ -39,18 +39,17 @@ export class Deadlines<T extends Timed> {
     this.#push(item, deadlineMs);
   }
 
-  /** Takes out the items whose time has come. */
-  due(nowMs: number): T[] {
-    const items: T[] = [];
+  /** Takes out the items whose time has come, one at a time: the others stay if the iteration ends early. */
+  *due(nowMs: number): Generator<T> {
     for (;;) {
       const item = this.#items[0];
       const atMs = this.#times[0];
-      if (item === undefined || atMs === undefined || atMs > nowMs) return items;
+      if (item === undefined || atMs === undefined || atMs > nowMs) return;
       this.#pop();
       // An entry that was replaced by one with an earlier deadline is only dropped.
       if (item.scheduledMs !== atMs) continue;
       item.scheduledMs = UNSCHEDULED;
-      items.push(item);
+      yield item;
     }
   }
 

@@ -36,19 +36,19 @@ test('the text is made ready once all shards are loaded, before anybody may ask 
   const snapshot = new Snapshot();
   const loaded: number[] = [];
   follower.add(snapshot, { onLoaded: () => loaded.push(snapshot.stats.groups), onChanged: () => undefined });
-  const toldToTidy: number[] = [];
+  const toldToApply: number[] = [];
   follower.add({
     ids: () => [],
     set: () => undefined,
     update: () => true,
-    tidy: () => {
-      toldToTidy.push(snapshot.stats.groups);
+    applyPending: () => {
+      toldToApply.push(snapshot.stats.groups);
       // Two steps more, twice.
-      return Math.max(0, 3 - toldToTidy.length);
+      return Math.max(0, 3 - toldToApply.length);
     },
   });
   for (let shard = 0; shard < SHARDS; shard++) await follower.reset(redis, shard);
-  expect(toldToTidy, 'with the last shard, until nothing is left').toEqual([2_000, 2_000, 2_000]);
+  expect(toldToApply, 'with the last shard, until nothing is left').toEqual([2_000, 2_000, 2_000]);
   expect(loaded.at(-1)).toBe(2_000);
   expect(
     snapshot.text.applyPending(() => true),
@@ -56,7 +56,7 @@ test('the text is made ready once all shards are loaded, before anybody may ask 
   ).toBe(0);
   expect(Buffer.concat(snapshot.text.chunks().buffers).toString()).toBe(expected(GROUPS));
   await follower.reset(redis, 0);
-  expect(toldToTidy, 'once').toHaveLength(3);
+  expect(toldToApply, 'once').toHaveLength(3);
 });
 
 /** They have no families but their push times. */

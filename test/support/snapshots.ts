@@ -20,6 +20,8 @@ export interface GivenFamily {
   readonly help?: string;
   /** Sample lines as they are stored: with the labels of the group. */
   readonly text: string;
+  /** What the text does not express; see FamilyRecord. */
+  readonly exact?: Buffer;
   readonly deadlineMs?: number;
 }
 
@@ -31,9 +33,9 @@ export function put(snapshot: Snapshot, given: GivenGroup): string {
   const { id, labels } = makeGroup(kind, given.labels);
   const top = stampOf(`1700000000000-${pushes++}`);
   const records = families.map(
-    ({ name, type = 'untyped', help = '', text, deadlineMs = 0 }): [string, FamilyRecord] => {
+    ({ name, type = 'untyped', help = '', text, exact = Buffer.alloc(0), deadlineMs = 0 }): [string, FamilyRecord] => {
       const samples = text.split('\n').length - 1;
-      const content = { text: Buffer.from(text), exact: Buffer.alloc(0) };
+      const content = { text: Buffer.from(text), exact };
       return [name, { stamp: top, deadlineMs, arrivalMs: pushedMs, type, samples, help, ...content }];
     },
   );

@@ -78,11 +78,22 @@ it.each([
   };
   fill(1);
   let i = 0;
-  while ((await snapshot.partition(i, n, 0)).chunks().bytes === 0) i++; // the partition that has the group
+  while ((await snapshot.partition(i, n, 0))?.chunks().bytes === 0) i++; // the partition that has the group
   for (let times = 0; times < 2; times++) ahead.scraped('a', { partition: { i, n }, isGzip }, CHUNKS);
   fill(2);
   await ahead.changes();
   await eventually(() => ahead.spentMs > 0);
   // Each family has a segment of its own, so one would be left if it had not been joined.
-  expect((await snapshot.partition(i, n, 0)).applyPending(() => true)).toBe(0);
+  expect((await snapshot.partition(i, n, 0))?.applyPending(() => true)).toBe(0);
+});
+
+it('a client that requests many partitions does not displace a regular scraper', async () => {
+  const { ahead, change } = start();
+  const everyMs = 2 * WINDOW_MS;
+  ahead.scraped('a', WHOLE, CHUNKS);
+  await sleep(everyMs);
+  ahead.scraped('a', WHOLE, CHUNKS);
+  for (let n = 2; n < 50; n++) ahead.scraped('b', { partition: { i: 0, n }, isGzip: true }, CHUNKS);
+  await change(1);
+  await eventually(() => ahead.spentMs > 0);
 });

@@ -27,3 +27,9 @@ test('a comma in a tag is part of it', () => {
   expect(matchesTag('"x", W/"a,b"', '"a,b"')).toBe(true);
   expect(matchesTag('"a", "b"', '"a,b"')).toBe(false);
 });
+
+test('a list that takes long to read counts as missing', () => {
+  const list = (bytes: number): string => `"a"${', "b"'.repeat((bytes - 3) / 5)}`;
+  expect(matchesTag(list(4_000), '"a"')).toBe(true);
+  expect(matchesTag(list(5_000), '"a"')).toBe(false);
+});

@@ -8,10 +8,14 @@ import { formatNumber } from '../../services/reader/page/components.ts';
 import { markup } from '../../services/reader/page/markup.ts';
 import { statusPage } from '../../services/reader/page/status-page.ts';
 import { absoluteTime, formatSpan, relativeTime } from '../../services/reader/page/time.ts';
+import { PatternMatcher } from '../../services/reader/query/pattern-matcher.ts';
+import matchPattern from '../../services/reader/query/pattern-thread.ts';
 import { loadConfig } from '../../shared/config/read/load.ts';
 import type { Labels } from '../../shared/model/metric-family.ts';
 import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
 import { put } from '../support/snapshots.ts';
+
+const patterns = new PatternMatcher({ run: async (task) => await Promise.resolve(matchPattern(task)) });
 
 const NOW = Date.UTC(2024, 4, 1, 12, 0, 3);
 
@@ -21,16 +25,17 @@ function contextOf(argv: readonly string[] = [], feed = { isComplete: true, last
   const snapshot = new Snapshot();
   const { config } = loaded;
   const startedAt = new Date(NOW - 3_661_000);
-  return { config, snapshot, index: new GroupIndex(snapshot), feed, assets: new Assets(), startedAt };
+  return { config, snapshot, index: new GroupIndex(snapshot), patterns, feed, assets: new Assets(), startedAt };
 }
 
 const query = (text = ''): URLSearchParams => new URLSearchParams(text);
 const html = (page: Page, context: PageContext): string => renderPage(page, context, NOW);
-const groupsHtml = (context: PageContext, q = ''): string =>
-  html(groupsPage(context, query(q), 'http://gw:9753', NOW), context);
-const statusHtml = (context: PageContext): string => html(statusPage(context, query(), 'http://gw:9753', NOW), context);
-const groupHtml = (context: PageContext, id: string, family: string | null = null): string =>
-  html(groupPage(context, id, family, NOW), context);
+const groupsHtml = async (context: PageContext, q = ''): Promise<string> =>
+  html(await groupsPage(context, query(q), 'http://gw:9753', NOW), context);
+const statusHtml = async (context: PageContext): Promise<string> =>
+  html(await statusPage(context, query(), 'http://gw:9753', NOW), context);
+const groupHtml = async (context: PageContext, id: string, family: string | null = null): Promise<string> =>
+  html(await groupPage(context, id, family, NOW), context);
 
 describe('markup', () => {
   test('escapes inserted text in content and in attributes, but not inserted markup', () => {
@@ -78,7 +83,7 @@ describe('times and numbers', () => {
 });
 
 describe('the list of groups', () => {
-  test('shows labels, times and counts of each group', () => {
+  test('shows labels, times and counts of each group', async () => {
     const context = contextOf();
     put(context.snapshot, {
       labels: [
@@ -89,7 +94,7 @@ describe('the list of groups', () => {
       untilMs: NOW + 60_000,
       families: [{ name: 'm', text: 'm{a="",instance="",job="j"} 1\n' }],
     });
-    const page = groupsHtml(context);
+    const page = await groupsHtml(context);
     expect(page).toMatch(/job="<bdi>j<\/bdi>".*a="<bdi><\/bdi>"/);
     expect(page).toContain('1 min ago</time> <small>2024-05-01 11:59:03 UTC</small>');
     expect(page).toContain('1\u00a0family, 1\u00a0series');
@@ -100,66 +105,67 @@ describe('the list of groups', () => {
     expect(page).toContain('up 1 h 1 min');
   });
 
-  test('shows failures, groups that never expire and groups without a successful push', () => {
+  test('shows failures, groups that never expire and groups without a successful push', async () => {
     const context = contextOf();
     put(context.snapshot, { labels: [['job', 'j']], pushedMs: 0, failedMs: NOW - 1_000 });
-    const page = groupsHtml(context);
+    const page = await groupsHtml(context);
     expect(page).toMatch(/class="group failed"/);
     expect(page).toMatch(/Last push failed<\/strong> <time [^>]*>1 s ago</);
     expect(page).toContain('Never pushed successfully');
     expect(page).toContain('never expires');
   });
 
-  test('series of /ingest have no delete button', () => {
+  test('series of /ingest have no delete button', async () => {
     const context = contextOf();
     put(context.snapshot, { kind: 'ingest', labels: [['x', 'y']], families: [{ name: 'm', text: 'm{x="y"} 1\n' }] });
-    expect(groupsHtml(context)).toContain('ingest</span>');
-    expect(groupsHtml(context)).not.toContain('data-method');
+    expect(await groupsHtml(context)).toContain('ingest</span>');
+    expect(await groupsHtml(context)).not.toContain('data-method');
   });
 
-  test('an empty gateway shows how to push', () => {
+  test('an empty gateway shows how to push', async () => {
     const context = contextOf(['--web.external-url=https://x.example/base', '--metrics.path=/m']);
-    expect(groupsHtml(context)).toContain('curl --data-binary @- http://gw:9753/base/metrics/job/some_job');
+    expect(await groupsHtml(context)).toContain('curl --data-binary @- http://gw:9753/base/metrics/job/some_job');
   });
 
-  test('can be searched by text or selector', () => {
+  test('can be searched by text or selector', async () => {
     const context = contextOf();
     for (const job of ['backup', 'ci']) put(context.snapshot, { labels: [['job', job]] });
-    const shown = (q: string): string[] =>
-      [...groupsHtml(context, `q=${encodeURIComponent(q)}`).matchAll(/job="<bdi>(.*?)<\/bdi>/g)].map(
+    const shown = async (q: string): Promise<string[]> =>
+      [...(await groupsHtml(context, `q=${encodeURIComponent(q)}`)).matchAll(/job="<bdi>(.*?)<\/bdi>/g)].map(
         ([, job = '']) => job,
       );
-    expect(shown('')).toEqual(['backup', 'ci']);
-    expect(shown('ACK')).toEqual(['backup']);
-    expect(shown('{job="ci"}')).toEqual(['ci']);
-    expect(shown('job!="ci"')).toEqual(['backup']);
-    expect(shown('job="c')).toEqual(['ci']);
-    expect(groupsHtml(context, 'q=zzz')).toContain('No groups match');
-    expect(groupsHtml(context, 'q=ci')).toContain('1 of 2\u00a0groups');
+    expect(await shown('')).toEqual(['backup', 'ci']);
+    expect(await shown('ACK')).toEqual(['backup']);
+    expect(await shown('{job="ci"}')).toEqual(['ci']);
+    expect(await shown('job!="ci"')).toEqual(['backup']);
+    expect(await shown('job="c')).toEqual(['ci']);
+    expect(await groupsHtml(context, 'q=zzz')).toContain('No groups match');
+    expect(await groupsHtml(context, 'q=ci')).toContain('1 of 2\u00a0groups');
   });
 
-  test('an invalid selector is shown again, with the reason', () => {
+  test('an invalid selector is shown again, with the reason', async () => {
     const context = contextOf();
     put(context.snapshot, { labels: [['job', 'j']] });
-    const page = groupsPage(context, query('q={job=<b>}'), '', NOW);
+    const page = await groupsPage(context, query('q={job=<b>}'), '', NOW);
     expect(page.status).toBe(400);
     expect(html(page, context)).toContain('expected a value in quotes at character 6, found &#39;&lt;&#39;');
     expect(html(page, context)).toContain('value="{job=&lt;b&gt;}"');
   });
 
-  test('page links keep the search; a page number out of range selects the nearest page', () => {
+  test('page links keep the search; a page number out of range selects the nearest page', async () => {
     const context = contextOf();
     for (let i = 0; i < 120; i++) put(context.snapshot, { labels: [['job', `j${String(i).padStart(3, '0')}`]] });
-    expect(groupsHtml(context, 'q=j&page=2')).toContain('href="./?q=j&amp;page=3" rel="next"');
-    expect(groupsHtml(context, 'q=j&page=2')).toContain('href="./?q=j" rel="prev"');
-    expect(groupsHtml(context, 'page=2')).toContain('51 to 100 shown');
+    expect(await groupsHtml(context, 'q=j&page=2')).toContain('href="./?q=j&amp;page=3" rel="next"');
+    expect(await groupsHtml(context, 'q=j&page=2')).toContain('href="./?q=j" rel="prev"');
+    expect(await groupsHtml(context, 'page=2')).toContain('51 to 100 shown');
     for (const last of ['3', '4', '1e9', '99999999999999999999']) {
-      expect(groupsHtml(context, `page=${last}`)).toContain(last === '1e9' ? 'Page 1 of 3' : 'Page 3 of 3');
+      expect(await groupsHtml(context, `page=${last}`)).toContain(last === '1e9' ? 'Page 1 of 3' : 'Page 3 of 3');
     }
-    for (const first of ['0', '-1', 'x', '']) expect(groupsHtml(context, `page=${first}`)).toContain('Page 1 of 3');
+    for (const first of ['0', '-1', 'x', ''])
+      expect(await groupsHtml(context, `page=${first}`)).toContain('Page 1 of 3');
   });
 
-  test('10,000 groups are less than 100 kB', () => {
+  test('10,000 groups are less than 100 kB', async () => {
     const context = contextOf();
     for (let i = 0; i < 10_000; i++) {
       put(context.snapshot, {
@@ -175,26 +181,26 @@ describe('the list of groups', () => {
       });
     }
     const startedMs = performance.now();
-    const first = groupsHtml(context);
+    const first = await groupsHtml(context);
     const firstMs = performance.now() - startedMs;
     const again = performance.now();
-    groupsHtml(context, 'q=host-99');
+    await groupsHtml(context, 'q=host-99');
     console.log(
       `page of 10,000 groups: ${firstMs.toFixed(1)} ms the first time, searched ${(performance.now() - again).toFixed(1)} ms`,
     );
     expect(Buffer.byteLength(first)).toBeLessThan(100_000);
-    expect(Buffer.byteLength(groupsHtml(context, 'page=100'))).toBeLessThan(100_000);
-    expect(Buffer.byteLength(statusHtml(context))).toBeLessThan(100_000);
+    expect(Buffer.byteLength(await groupsHtml(context, 'page=100'))).toBeLessThan(100_000);
+    expect(Buffer.byteLength(await statusHtml(context))).toBeLessThan(100_000);
   });
 
-  test('groups with large labels are less than 100 kB', () => {
+  test('groups with large labels are less than 100 kB', async () => {
     const context = contextOf();
     for (let i = 0; i < 60; i++) {
       const labels: Labels = Array.from({ length: 300 }, (_, l) => [`label_${l}`, `${i}${'x'.repeat(5_000)}`]);
       put(context.snapshot, { kind: i % 2 === 0 ? 'ingest' : 'push', labels });
     }
-    expect(Buffer.byteLength(groupsHtml(context))).toBeLessThan(100_000);
-    expect(groupsHtml(context)).toContain('and 290 more');
+    expect(Buffer.byteLength(await groupsHtml(context))).toBeLessThan(100_000);
+    expect(await groupsHtml(context)).toContain('and 290 more');
   });
 });
 
@@ -214,7 +220,7 @@ describe('one group', () => {
     ['job', 'j'],
   ];
 
-  test('shows families with their type, help and samples, without the labels of the group', () => {
+  test('shows families with their type, help and samples, without the labels of the group', async () => {
     const context = contextOf();
     const id = put(context.snapshot, {
       labels,
@@ -223,7 +229,7 @@ describe('one group', () => {
         { name: 'g', type: 'gauge', text: 'g{instance="",job="j"} 1e+06\n' },
       ],
     });
-    const page = groupHtml(context, id);
+    const page = await groupHtml(context, id);
     expect(page).toContain('2\u00a0families');
     expect(page.indexOf('<code>g</code>')).toBeLessThan(page.indexOf('<code>h</code>'));
     expect(page).toContain('>histogram</span>');
@@ -234,7 +240,7 @@ describe('one group', () => {
     expect(page).not.toContain('push_time_seconds');
   });
 
-  test('a large group shows its first samples, and for each family a link to more', () => {
+  test('a large group shows its first samples, and for each family a link to more', async () => {
     const context = contextOf();
     const id = put(context.snapshot, {
       labels: [['job', 'j']],
@@ -243,49 +249,68 @@ describe('one group', () => {
         { name: 'b/c', text: many('b', 20_000) },
       ],
     });
-    const page = groupHtml(context, id);
+    const page = await groupHtml(context, id);
     expect(page.match(/<tr><th scope="row">/g)).toHaveLength(500);
     expect(page).not.toContain('<details class="family" open>');
     expect(page).toContain(`19,900\u00a0more series: <a href="./?group=${id}&amp;family=b%2Fc">`);
-    const alone = groupHtml(context, id, 'b/c');
+    const alone = await groupHtml(context, id, 'b/c');
     expect(alone.match(/<tr><th scope="row">/g)).toHaveLength(5_000);
     expect(alone).toContain('<details class="family" open>');
     expect(alone).toContain(`<a href="./api/v1/groups/${id}">view all as JSON</a>`);
   });
 
-  test('the reason why a family is kept out of /metrics is shown on every page', () => {
+  test('whatever the size of its texts, the page is not large', async () => {
+    const context = contextOf();
+    const long = 'x'.repeat(65_536);
+    const id = put(context.snapshot, {
+      kind: 'ingest',
+      labels: Array.from({ length: 200 }, (_, i): [string, string] => [`l${i}`, long]),
+      families: [
+        { name: `a${long}`, help: long, text: `a{job="j",l="${long}"} 1\n`.repeat(20) },
+        ...Array.from({ length: 3_000 }, (_, i) => ({ name: `f${i}`, help: 'h', text: `f${i}{job="j"} 1\n` })),
+      ],
+    });
+    for (const family of [null, `a${long}`]) {
+      const page = await groupHtml(context, id, family);
+      expect(Buffer.byteLength(page)).toBeLessThan(3_000_000);
+      expect(page).toContain(`href="./api/v1/groups/${id}"`);
+    }
+    expect(await groupHtml(context, id)).toContain('2,001\u00a0more families');
+  });
+
+  test('the reason why a family is kept out of /metrics is shown on every page', async () => {
     const context = contextOf();
     put(context.snapshot, { labels: [['job', 'a']], families: [{ name: 'm', type: 'gauge', text: 'm{job="a"} 1\n' }] });
     const id = put(context.snapshot, {
       labels: [['job', 'b']],
       families: [{ name: 'm', type: 'counter', text: 'm{job="b"} 1\n' }],
     });
-    expect(groupsHtml(context)).toContain('1\u00a0family is kept out of <code>/metrics</code>');
-    expect(groupsHtml(context)).toContain('1 kept out');
-    expect(groupHtml(context, id)).toContain('another group pushed this family earlier with a different type');
-    expect(statusHtml(context)).toMatch(new RegExp(`<code>m</code>.*group=${id}.*with a different type`));
+    expect(await groupsHtml(context)).toContain('1\u00a0family is kept out of <code>/metrics</code>');
+    expect(await groupsHtml(context)).toContain('1 kept out');
+    expect(await groupHtml(context, id)).toContain('another group pushed this family earlier with a different type');
+    expect(await statusHtml(context)).toMatch(new RegExp(`<code>m</code>.*group=${id}.*with a different type`));
   });
 
-  test('a group that does not exist', () => {
+  test('a group that does not exist', async () => {
     const context = contextOf();
-    const page = groupPage(context, '<script>', null, NOW);
+    const page = await groupPage(context, '<script>', null, NOW);
     expect(page.status).toBe(404);
     expect(html(page, context)).not.toContain('<script>');
   });
 
-  test('a series of /ingest shows why it cannot be deleted', () => {
+  test('a series of /ingest shows why it cannot be deleted', async () => {
     const context = contextOf();
     const id = put(context.snapshot, { kind: 'ingest', labels: [], families: [{ name: 'm', text: 'm 1\n' }] });
-    expect(groupHtml(context, id)).toContain('each series expires on its own and cannot be deleted');
-    expect(groupHtml(context, id)).toContain('no labels');
-    expect(groupHtml(context, id)).not.toContain('data-method');
+    expect(await groupHtml(context, id)).toContain('each series expires on its own and cannot be deleted');
+    expect(await groupHtml(context, id)).toContain('no labels');
+    expect(await groupHtml(context, id)).not.toContain('data-method');
   });
 });
 
 describe('the status page', () => {
-  test('shows every setting, but no secret', () => {
+  test('shows every setting, but no secret', async () => {
     const context = contextOf(['--redis.password=hunter2', '--log.format=json']);
-    const page = statusHtml(context);
+    const page = await statusHtml(context);
     expect(page).not.toContain('hunter2');
     expect(page).toMatch(/--redis\.password<\/code><\/th><td><code>&lt;secret&gt;</);
     expect(page).toMatch(/--log\.format<\/code><\/th><td><code>json</);
@@ -293,30 +318,35 @@ describe('the status page', () => {
     expect(page).toContain('Nothing has been pushed yet');
   });
 
-  test('has a button to delete all groups if that is enabled', () => {
-    expect(statusHtml(contextOf())).not.toContain('/admin/wipe');
-    expect(statusHtml(contextOf(['--web.enable-admin-api', '--web.external-url=/base']))).toContain(
+  test('has a button to delete all groups if that is enabled', async () => {
+    expect(await statusHtml(contextOf())).not.toContain('/admin/wipe');
+    expect(await statusHtml(contextOf(['--web.enable-admin-api', '--web.external-url=/base']))).toContain(
       'data-method="PUT" data-path="/base/api/v1/admin/wipe"',
     );
   });
 
-  test('shows when Redis is away, and when nothing is loaded yet', () => {
+  test('shows when Redis is away, and when nothing is loaded yet', async () => {
     const late = contextOf([], { isComplete: true, lastCompleteMs: NOW - 65_000 });
-    expect(groupsHtml(late)).toMatch(
+    expect(await groupsHtml(late)).toMatch(
       /Redis is unreachable\.<\/strong> The groups are shown as of <time [^>]*>1 min 5 s ago/,
     );
     const loading = contextOf([], { isComplete: false, lastCompleteMs: 0 });
-    expect(groupsPage(loading, query(), '', NOW).status).toBe(503);
-    expect(groupsHtml(loading)).toContain('Not loaded yet');
-    expect(groupsHtml(loading)).not.toContain('Nothing has been pushed yet');
-    expect(statusHtml(loading)).toContain('--redis.endpoint');
+    expect((await groupsPage(loading, query(), '', NOW)).status).toBe(503);
+    expect(await groupsHtml(loading)).toContain('Not loaded yet');
+    expect(await groupsHtml(loading)).not.toContain('Nothing has been pushed yet');
+    expect(await statusHtml(loading)).toContain('--redis.endpoint');
   });
 });
 
-test('all links begin with the external prefix', () => {
+test('all links begin with the external prefix', async () => {
   const context = contextOf(['--web.external-url=https://x.example/pg/', '--web.route-prefix=/']);
   const id = put(context.snapshot, { labels: [['job', 'j']], families: [{ name: 'm', text: 'm{job="j"} 1\n' }] });
-  for (const page of [groupsHtml(context), groupHtml(context, id), groupHtml(context, id, 'm'), statusHtml(context)]) {
+  for (const page of [
+    await groupsHtml(context),
+    await groupHtml(context, id),
+    await groupHtml(context, id, 'm'),
+    await statusHtml(context),
+  ]) {
     const links = [...page.matchAll(/(?:href|src|action|data-path)="([^"#][^"]*)"/g)].map(([, link]) => link);
     expect(links.length).toBeGreaterThan(5);
     for (const link of links) expect(link).toMatch(/^\/pg\//);
@@ -334,7 +364,7 @@ const NASTY = [
   '\u200fעברית',
 ];
 
-test.for(NASTY)('%j is shown as text everywhere', (nasty) => {
+test.for(NASTY)('%j is shown as text everywhere', async (nasty) => {
   const context = contextOf();
   const id = put(context.snapshot, {
     labels: [
@@ -348,10 +378,10 @@ test.for(NASTY)('%j is shown as text everywhere', (nasty) => {
   put(context.snapshot, { labels: [['job', 'z']], families: [{ name: nasty, type: 'gauge', text: `x 1\n` }] });
   const q = `q=${encodeURIComponent(nasty)}&page=${encodeURIComponent(nasty)}`;
   for (const page of [
-    groupsHtml(context, q),
-    groupHtml(context, id),
-    groupHtml(context, id, nasty),
-    statusHtml(context),
+    await groupsHtml(context, q),
+    await groupHtml(context, id),
+    await groupHtml(context, id, nasty),
+    await statusHtml(context),
   ]) {
     expect(tagsOf(page)).toEqual(tagsOf(page).filter((tag) => KNOWN_TAGS.has(tag)));
     expect(page).not.toMatch(/<script>|onload="|<img/);

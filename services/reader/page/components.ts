@@ -8,9 +8,10 @@ import type { KeptOut, SnapshotGroup } from '../snapshot/groups.ts';
 import { jobFirst } from '../query/group-index.ts';
 import { markup, type Content, type Markup } from './markup.ts';
 
-/** Limits in lists; the group's own page shows all labels in full. */
-const SHORT_LABELS = 10;
-const SHORT_VALUE = 80;
+/** Limits on the number of labels, and on the characters of a value: in lists, and on the group's own page. */
+const SHORT = { labels: 10, value: 80 } as const;
+const LONG = { labels: 100, value: 5_000 } as const;
+/** Limits in characters. */
 const SHORT_PATH = 500;
 const MAX_NAME = 300;
 
@@ -25,20 +26,27 @@ export const KEPT_OUT_REASONS: Readonly<Record<KeptOut, string>> = {
 export function labelList(labels: Labels, { isShort = false } = {}): Content {
   if (labels.length === 0) return markup`<span class="label none">no labels</span>`;
   const ordered = jobFirst(labels);
-  const shown = isShort ? ordered.slice(0, SHORT_LABELS) : ordered;
+  const max = isShort ? SHORT : LONG;
+  const shown = ordered.slice(0, max.labels);
   const left = ordered.length - shown.length;
   return [
     shown.map(([name, value]) => {
-      const cut = isShort && value.length > SHORT_VALUE ? `${escaped(value.slice(0, SHORT_VALUE))}…` : escaped(value);
-      return markup`<span class="label">${formatLabelName(name)}="<bdi>${cut}</bdi>"</span> `;
+      const label = formatLabelName(name.slice(0, max.value));
+      return markup`<span class="label">${label}="<bdi>${cut(value, max.value)}</bdi>"</span> `;
     }),
     left > 0 && markup`<span class="label none">and ${left} more</span>`,
   ];
 }
 
+/** The text with invisible characters escaped; its beginning if it is longer than `max`. */
+export function cut(text: string, max: number): string {
+  return text.length > max ? `${escaped(text.slice(0, max))}…` : escaped(text);
+}
+
 /** The group's labels as a selector of limited length, for titles and questions. */
 export function groupName(group: SnapshotGroup): string {
-  const name = formatSelector(jobFirst(group.labels).slice(0, SHORT_LABELS));
+  const labels = jobFirst(group.labels).slice(0, SHORT.labels);
+  const name = formatSelector(labels.map(([label, value]) => [label, value.slice(0, MAX_NAME)]));
   return name.length > MAX_NAME ? `${name.slice(0, MAX_NAME)}…` : name;
 }
 
@@ -66,7 +74,7 @@ export function pushPath(group: Pick<SnapshotGroup, 'labels' | 'record'>): strin
 
 /** Series of /ingest have no path, so no button. A list has none either if the path is very long. */
 export function deleteButton(config: Config, group: SnapshotGroup, { isShort = false } = {}): Content {
-  if (group.record.kind !== 'push') return undefined;
+  if (group.record.kind !== 'push' || (isShort && group.order.length > SHORT_PATH)) return undefined;
   const path = linkBase(config) + pushPath(group);
   if (isShort && path.length > SHORT_PATH) return undefined;
   return actionButton({ label: 'Delete', method: 'DELETE', path, what: `the group ${groupName(group)}` });

@@ -3,6 +3,7 @@ import { GatewayError } from '../../../shared/errors.ts';
 import { PUSH_PATH } from '../../../shared/model/group.ts';
 import type { SnapshotGroup } from '../snapshot/groups.ts';
 import { countsOf, hasFailed } from '../query/group-summary.ts';
+import type { ListedGroup } from '../query/group-index.ts';
 import { filterGroups, type GroupFilter } from '../query/list-groups.ts';
 import { parseSelector } from '../query/selector.ts';
 import { deleteButton, displayedPrefix, formatNumber, groupLink, labelList, linkBase, plural } from './components.ts';
@@ -13,38 +14,43 @@ import { relativeTime, timeWithDate } from './time.ts';
 const GROUPS_PER_PAGE = 50;
 
 /** `origin` is the URL at which the gateway was reached; an example command uses it. */
-export function groupsPage(context: PageContext, query: URLSearchParams, origin: string, nowMs: number): Page {
-  const { status, content } = groupsList(context, '/', query, origin, nowMs);
+export async function groupsPage(
+  context: PageContext,
+  query: URLSearchParams,
+  origin: string,
+  nowMs: number,
+): Promise<Page> {
+  const { status, content } = await groupsList(context, '/', query, origin, nowMs);
   const text = query.get('q') ?? '';
   const title = text === '' ? 'Groups' : `Groups: ${text}`;
   return { status, title, section: 'groups', content: markup`<h1>Groups</h1>${content}` };
 }
 
 /** Search form and list. `path` is that of the page they are on. */
-export function groupsList(
+export async function groupsList(
   context: PageContext,
   path: string,
   query: URLSearchParams,
   origin: string,
   nowMs: number,
-): Pick<Page, 'status' | 'content'> {
-  const { config, feed, index } = context;
+): Promise<Pick<Page, 'status' | 'content'>> {
+  const { config, feed, index, snapshot } = context;
   const action = linkBase(config) + path;
   const text = (query.get('q') ?? '').trim();
   const failed = query.get('failed') === 'true';
   if (!feed.isComplete) return { status: 503, content: undefined };
-  const all = index.groups();
-  const filter = parseSearch(text, failed);
-  if (typeof filter === 'string') {
-    const fault = markup`<p class="notice bad" id="fault">${filter}</p>`;
+  const all = await index.groups();
+  const found = await findGroups(context, all, text, failed);
+  if (typeof found === 'string') {
+    const fault = markup`<p class="notice bad" id="fault">${found}</p>`;
     return { status: 400, content: [searchForm(action, text, failed, true), fault] };
   }
   if (all.length === 0) return { status: 200, content: noGroups(context, origin) };
-  const found = filterGroups(all, filter);
   const pages = Math.max(1, Math.ceil(found.length / GROUPS_PER_PAGE));
   const page = Math.min(pages, Math.max(1, Number.parseInt(query.get('page') ?? '', 10) || 1));
   const start = (page - 1) * GROUPS_PER_PAGE;
-  const shown = found.slice(start, start + GROUPS_PER_PAGE);
+  // A group may be gone since the search began.
+  const shown = found.slice(start, start + GROUPS_PER_PAGE).filter(({ group }) => snapshot.get(group.id) === group);
   const range = pages > 1 && `, ${formatNumber(start + 1)} to ${formatNumber(start + shown.length)} shown`;
   const ofAll = found !== all && `${formatNumber(found.length)} of `;
   const pager = pages > 1 && pageLinks(action, { q: text, failed }, page, pages);
@@ -61,16 +67,25 @@ export function groupsList(
 
 /**
  * A text that begins with a brace, or that is a valid selector, is a selector; any other text is searched for in the
- * labels. Returns an error message if the selector is invalid.
+ * labels. Returns an error message if the selector cannot be used.
  */
-function parseSearch(text: string, failed: boolean): GroupFilter | string {
-  if (text === '') return { failed };
-  try {
-    return { selectors: [parseSelector(text)], failed };
-  } catch (thrown) {
-    if (!(thrown instanceof GatewayError)) throw thrown;
-    return text.startsWith('{') ? thrown.message : { text, failed };
-  }
+async function findGroups(
+  { patterns }: PageContext,
+  all: readonly ListedGroup[],
+  text: string,
+  failed: boolean,
+): Promise<readonly ListedGroup[] | string> {
+  const filtered = async (filterOf: () => GroupFilter): Promise<readonly ListedGroup[] | string> => {
+    try {
+      return await filterGroups(all, { ...filterOf(), failed }, patterns);
+    } catch (thrown) {
+      if (!(thrown instanceof GatewayError)) throw thrown;
+      return thrown.message;
+    }
+  };
+  if (text === '') return await filtered(() => ({}));
+  const selected = await filtered(() => ({ selectors: [parseSelector(text)] }));
+  return typeof selected === 'string' && !text.startsWith('{') ? await filtered(() => ({ text })) : selected;
 }
 
 function searchForm(action: string, text: string, failed: boolean, isInvalid: boolean): Markup {

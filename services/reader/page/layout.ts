@@ -3,6 +3,7 @@ import { packageVersion } from '../../../shared/config/version.ts';
 import type { Config } from '../../../shared/config/config.ts';
 import type { ChangeFeed } from '../../../shared/redis/changes/change-feed.ts';
 import type { GroupIndex } from '../query/group-index.ts';
+import type { PatternMatcher } from '../query/pattern-matcher.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { Assets } from './assets.ts';
 import { linkBase, plural } from './components.ts';
@@ -14,6 +15,7 @@ export interface PageContext {
   readonly config: Config;
   readonly snapshot: Snapshot;
   readonly index: GroupIndex;
+  readonly patterns: PatternMatcher;
   readonly feed: Pick<ChangeFeed, 'isComplete' | 'lastCompleteMs'>;
   readonly assets: Assets;
   readonly startedAt: Date;

@@ -7,6 +7,9 @@
  *     ?group=ID[&family=NAME]                 one group
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { inSlices } from '../../../shared/async/time-slices.ts';
+import { Turns } from '../../../shared/async/turns.ts';
+import { clientKey } from '../../../shared/http/gate/client-address.ts';
 import { sendText } from '../../../shared/http/reply/send-text.ts';
 import { queryOf } from '../../../shared/http/request-url.ts';
 import { groupPage } from './group-page.ts';
@@ -24,27 +27,38 @@ const SECURITY_HEADERS = {
 
 const CACHE_FOREVER = 'public, max-age=31536000, immutable';
 
+/** Pages that are made at once. */
+const PAGE_LIMITS = { atOnce: 2, atOncePerClient: 1, waiting: 64, patienceMs: 10_000 } as const;
+
 export function servePage(app: FastifyInstance, context: PageContext): void {
+  const turns = new Turns(PAGE_LIMITS);
   for (const [path, listPage] of [
     ['/', groupsPage],
     ['/status', statusPage],
   ] as const) {
     app.get(path, { config: { handlerName: 'status' } }, async (request, reply) => {
-      const nowMs = Date.now();
-      context.snapshot.expire(nowMs);
-      const query = queryOf(request.url);
-      const groupId = query.get('group');
-      const page =
-        groupId !== null && context.feed.isComplete
-          ? groupPage(context, groupId, query.get('family'), nowMs)
-          : listPage(context, query, originOf(context, request), nowMs);
-      if (page.status === 503) reply.header('Retry-After', '1');
-      return await reply
-        .code(page.status)
-        .headers(SECURITY_HEADERS)
-        .header('Cache-Control', 'no-store')
-        .type('text/html; charset=utf-8')
-        .send(renderPage(page, context, nowMs));
+      const end = await turns.take(clientKey(request));
+      if (end === undefined)
+        return await sendText(reply.header('Retry-After', '1'), 503, 'too many pages are being made; try again later');
+      try {
+        const nowMs = Date.now();
+        await inSlices((isOver) => context.snapshot.expire(nowMs, isOver));
+        const query = queryOf(request.url);
+        const groupId = query.get('group');
+        const page =
+          groupId !== null && context.feed.isComplete
+            ? await groupPage(context, groupId, query.get('family'), nowMs)
+            : await listPage(context, query, originOf(context, request), nowMs);
+        if (page.status === 503) reply.header('Retry-After', '1');
+        return await reply
+          .code(page.status)
+          .headers(SECURITY_HEADERS)
+          .header('Cache-Control', 'no-store')
+          .type('text/html; charset=utf-8')
+          .send(renderPage(page, context, nowMs));
+      } finally {
+        end();
+      }
     });
   }
 

@@ -1,17 +1,22 @@
 /** The page at /status: the state of the gateway, what is kept out of /metrics, the settings and the list of groups. */
 import { describeConfig } from '../../../shared/config/describe.ts';
 import { packageVersion } from '../../../shared/config/version.ts';
-import { escaped } from '../../../shared/model/quote.ts';
-import { actionButton, formatNumber, KEPT_OUT_REASONS, labelList, linkBase, plural } from './components.ts';
+import { actionButton, cut, formatNumber, KEPT_OUT_REASONS, labelList, linkBase, plural } from './components.ts';
 import { groupsList } from './groups-page.ts';
 import { syncState, uptime, type Page, type PageContext } from './layout.ts';
 import { markup, type Content, type Markup } from './markup.ts';
 
 /** Number of kept-out families that are listed. */
 const MAX_KEPT_OUT = 100;
+const MAX_NAME_CHARS = 300;
 
-export function statusPage(context: PageContext, query: URLSearchParams, origin: string, nowMs: number): Page {
-  const { status, content } = groupsList(context, '/status', query, origin, nowMs);
+export async function statusPage(
+  context: PageContext,
+  query: URLSearchParams,
+  origin: string,
+  nowMs: number,
+): Promise<Page> {
+  const { status, content } = await groupsList(context, '/status', query, origin, nowMs);
   const settings = Object.entries(describeConfig(context.config)).map(([name, value]): readonly [Content, Content] => {
     return [markup`<code>--${name}</code>`, markup`<code>${value}</code>`];
   });
@@ -54,17 +59,17 @@ ${pairs([
 }
 
 function keptOut({ config, snapshot }: PageContext): Content {
-  const all = snapshot.keptOut();
-  if (all.length === 0) return undefined;
-  const rows = all.slice(0, MAX_KEPT_OUT).map(({ family, groupId, labels, reason }) => {
-    return markup`<tr><th scope="row"><code>${escaped(family)}</code></th><td><a href="${linkBase(config)}/?group=${groupId}">${labelList(labels, { isShort: true })}</a></td><td>${KEPT_OUT_REASONS[reason]}</td></tr>
+  const count = snapshot.stats.keptOut;
+  if (count === 0) return undefined;
+  const rows = snapshot.keptOut(MAX_KEPT_OUT).map(({ family, groupId, labels, reason }) => {
+    return markup`<tr><th scope="row"><code>${cut(family, MAX_NAME_CHARS)}</code></th><td><a href="${linkBase(config)}/?group=${groupId}">${labelList(labels, { isShort: true })}</a></td><td>${KEPT_OUT_REASONS[reason]}</td></tr>
 `;
   });
   return markup`<section><h2 id="kept-out">Kept out of <code>${config.paths.metrics}</code></h2>
 <p class="hint">These families conflict with what other groups pushed earlier. They are exposed as soon as the conflict is gone.</p>
 <div class="scroll"><table class="stack"><thead><tr><th scope="col">Family</th><th scope="col">Group</th><th scope="col">Reason</th></tr></thead><tbody>
 ${rows}</tbody></table></div>
-${all.length > MAX_KEPT_OUT && markup`<p class="hint">and ${plural(all.length - MAX_KEPT_OUT, 'more', 'more')}</p>`}</section>`;
+${count > MAX_KEPT_OUT && markup`<p class="hint">and ${plural(count - MAX_KEPT_OUT, 'more', 'more')}</p>`}</section>`;
 }
 
 function pairs(rows: readonly (readonly [Content, Content])[]): Markup {

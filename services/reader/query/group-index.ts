@@ -1,69 +1,87 @@
 /**
  * All groups in the order in which they are listed: by job (groups without one last), then by the other labels, then by
- * ID. The index is built on first use, and updated on use after groups were added or removed.
+ * ID. The index is built on first use, in slices, updated on use after groups were added or removed, and released when
+ * it has not been used for a while.
  */
+import { mergeInSlices, sortInSlices } from '../../../shared/async/sort-in-slices.ts';
+import { Slices } from '../../../shared/async/time-slices.ts';
 import type { LabelPair, Labels } from '../../../shared/model/metric-family.ts';
-import { formatSelector } from '../../../shared/model/format-selector.ts';
 import { encodeLabels } from '../../../shared/model/labels.ts';
 import type { Snapshot, SnapshotGroup } from '../snapshot/snapshot.ts';
 
-export class ListedGroup {
+export interface ListedGroup {
   readonly group: SnapshotGroup;
   /** Determines the place in the order. Of bounded length. */
   readonly key: string;
-  #labels: Labels | undefined;
-  #searchText: string | undefined;
-
-  constructor(group: SnapshotGroup) {
-    this.group = group;
-    this.key = keyOf(group);
-  }
-
-  /** Cached, because each search with a selector reads the labels of all groups. */
-  get labels(): Labels {
-    return (this.#labels ??= this.group.labels);
-  }
-
-  /** The labels as they are displayed, in lower case. */
-  get searchText(): string {
-    return (this.#searchText ??= formatSelector(jobFirst(this.group.labels)).toLowerCase());
-  }
 }
 
 /** Length of the encoded labels that determines the order; groups that are equal up to it are ordered by ID. */
 const MAX_KEY_LABELS_LENGTH = 400;
+/** Time after which an index that is not used is released, ms. */
+const UNUSED_MS = 60_000;
+/** Length of a slice, ms. */
+const SLICE_MS = 2;
 
 export class GroupIndex {
   readonly #snapshot: Snapshot;
   #listed: readonly ListedGroup[] = [];
   readonly #known = new Set<SnapshotGroup>();
-  /** `membership` of the snapshot at the last update. */
+  /** `membership` of the snapshot when the last update began. */
   #membership = -1;
+  #updates: Promise<unknown> = Promise.resolve();
+  #usedMs = 0;
 
   constructor(snapshot: Snapshot) {
     this.#snapshot = snapshot;
   }
 
-  /** The same array until groups are added or removed; it is never modified. */
-  groups(): readonly ListedGroup[] {
-    const { membership } = this.#snapshot;
-    if (membership === this.#membership) return this.#listed;
-    const kept = this.#listed.filter(({ group }) => {
-      const isKept = this.#snapshot.get(group.id) === group;
-      if (!isKept) this.#known.delete(group);
-      return isKept;
+  /**
+   * All groups at the time of the call or later; some may be gone again. The same array until groups are added or
+   * removed; it is never modified.
+   */
+  async groups(): Promise<readonly ListedGroup[]> {
+    const updated = this.#updates.then(async () => await this.#update());
+    this.#updates = updated.catch(() => undefined);
+    return await updated;
+  }
+
+  /** Releases an index that has not been used for UNUSED_MS. */
+  expire(): void {
+    if (performance.now() - this.#usedMs < UNUSED_MS) return;
+    this.#membership = -1;
+    this.#listed = [];
+    this.#known.clear();
+  }
+
+  async #update(): Promise<readonly ListedGroup[]> {
+    // Not released meanwhile.
+    this.#usedMs = Infinity;
+    await this.#read().finally(() => {
+      this.#usedMs = performance.now();
     });
+    return this.#listed;
+  }
+
+  async #read(): Promise<void> {
+    const { membership } = this.#snapshot;
+    if (membership === this.#membership) return;
+    const slices = new Slices(SLICE_MS);
+    const kept: ListedGroup[] = [];
+    for (const one of this.#listed) {
+      if (this.#snapshot.get(one.group.id) === one.group) kept.push(one);
+      else this.#known.delete(one.group);
+      if (slices.isOver) await slices.next();
+    }
     const added: ListedGroup[] = [];
     for (const group of this.#snapshot.groups()) {
-      if (this.#known.has(group)) continue;
-      this.#known.add(group);
-      added.push(new ListedGroup(group));
+      if (!this.#known.has(group)) {
+        this.#known.add(group);
+        added.push({ group, key: keyOf(group) });
+      }
+      if (slices.isOver) await slices.next();
     }
-    added.sort(byKey);
-    // Both arrays are sorted, and the sort merges such runs in linear time.
-    this.#listed = kept.concat(added).toSorted(byKey);
+    this.#listed = await mergeInSlices(kept, await sortInSlices(added, byKey, slices), byKey, slices);
     this.#membership = membership;
-    return this.#listed;
   }
 }
 

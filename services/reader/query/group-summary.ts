@@ -18,9 +18,13 @@ export function countsOf(group: SnapshotGroup): GroupCounts {
   return { families: group.holdings.size, series, keptOut };
 }
 
-/** Sorted by name. */
+/** Number of families that are sorted at once. */
+const MAX_SORTED = 5_000;
+
+/** Sorted by name; those of a group with more than MAX_SORTED families in the order in which they came. */
 export function sortedHoldings(group: SnapshotGroup): Holding[] {
-  return [...group.holdings.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const holdings = [...group.holdings.values()];
+  return holdings.length > MAX_SORTED ? holdings : holdings.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Whether the last push to the group failed. */

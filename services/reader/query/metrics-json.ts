@@ -4,42 +4,50 @@
  */
 import type { Family, HistogramMetric } from '../../../shared/model/metric-family.ts';
 import { formatCount, formatFloat } from '../../../shared/exposition/text/format-float.ts';
-import { parseHolding } from '../snapshot/parse-holding.ts';
 import type { Snapshot, SnapshotGroup } from '../snapshot/snapshot.ts';
 import { hasFailed } from './group-summary.ts';
+import { heldFamilies, metricsListJson } from './held-families.ts';
+import { listJson, membersJson } from './json-pieces.ts';
 import { nativeBuckets } from './native-buckets.ts';
 
-/** Yields the JSON one group at a time, because the whole may be large. */
+/** All groups; each is as it is when it is reached. */
 export function* metricsJson(snapshot: Snapshot): Generator<string> {
-  yield '{"status":"success","data":[';
-  let separator = '';
-  for (const group of snapshot.groups()) {
-    // The official gateway has no /ingest, and so no groups for its series.
-    if (group.record.kind !== 'push') continue;
-    yield separator + JSON.stringify(groupJson(snapshot, group));
-    separator = ',';
-  }
-  yield ']}';
+  yield '{"status":"success","data":';
+  yield* listJson(pushedGroups(snapshot), (group) => groupJson(snapshot, group));
+  yield '}';
 }
 
-function groupJson(snapshot: Snapshot, group: SnapshotGroup): Record<string, unknown> {
-  const { labels, record } = group;
+/** The official gateway has no /ingest, and so no groups for its series. */
+function* pushedGroups(snapshot: Snapshot): Generator<SnapshotGroup> {
+  for (const group of snapshot.groups()) if (group.record.kind === 'push') yield group;
+}
+
+function* groupJson(snapshot: Snapshot, group: SnapshotGroup): Generator<string> {
+  const { holdings, labels, record } = group;
   const lastPushMs = Math.max(record.pushedMs, record.failedMs);
-  const families = snapshot.holdingsOf(group).map((holding): [string, unknown] => {
-    const { type, help, arrivalMs } = holding;
-    const json = {
+  const fields = {
+    ...(holdings.has('labels') ? {} : { labels: Object.fromEntries(labels) }),
+    ...(holdings.has('last_push_successful') ? {} : { last_push_successful: !hasFailed(group) }),
+  };
+  const families = heldFamilies(snapshot, snapshot.holdingsOf(group));
+  let separator = '{';
+  if (Object.keys(fields).length > 0) {
+    yield separator + membersJson(fields);
+    separator = ',';
+  }
+  for (const family of families) {
+    const { name, type, help, arrivalMs } = family;
+    const members = {
       time_stamp: new Date(arrivalMs === 0 ? lastPushMs : arrivalMs).toISOString(),
       type: type.toUpperCase(),
       ...(help === '' ? {} : { help }),
-      metrics: metricsOf(parseHolding(snapshot, holding)),
     };
-    return [holding.name, json];
-  });
-  return Object.fromEntries([
-    ['labels', Object.fromEntries(labels)],
-    ['last_push_successful', !hasFailed(group)],
-    ...families,
-  ]);
+    yield `${separator}${JSON.stringify(name)}:{${membersJson(members)},"metrics":`;
+    yield* metricsListJson(family, metricsOf);
+    yield '}';
+    separator = ',';
+  }
+  yield '}';
 }
 
 export function metricsOf(family: Family): Record<string, unknown>[] {

@@ -5,50 +5,81 @@
  *     GET /api/v1/groups?match[]=SELECTOR&q=TEXT&failed=true&families=true&limit=100&cursor=CURSOR
  *     GET /api/v1/groups/ID
  */
-import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { inSlices } from '../../../shared/async/time-slices.ts';
+import { Turns, type EndTurn } from '../../../shared/async/turns.ts';
 import { GatewayError } from '../../../shared/errors.ts';
+import { clientKey } from '../../../shared/http/gate/client-address.ts';
 import { API_PATH, apiHeaders } from '../../../shared/http/reply/api-reply.ts';
 import { queryOf } from '../../../shared/http/request-url.ts';
 import type { ChangeFeed } from '../../../shared/redis/changes/change-feed.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { GroupIndex } from './group-index.ts';
 import { groupJson, groupsJson } from './groups-json.ts';
+import { parseGroupsQuery } from './groups-query.ts';
+import { filterGroups, takePage } from './list-groups.ts';
 import { metricsJson } from './metrics-json.ts';
+import type { PatternMatcher } from './pattern-matcher.ts';
+import { sendJson } from './send-json.ts';
 
-type Route = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
+/** Answers that are made, or being sent, at once. */
+const QUERY_LIMITS = { atOnce: 8, atOncePerClient: 2, waiting: 64, patienceMs: 10_000 } as const;
 
-export function serveQueryApi(app: FastifyInstance, snapshot: Snapshot, index: GroupIndex, feed: ChangeFeed): void {
-  const get = (path: string, handlerName: string, route: Route): void => {
+export interface QueryContext {
+  readonly snapshot: Snapshot;
+  readonly index: GroupIndex;
+  readonly patterns: PatternMatcher;
+  readonly feed: ChangeFeed;
+}
+
+/** Returns the JSON in pieces. Throws GatewayError `request_invalid`; undefined = not found. */
+type Query = (request: FastifyRequest) => Promise<Iterable<string> | undefined>;
+
+export function serveQueryApi(app: FastifyInstance, { snapshot, index, patterns, feed }: QueryContext): void {
+  const turns = new Turns(QUERY_LIMITS);
+  const get = (path: string, handlerName: string, query: Query): void => {
     app.get(API_PATH + path, { config: { handlerName } }, async (request, reply) => {
       apiHeaders(reply);
-      if (!feed.isComplete) {
-        return await sendError(reply.header('Retry-After', '1'), 503, 'internal', 'the snapshot is not loaded yet');
-      }
-      snapshot.expire(Date.now());
-      return await route(request, reply);
+      if (!feed.isComplete) return await sendBusy(reply, 'internal', 'the snapshot is not loaded yet');
+      const end = await turns.take(clientKey(request));
+      if (end === undefined)
+        return await sendBusy(reply, 'unavailable', 'too many queries are in flight; try again later');
+      await inSlices((isOver) => snapshot.expire(Date.now(), isOver));
+      return await answer(request, reply, query, end);
     });
   };
 
-  get('/metrics', 'api/v1/metrics', async (_request, reply) => await reply.send(Readable.from(metricsJson(snapshot))));
+  get('/metrics', 'api/v1/metrics', async () => await Promise.resolve(metricsJson(snapshot)));
 
-  get('/groups', 'api/v1/groups', async (request, reply) => {
-    let json: string;
-    try {
-      json = groupsJson(index, queryOf(request.url));
-    } catch (thrown) {
-      if (!(thrown instanceof GatewayError)) throw thrown;
-      return await sendError(reply, 400, 'bad_data', thrown.message);
-    }
-    return await reply.send(json);
+  get('/groups', 'api/v1/groups', async (request) => {
+    const { filter, withFamilies, limit, cursor } = parseGroupsQuery(queryOf(request.url));
+    const matching = await filterGroups(await index.groups(), filter, patterns);
+    return groupsJson(snapshot, takePage(matching, limit, cursor), matching.length, withFamilies);
   });
 
-  get('/groups/:id', 'api/v1/group', async (request, reply) => {
-    const { id } = request.params as { id: string };
-    const group = snapshot.get(id);
-    if (group === undefined) return await sendError(reply, 404, 'not_found', 'there is no group with this ID');
-    return await reply.send(groupJson(snapshot, group));
+  get('/groups/:id', 'api/v1/group', async (request) => {
+    const group = snapshot.get((request.params as { id: string }).id);
+    return await Promise.resolve(group && groupJson(snapshot, group));
   });
+}
+
+/** `end` is called when the answer is sent. */
+async function answer(request: FastifyRequest, reply: FastifyReply, query: Query, end: EndTurn): Promise<FastifyReply> {
+  try {
+    // A client that is gone meanwhile is not answered.
+    const pieces = request.socket.destroyed ? [] : await query(request);
+    if (pieces !== undefined) return await sendJson(reply, pieces, end);
+    end();
+    return await sendError(reply, 404, 'not_found', 'there is no group with this ID');
+  } catch (thrown) {
+    end();
+    if (!(thrown instanceof GatewayError)) throw thrown;
+    return await sendError(reply, 400, 'bad_data', thrown.message);
+  }
+}
+
+async function sendBusy(reply: FastifyReply, errorType: string, error: string): Promise<FastifyReply> {
+  return await sendError(reply.header('Retry-After', '1'), 503, errorType, error);
 }
 
 async function sendError(reply: FastifyReply, status: number, errorType: string, error: string): Promise<FastifyReply> {

@@ -7,22 +7,35 @@
  *     name     = label name | string
  *     string   = as in Go: in double quotes or single quotes with escapes, or in backticks without
  *
- * A missing label matches as an empty one. Patterns are anchored at both ends (selector-pattern.ts).
+ * A missing label matches as an empty one. Patterns are anchored at both ends (selector-pattern.ts, pattern-matcher.ts).
  *
  * https://prometheus.io/docs/prometheus/latest/querying/basics/#instant-vector-selectors
  */
-import { asError, GatewayError } from '../../../shared/errors.ts';
+import { GatewayError } from '../../../shared/errors.ts';
 import type { Labels } from '../../../shared/model/metric-family.ts';
 import { quote, quoteCharAt } from '../../../shared/model/quote.ts';
-import { compilePattern } from './selector-pattern.ts';
+import { simpleTest } from './selector-pattern.ts';
 
-export interface Matcher {
+/** Tests one value at once. */
+interface SimpleMatcher {
   readonly name: string;
   readonly matches: (value: string) => boolean;
 }
 
+/** A regular expression that needs the engine. */
+export interface EngineMatcher {
+  readonly name: string;
+  readonly pattern: string;
+  readonly isNegated: boolean;
+  /** The error if the pattern cannot be used, with what would be right, and why. */
+  readonly refused: (expected: string, reason: string) => GatewayError;
+}
+
 /** Selects a group if all matchers match. */
-export type Selector = readonly Matcher[];
+export interface Selector {
+  readonly simple: readonly SimpleMatcher[];
+  readonly engine: readonly EngineMatcher[];
+}
 
 const MAX_LENGTH = 2_000;
 
@@ -32,8 +45,13 @@ export function parseSelector(text: string): Selector {
   return new SelectorParser(text).parse();
 }
 
-export function isSelected(labels: Labels, selector: Selector): boolean {
-  return selector.every(({ name, matches }) => matches(labels.find(([label]) => label === name)?.[1] ?? ''));
+/** Whether the matchers that need no engine match. */
+export function matchesSimply(labels: Labels, { simple }: Selector): boolean {
+  return simple.every(({ name, matches }) => matches(valueOf(labels, name)));
+}
+
+export function valueOf(labels: Labels, name: string): string {
+  return labels.find(([label]) => label === name)?.[1] ?? '';
 }
 
 const WHITE_SPACE = /\s*/y;
@@ -62,17 +80,20 @@ class SelectorParser {
   parse(): Selector {
     const braces = this.#take('{');
     const close = braces ? '}' : '';
-    const matchers: Matcher[] = [];
+    const simple: SimpleMatcher[] = [];
+    const engine: EngineMatcher[] = [];
     while (!this.#isAtEnd(close)) {
-      matchers.push(this.#matcher());
+      const matcher = this.#matcher();
+      if ('matches' in matcher) simple.push(matcher);
+      else engine.push(matcher);
       if (!this.#take(',') && !this.#isAtEnd(close)) throw this.#expected(braces ? '"," or "}"' : '"," or the end');
     }
-    if (matchers.length === 0 && !braces) throw this.#expected('a label name');
+    if (simple.length + engine.length === 0 && !braces) throw this.#expected('a label name');
     if (braces && (!this.#take('}') || !this.#isAtEnd(''))) throw this.#expected('the end');
-    return matchers;
+    return { simple, engine };
   }
 
-  #matcher(): Matcher {
+  #matcher(): SimpleMatcher | EngineMatcher {
     const name = this.#token(LABEL_NAME) ?? this.#string();
     if (name === undefined) throw this.#expected('a label name');
     const operator = this.#token(OPERATOR);
@@ -86,22 +107,13 @@ class SelectorParser {
       case '!=':
         return { name, matches: (label) => label !== value };
       default: {
-        const pattern = this.#pattern(value, start);
-        const wanted = operator === '=~';
-        return { name, matches: (label) => pattern(label) === wanted };
+        const isNegated = operator === '!~';
+        const test = simpleTest(value);
+        if (test !== undefined) return { name, matches: (label) => test(label) !== isNegated };
+        const refused = (expected: string, reason: string): GatewayError =>
+          invalid(this.#text, `expected ${expected} at character ${start + 1}: ${reason}`);
+        return { name, pattern: value, isNegated, refused };
       }
-    }
-  }
-
-  #pattern(pattern: string, start: number): (value: string) => boolean {
-    try {
-      return compilePattern(pattern);
-    } catch (thrown) {
-      // The library writes the DOTALL flag into the pattern that it quotes.
-      const reason = asError(thrown)
-        .message.replace(/^error parsing regexp: /, '')
-        .replace('`(?s)', '`');
-      throw invalid(this.#text, `expected a regular expression at character ${start + 1}: ${reason}`, thrown);
     }
   }
 
@@ -160,6 +172,6 @@ class SelectorParser {
   }
 }
 
-function invalid(text: string, reason: string, cause?: unknown): GatewayError {
-  return new GatewayError('request_invalid', `cannot use selector ${quote(text)}: ${reason}`, { cause });
+function invalid(text: string, reason: string): GatewayError {
+  return new GatewayError('request_invalid', `cannot use selector ${quote(text)}: ${reason}`);
 }

@@ -32,6 +32,8 @@ const MAX_BUDGET_FACTOR = 4;
 /** Interval above which a client does not count as a regular scraper, ms. */
 const MAX_INTERVAL_MS = 5 * 60_000;
 const MAX_SCRAPERS = 16;
+/** Multiple of its interval after which a scraper that has not come no longer counts as regular. */
+const MISSED_FACTOR = 3;
 /** Rest after each run, as a multiple of its duration. */
 const REST_FACTOR = 0.25;
 
@@ -66,9 +68,9 @@ export class CompressAhead implements ChangeConsumer {
     return this.#spentMs;
   }
 
-  /** Records that `address` was sent what it requested, as a text of this many chunks. */
-  scraped(address: string, { partition, isGzip }: ScrapeKind, chunkCount: number): void {
-    const key = `${address} ${partition.i}/${partition.n} ${isGzip}`;
+  /** Records that `client` was sent what it requested, as a text of this many chunks. */
+  scraped(client: string, { partition, isGzip }: ScrapeKind, chunkCount: number): void {
+    const key = `${client} ${partition.i}/${partition.n} ${isGzip}`;
     const scrapedMs = performance.now();
     const before = this.#scrapers.get(key);
     clearTimeout(before?.timer);
@@ -81,8 +83,7 @@ export class CompressAhead implements ChangeConsumer {
     const timer = isRegular ? setTimeout(() => this.#plan(), intervalMs - windowMs + 2).unref() : undefined;
     this.#scrapers.delete(key);
     this.#scrapers.set(key, { partition, isGzip, scrapedMs, intervalMs, windowMs, budgetMs, timer });
-    const [first] = this.#scrapers.keys();
-    if (this.#scrapers.size > MAX_SCRAPERS && first !== undefined) this.#forget(first);
+    if (this.#scrapers.size > MAX_SCRAPERS) this.#forget(this.#leastRegular());
   }
 
   async changes(): Promise<void> {
@@ -96,6 +97,16 @@ export class CompressAhead implements ChangeConsumer {
 
   destroy(): void {
     for (const key of this.#scrapers.keys()) this.#forget(key);
+  }
+
+  /** The one that was last seen first, of those that do not come regularly if there are any. */
+  #leastRegular(): string {
+    const nowMs = performance.now();
+    const keys = [...this.#scrapers.keys()];
+    const isRegular = ({ timer, scrapedMs, intervalMs }: Scraper): boolean =>
+      timer !== undefined && nowMs - scrapedMs < MISSED_FACTOR * intervalMs;
+    const found = keys.find((key) => !isRegular(this.#scrapers.get(key) as Scraper));
+    return found ?? (keys[0] as string);
   }
 
   #forget(key: string): void {
@@ -122,7 +133,8 @@ export class CompressAhead implements ChangeConsumer {
   async #run(): Promise<void> {
     for (const scraper of this.#due()) {
       const startedMs = performance.now();
-      const text = await this.#snapshot.partition(scraper.partition.i, scraper.partition.n, Date.now());
+      const text = this.#snapshot.keptPartition(scraper.partition.i, scraper.partition.n);
+      if (text === undefined) continue;
       await applyPending(text);
       if (scraper.isGzip) await spliceGzip(text.chunks()).catch(() => undefined);
       const tookMs = performance.now() - startedMs;

@@ -19,6 +19,9 @@ export interface Negotiated {
   readonly escaping: EscapingScheme;
 }
 
+/** Length in characters above which a header counts as missing, because parsing it takes too long. */
+const MAX_HEADER_CHARS = 4_096;
+
 const PROTOBUF = 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=';
 
 const CONTENT_TYPES: Readonly<Record<ScrapeFormat, string>> = {
@@ -42,7 +45,7 @@ export function contentType({ format, escaping }: Negotiated): string {
 /** The first supported range in order of preference; text if there is none. Earlier ranges may set the escaping. */
 export function negotiateFormat(accept: string | undefined, openMetrics: boolean): Negotiated {
   let escaping: EscapingScheme = 'underscores';
-  for (const range of parseAccept(accept ?? '')) {
+  for (const range of parseAccept(unlessLong(accept))) {
     const { parameters } = range;
     escaping = ESCAPING_SCHEMES.find((scheme) => scheme === parameters.get('escaping')) ?? escaping;
     const format = formatOf(range, openMetrics);
@@ -65,6 +68,10 @@ function formatOf({ type, subtype, parameters }: MediaRange, openMetrics: boolea
     default:
       return undefined;
   }
+}
+
+function unlessLong(header = ''): string {
+  return header.length > MAX_HEADER_CHARS ? '' : header;
 }
 
 interface MediaRange {
@@ -120,7 +127,7 @@ export function negotiateEncoding(
   acceptEncoding: string | undefined,
   available: readonly ScrapeEncoding[],
 ): ScrapeEncoding {
-  const accepted = parseEncodings(acceptEncoding ?? '');
+  const accepted = parseEncodings(unlessLong(acceptEncoding));
   let best: ScrapeEncoding = 'identity';
   let bestQuality = -1;
   for (const encoding of ['identity' as const, ...available]) {

@@ -7,12 +7,14 @@ import { splitSuffix, suffixesOf } from '../../../shared/consistency/suffix-coll
 import { NOTHING, type FamilyRecord } from '../../../shared/records/family-record.ts';
 import type { ExposedText } from './exposed-text.ts';
 import { FamilyHolders } from './family-holders.ts';
-import { Holding, type SnapshotGroup, type Written } from './groups.ts';
+import { Holding, type FamilyHead, type SnapshotGroup, type Written } from './groups.ts';
 
 export class Families {
   readonly #text: ExposedText;
   readonly #holders = new Map<string, FamilyHolders>();
   readonly #keptOut = new Set<Holding>();
+  /** Those that the text does not express completely. */
+  readonly #exact = new Set<Holding>();
   #series = 0;
   #bytes = 0;
 
@@ -44,6 +46,21 @@ export class Families {
     return this.#holders.values();
   }
 
+  /** What is exposed of the families that the text does not express completely, by family and order of the group. */
+  exact(): Map<string, Map<string, FamilyHead>> {
+    const found = new Map<string, Map<string, FamilyHead>>();
+    for (const { head, group, hidden } of this.#exact) {
+      if (hidden !== undefined) continue;
+      let heads = found.get(head.name);
+      if (heads === undefined) {
+        heads = new Map();
+        found.set(head.name, heads);
+      }
+      heads.set(group.order, head);
+    }
+    return found;
+  }
+
   /** The sample lines of the holding, whether it is exposed or kept out. */
   textOf(holding: Holding): Buffer {
     return holding.hidden ?? this.#text.get(holding.name, holding.group);
@@ -61,6 +78,7 @@ export class Families {
       const { samples: replaced, bytes } = before;
       if (holders.renew(before, head, written)) {
         before.bytes = text.length;
+        this.#noteExact(before);
         this.#series += samples - replaced;
         this.#bytes += text.length - bytes;
         this.#text.set(name, group, text);
@@ -80,6 +98,7 @@ export class Families {
     if (known === undefined) this.#holders.set(name, holders);
     this.#series += samples;
     this.#bytes += holding.bytes;
+    this.#noteExact(holding);
     this.#text.set(name, group, text, before === undefined);
     this.#change(holders, holding, before, () => holders.set(holding));
   }
@@ -100,6 +119,12 @@ export class Families {
     this.#series -= holding.samples;
     this.#bytes -= holding.bytes;
     this.#keptOut.delete(holding);
+    this.#exact.delete(holding);
+  }
+
+  #noteExact(holding: Holding): void {
+    if (holding.exact.length > 0) this.#exact.add(holding);
+    else this.#exact.delete(holding);
   }
 
   #change(holders: FamilyHolders, now: Holding | undefined, before: Holding | undefined, change: () => void): void {

@@ -27,7 +27,7 @@ import type { GroupRecord } from '../../../shared/records/group-record.ts';
 import type { ReadableText } from '../text/text-chunks.ts';
 import { ExposedText } from './exposed-text.ts';
 import { Families } from './families.ts';
-import { SnapshotGroup, type Holding, type KeptOut } from './groups.ts';
+import { SnapshotGroup, type FamilyHead, type Holding, type KeptOut } from './groups.ts';
 import { pushTimeHead, PushTimes } from './push-times.ts';
 
 export { SnapshotGroup } from './groups.ts';
@@ -99,23 +99,29 @@ export class Snapshot {
     return true;
   }
 
-  /** Removes what has expired. Call it before anything is read. */
-  expire(nowMs: number): void {
+  /** Removes what has expired, until `isOver`; returns whether that is all. Call it before anything is read. */
+  expire(nowMs: number, isOver = () => false): boolean {
     this.#text.expire(nowMs);
     for (const group of this.#deadlines.due(nowMs)) {
-      if (this.#groups.get(group.id) !== group) continue;
-      const { untilMs } = group.record;
-      if (isPast(untilMs, nowMs)) {
-        this.#remove(group);
-        continue;
-      }
-      let dueMs = untilMs;
-      for (const holding of group.holdings.values()) {
-        if (isPast(holding.deadlineMs, nowMs)) this.#families.release(holding);
-        else dueMs = sooner(dueMs, holding.deadlineMs);
-      }
-      this.#deadlines.schedule(group, dueMs);
+      this.#expireGroup(group, nowMs);
+      if (isOver()) return false;
     }
+    return true;
+  }
+
+  #expireGroup(group: SnapshotGroup, nowMs: number): void {
+    if (this.#groups.get(group.id) !== group) return;
+    const { untilMs } = group.record;
+    if (isPast(untilMs, nowMs)) {
+      this.#remove(group);
+      return;
+    }
+    let dueMs = untilMs;
+    for (const holding of group.holdings.values()) {
+      if (isPast(holding.deadlineMs, nowMs)) this.#families.release(holding);
+      else dueMs = sooner(dueMs, holding.deadlineMs);
+    }
+    this.#deadlines.schedule(group, dueMs);
   }
 
   ids(): IterableIterator<string> {
@@ -144,13 +150,9 @@ export class Snapshot {
     return this.#families.get(name) !== undefined || this.#pushTimes.families.some((time) => time.name === name);
   }
 
-  /** The family names, sorted, with what groups hold of them. */
-  families(): { readonly name: string; readonly holdings: () => Iterable<Holding> }[] {
-    const pushed = Array.from(this.#families.all(), (one) => ({ name: one.name, holdings: () => one.holdings() }));
-    const times = this.#pushTimes.families.map((time) => {
-      return { name: time.name, holdings: () => this.#pushTimes.holdings(this.#groups.values(), [time]) };
-    });
-    return [...pushed, ...times].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  /** What is exposed of the families that the text does not express completely, by family and order of the group. */
+  exact(): ReadonlyMap<string, ReadonlyMap<string, FamilyHead>> {
+    return this.#families.exact();
   }
 
   /** All families of a group, its push times among them. */
@@ -169,13 +171,26 @@ export class Snapshot {
   }
 
   /** See ReadableText. */
-  tidy(isOver: () => boolean): number {
+  applyPending(isOver: () => boolean): number {
     return this.#text.whole.applyPending(isOver);
   }
 
-  /** Partition `i` of `n` of the exposition, for scrapers that share it; see partitioned-text.ts. */
-  async partition(i: number, n: number, nowMs: number): Promise<ReadableText> {
+  /**
+   * Partition `i` of `n` of the exposition, for scrapers that share it; see partitioned-text.ts. Undefined if it is not
+   * kept.
+   */
+  async partition(i: number, n: number, nowMs: number): Promise<ReadableText | undefined> {
     return await this.#text.partition(i, n, nowMs);
+  }
+
+  /** The same, if it is kept already. */
+  keptPartition(i: number, n: number): ReadableText | undefined {
+    return this.#text.kept(i, n);
+  }
+
+  /** See ExposedText. */
+  lateTexts(bytes: number): ReadableText[] {
+    return this.#text.late(bytes);
   }
 
   get stats(): SnapshotStats {
@@ -188,12 +203,17 @@ export class Snapshot {
     };
   }
 
-  /** What is kept out of the exposition, and why. */
-  keptOut(): KeptOutFamily[] {
-    return [...this.#families.keptOut, ...this.#pushTimes.allKeptOut()].map(({ group, name, reason }) => {
-      const { kind } = group.record;
-      return { family: name, groupId: group.id, kind, labels: group.labels, reason: reason ?? 'type' };
-    });
+  /** What is kept out of the exposition, and why: at most `max` families of groups. */
+  keptOut(max: number): KeptOutFamily[] {
+    const found: KeptOutFamily[] = [];
+    for (const all of [this.#families.keptOut, this.#pushTimes.allKeptOut()]) {
+      for (const { group, name, reason } of all) {
+        if (found.length >= max) return found;
+        const { kind } = group.record;
+        found.push({ family: name, groupId: group.id, kind, labels: group.labels, reason: reason ?? 'type' });
+      }
+    }
+    return found;
   }
 
   #add(id: string, record: GroupRecord): SnapshotGroup {

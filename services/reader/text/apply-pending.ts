@@ -1,4 +1,4 @@
-import { Slices } from '../../../shared/async/time-slices.ts';
+import { inSlices } from '../../../shared/async/time-slices.ts';
 import type { ReadableText } from './text-chunks.ts';
 
 /**
@@ -7,6 +7,5 @@ import type { ReadableText } from './text-chunks.ts';
  * heap: each allocation of a buffer then advances the marking.
  */
 export async function applyPending(text: ReadableText): Promise<void> {
-  const slices = new Slices();
-  while (text.applyPending(() => slices.isOver) > 0) await slices.next();
+  await inSlices((isOver) => text.applyPending(isOver) === 0);
 }

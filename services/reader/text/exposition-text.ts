@@ -1,6 +1,7 @@
 /** Families as text, ready to send: for each family a header, then its sample lines, group by group. Pure. */
 import { renderHeader } from '../../../shared/exposition/text/render-text.ts';
 import type { MetricType } from '../../../shared/model/metric-family.ts';
+import type { Entry } from './bulk-load.ts';
 import { SegmentedText } from './segmented-text.ts';
 import type { ReadableText, TextChunks } from './text-chunks.ts';
 
@@ -62,7 +63,10 @@ export class ExpositionText implements ReadableText {
   }
 
   applyPending(isOver: () => boolean): number {
-    return this.#text.applyPending(isOver);
+    const left = this.#text.applyPending(isOver);
+    if (left > 0) return left + this.#stale.size;
+    // Now the first group of a family is found without joining. What changes waits for the next round.
+    return this.#renderHeaders(isOver) + this.#stale.size;
   }
 
   chunks(): TextChunks {
@@ -70,16 +74,22 @@ export class ExpositionText implements ReadableText {
     return this.#text.chunks();
   }
 
-  /** The header of a family is that of its first group. */
-  #renderHeaders(): void {
+  entries(): Iterable<Entry> {
+    this.#renderHeaders();
+    return this.#text.entries();
+  }
+
+  /** The header of a family is that of its first group. Returns how many have changed. */
+  #renderHeaders(isOver = () => false): number {
     const changed: { readonly family: string; readonly header: string | undefined }[] = [];
     for (const family of this.#stale) {
+      this.#stale.delete(family);
       const first = this.#text.next(family, HEADER_ORDER);
       const head = first?.family === family ? this.#headerOf(family, first.order) : undefined;
       const header = head && renderHeader(family, head.help, head.type);
       if (header !== this.#headers.get(family)) changed.push({ family, header });
+      if (isOver()) break;
     }
-    this.#stale.clear();
     for (const { family, header } of changed) {
       if (header === undefined) {
         this.#headers.delete(family);
@@ -89,5 +99,6 @@ export class ExpositionText implements ReadableText {
         this.#text.set(family, HEADER_ORDER, header);
       }
     }
+    return changed.length;
   }
 }

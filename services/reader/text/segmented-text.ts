@@ -107,6 +107,12 @@ export class SegmentedText {
     return this.#dirty.size;
   }
 
+  /** The entries of the current text, in order. Later changes do not affect them. */
+  entries(): Iterable<Entry> {
+    this.chunks();
+    return entriesOf(this.#segments.map(({ keys, ends, joined }) => ({ keys, ends, joined })));
+  }
+
   /** The whole text; the same object again if nothing has changed. */
   chunks(): TextChunks {
     this.#finishLoad();
@@ -200,5 +206,16 @@ export class SegmentedText {
       else high = middle - 1;
     }
     return low;
+  }
+}
+
+/** What is joined in a segment is never written to again. */
+function* entriesOf(segments: readonly Pick<Segment, 'keys' | 'ends' | 'joined'>[]): Generator<Entry> {
+  for (const { keys, ends, joined } of segments) {
+    let start = 0;
+    for (const [i, end] of ends.entries()) {
+      yield { family: keys.families[i] as string, order: keys.orders[i] as string, bytes: joined, start, end };
+      start = end;
+    }
   }
 }

@@ -1,3 +1,5 @@
+import type { Entry } from './bulk-load.ts';
+
 /** A text in chunks, few of which differ between one version and the next. */
 export interface TextChunks {
   /** Never written to again. */
@@ -16,6 +18,8 @@ export interface ReadableText {
   applyPending(isOver: () => boolean): number;
   /** The current text; the same object again if nothing has changed. Later changes do not affect the buffers. */
   chunks(): TextChunks;
+  /** The entries of the current text, in order. Later changes do not affect them either. */
+  entries(): Iterable<Entry>;
 }
 
 let latestSerial = 0;

@@ -11,8 +11,10 @@ import type { RedisClient } from '../connection/client.ts';
 import type { GroupStore } from './group-store.ts';
 import type { Keyspace } from '../keys.ts';
 
-/** Groups fetched by one pipeline. */
-const BATCH_SIZE = 256;
+/** Groups fetched by one pipeline; fewer if they are large. */
+const MAX_BATCH_SIZE = 256;
+const MIN_BATCH_SIZE = 4;
+const BATCH_BYTES = 8 * 1024 * 1024;
 
 interface GroupSink {
   /** IDs of the groups that it holds. */
@@ -24,8 +26,11 @@ interface GroupSink {
    * needs all of it: `set` follows.
    */
   update(id: string, record: GroupRecord, nowMs: number): boolean;
-  /** Every shard has been loaded: prepares for the first scrape until `isOver`. Returns the number of steps left. */
-  tidy?(isOver: () => boolean): number;
+  /**
+   * Does what the first scrape would have to do, until `isOver`; called when every shard has been loaded. Returns the
+   * number of steps left.
+   */
+  applyPending?(isOver: () => boolean): number;
   /** The shard is loaded again: drops what was expected of it. Its groups follow. */
   forget?(shard: number): void;
   /** These pushes are settled. Called before the groups that they changed are set. */
@@ -43,6 +48,7 @@ export class GroupFollower implements ChangeConsumer {
   readonly #sinks: GroupSink[] = [];
   readonly #events: FollowerEvents[] = [];
   readonly #loaded = new Set<number>();
+  #batchSize = MIN_BATCH_SIZE;
 
   constructor(store: GroupStore, keyspace: Keyspace) {
     this.#store = store;
@@ -57,11 +63,13 @@ export class GroupFollower implements ChangeConsumer {
   /** Loads a shard again. A group keeps its old state until its turn comes. */
   async reset(client: RedisClient, shard: number): Promise<void> {
     const startedMs = performance.now();
+    this.#batchSize = MIN_BATCH_SIZE;
     for (const sink of this.#sinks) sink.forget?.(shard);
     const ids = new Set(await this.#store.list(client, shard));
     for (const sink of this.#sinks) for (const id of sink.ids()) if (this.#keyspace.shardOf(id) === shard) ids.add(id);
     await this.#load(client, shard, [...ids]);
-    if (!this.#loaded.has(shard) && this.#loaded.add(shard).size === this.#keyspace.shards.length) await this.#tidy();
+    if (!this.#loaded.has(shard) && this.#loaded.add(shard).size === this.#keyspace.shards.length)
+      await this.#applyPending();
     for (const { onLoaded } of this.#events) onLoaded((performance.now() - startedMs) / 1000);
   }
 
@@ -84,8 +92,8 @@ export class GroupFollower implements ChangeConsumer {
     since: string,
   ): Promise<string[]> {
     const incomplete: string[] = [];
-    for (let from = 0; from < families.length; from += BATCH_SIZE) {
-      const batch = families.slice(from, from + BATCH_SIZE);
+    for (let from = 0; from < families.length; from += MAX_BATCH_SIZE) {
+      const batch = families.slice(from, from + MAX_BATCH_SIZE);
       const loading = batch.map(async ([id, names]) => this.#store.loadChanged(client, shard, id, { names, since }));
       const records = await Promise.all(loading);
       const now = Date.now();
@@ -102,10 +110,10 @@ export class GroupFollower implements ChangeConsumer {
     return incomplete;
   }
 
-  async #tidy(): Promise<void> {
+  async #applyPending(): Promise<void> {
     const slices = new Slices();
     for (const sink of this.#sinks) {
-      while ((sink.tidy?.(() => slices.isOver) ?? 0) > 0) await slices.next();
+      while ((sink.applyPending?.(() => slices.isOver) ?? 0) > 0) await slices.next();
     }
   }
 
@@ -115,23 +123,40 @@ export class GroupFollower implements ChangeConsumer {
     ids: readonly string[],
     onBatch?: (records: readonly (GroupRecord | undefined)[]) => void,
   ): Promise<void> {
-    const fetch = (from: number) => {
+    let from = 0;
+    const fetch = () => {
       if (from >= ids.length) return undefined;
-      const batch = ids.slice(from, from + BATCH_SIZE);
+      const batch = ids.slice(from, (from += this.#batchSize));
       const records = this.#store.load(client, shard, batch);
       // The error is thrown where the batch is awaited; if an earlier batch failed, it is not awaited.
       records.catch(() => undefined);
       return { batch, records };
     };
-    let fetched = fetch(0);
-    for (let from = BATCH_SIZE; fetched !== undefined; from += BATCH_SIZE) {
+    const slices = new Slices();
+    let fetched = fetch();
+    while (fetched !== undefined) {
       const { batch } = fetched;
       const records = await fetched.records;
+      this.#adaptBatchSize(records);
       // Fetched while the sinks process this batch.
-      fetched = fetch(from);
+      fetched = fetch();
       const now = Date.now();
-      for (const [i, id] of batch.entries()) for (const sink of this.#sinks) sink.set(id, records[i], now);
+      for (const [i, id] of batch.entries()) {
+        for (const sink of this.#sinks) sink.set(id, records[i], now);
+        if (slices.isOver) await slices.next();
+      }
       onBatch?.(records);
     }
+  }
+
+  /** Groups have very different sizes: the next batch should have BATCH_BYTES if they are like these. */
+  #adaptBatchSize(records: readonly (GroupRecord | undefined)[]): void {
+    let bytes = 0;
+    for (const record of records) {
+      for (const { text, help, exact } of record?.families.values() ?? [])
+        bytes += text.length + help.length + exact.length;
+    }
+    const fitting = Math.floor((BATCH_BYTES * records.length) / Math.max(1, bytes));
+    this.#batchSize = Math.max(MIN_BATCH_SIZE, Math.min(MAX_BATCH_SIZE, 2 * this.#batchSize, fitting));
   }
 }

@@ -1,0 +1,34 @@
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import { Slices } from '../../../shared/async/time-slices.ts';
+import { QUERY_SLICE_MS } from './list-groups.ts';
+
+/** Number of characters that are sent at once. */
+const CHUNK_CHARS = 64 * 1024;
+
+/**
+ * Sends an answer while it is made: in slices, and no faster than the client reads it. `ended` is called when it is
+ * sent, or the client is gone.
+ */
+export async function sendJson(
+  reply: FastifyReply,
+  pieces: Iterable<string>,
+  ended: () => void,
+): Promise<FastifyReply> {
+  const body = Readable.from(chunksOf(pieces));
+  body.once('close', ended);
+  return await reply.send(body);
+}
+
+async function* chunksOf(pieces: Iterable<string>): AsyncGenerator<string> {
+  const slices = new Slices(QUERY_SLICE_MS);
+  let chunk = '';
+  for (const piece of pieces) {
+    chunk += piece;
+    if (slices.isOver) await slices.next();
+    if (chunk.length < CHUNK_CHARS) continue;
+    yield chunk;
+    chunk = '';
+  }
+  yield chunk;
+}
