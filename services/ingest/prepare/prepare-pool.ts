@@ -104,7 +104,7 @@ function ownMemory(chunk: Buffer): Uint8Array<ArrayBuffer> {
   const { buffer, byteLength } = chunk;
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength
     ? new Uint8Array(buffer)
-    : Uint8Array.from(chunk);
+    : new Uint8Array(chunk);
 }
 
 function tooLarge(reason: string): GatewayError {

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { constants, type Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { ChunkBudget } from './body-chunks.ts';
+import { endPace, pace } from './paced-reading.ts';
 
 /** Discarded bytes of a connection after which it is ended. */
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
@@ -33,11 +34,15 @@ export function discardBody(request: IncomingMessage): void {
     discardedBytes.set(connection, bytes);
     timer.refresh();
     if (!budget.take(chunk.length) || performance.now() > deadlineMs) cutOff(request);
-    if (bytes <= MAX_DISCARDED_BYTES) return;
+    if (bytes <= MAX_DISCARDED_BYTES) return pace(request);
     cutOff(request);
     if ('close' in connection) connection.close();
   });
-  for (const end of ['end', 'close']) request.once(end, () => clearTimeout(timer));
+  const stop = (): void => {
+    clearTimeout(timer);
+    endPace(request);
+  };
+  request.once('end', stop).once('close', stop);
   if (request.httpVersionMajor < 2) closeAfter(request);
   request.resume();
 }

@@ -4,6 +4,10 @@ import { asError, GatewayError } from '../../errors.ts';
 import { BodyChunks, ManyChunksError } from './body-chunks.ts';
 import { cutOff } from './discard-body.ts';
 import type { Hold } from './inflight-bytes.ts';
+import { endPace, pace } from './paced-reading.ts';
+
+/** What is read of a body without a pause. */
+const UNPACED_BYTES = 128 * 1024;
 
 /**
  * Reads the whole body, over HTTP/1.1 or HTTP/2, as the chunks in which it came. `hold` grows with what arrives, and
@@ -20,6 +24,7 @@ export async function readBody(request: IncomingMessage, maxBytes: number, hold:
     const finish = (error?: Error): void => {
       request.off('data', onData).off('end', finish).off('error', onCut).off('close', onCut);
       hold.keep();
+      endPace(request);
       if (error === undefined) resolve();
       else {
         request.pause();
@@ -32,7 +37,9 @@ export async function readBody(request: IncomingMessage, maxBytes: number, hold:
         chunks.add(chunk);
         if (chunks.length > maxBytes) throw tooLarge(maxBytes);
         hold.resize(chunks.memory);
-        if (hold.evict === undefined && chunks.length !== announcedBytes) hold.giveWay(finish);
+        if (chunks.length === announcedBytes) return;
+        if (hold.evict === undefined) hold.giveWay(finish);
+        if (chunks.length > UNPACED_BYTES) pace(request);
       } catch (thrown) {
         finish(asError(thrown));
         if (thrown instanceof ManyChunksError) cutOff(request);
