@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { PreparePool } from '../../services/ingest/prepare/prepare-pool.ts';
 import { preparePush, type PreparedGroup, type PrepareOptions } from '../../services/ingest/prepare/prepare-push.ts';
@@ -22,14 +23,13 @@ const from = (remoteAddress: string, inflight = new InflightBytes(Infinity)): Ho
 };
 const client = from('192.0.2.1');
 
+const MAX_BYTES = 16 * 1024 * 1024;
+
 let pool: PreparePool;
 
-async function startPool(threads: number): Promise<PreparePool> {
+async function startPool(threads: number, maxBodyBytes = MAX_BYTES): Promise<PreparePool> {
   const built = new URL('../../dist/services/ingest/prepare/prepare-pool.js', import.meta.url).href;
-  const started = new ((await import(built)) as { PreparePool: typeof PreparePool }).PreparePool(
-    threads,
-    16 * 1024 * 1024,
-  );
+  const started = new ((await import(built)) as { PreparePool: typeof PreparePool }).PreparePool(threads, maxBodyBytes);
   hold('prepare pool', async () => await started.destroy());
   return started;
 }
@@ -137,4 +137,40 @@ test('more large pushes than may wait: the last ones are told so at once, the ot
     if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'overloaded', message: text });
   }
   expect(await prepare(), 'later').toHaveLength(1);
+});
+
+describe('a small body that becomes large is prepared in a thread', () => {
+  test.for<[what: string, body: Buffer, more: Partial<PrepareOptions>]>([
+    ['inflated', gzipSync(padded('a 1\n', SMALL_BYTES + 1)), { encoding: 'gzip', maxBytes: MAX_BYTES }],
+    [
+      'as text with all labels',
+      Buffer.from(Array.from({ length: 200 }, (_, i) => `a{i="${i}"} 1\n`).join('')),
+      { group: makeGroup('push', [['job', 'j'.repeat(6_000)]]) },
+    ],
+  ])('%s', async ([, body, more]) => {
+    expect(isFromThread(await pool.prepare([body], { ...PUSH, ...more }, client))).toBe(true);
+  });
+});
+
+test('a push that needs more memory than a thread has is refused, and the next one is prepared', async () => {
+  const tight = await startPool(1, 1);
+  const lines = Array.from({ length: 400_000 }, (_, i) => `a{i="${i}"} 1\n`).join('');
+  await expect(tight.prepare([Buffer.from(lines)], PUSH, client)).rejects.toMatchObject({
+    code: 'push_too_large',
+    message: 'the push needs more than 129 MB of memory to be read: split it',
+  });
+  expect(await tight.prepare([padded('a 1\n', SMALL_BYTES)], PUSH, client)).toHaveLength(1);
+});
+
+test('a push that waits for a thread gives way to another client', async () => {
+  const busy = await startPool(1);
+  const inflight = new InflightBytes(4 * SMALL_BYTES);
+  const pushes = Array.from({ length: 4 }, async () => {
+    const own = from('192.0.2.1', inflight);
+    own.resize(SMALL_BYTES);
+    return await busy.prepare([padded('a 1\n', SMALL_BYTES)], PUSH, own);
+  });
+  const all = Promise.allSettled(pushes);
+  from('192.0.2.2', inflight).resize(SMALL_BYTES);
+  expect((await all).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
 });
