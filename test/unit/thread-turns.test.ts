@@ -26,18 +26,15 @@ function start(threads = 2) {
   };
   /** The client is the letter that the name begins with. */
   const take = async (name: string, costMs: number): Promise<void> => {
-    void turns
-      .take(name.charAt(0), costMs, (refuse) => refusals.set(name, refuse))
-      .then(
-        (end) => {
-          begun.push(name);
-          ends.set(name, end);
-        },
-        (error: GatewayError) => {
-          expect(error.code).toBe('overloaded');
-          refused.push(name);
-        },
-      );
+    void (async () => {
+      try {
+        ends.set(name, await turns.take(name.charAt(0), costMs, (refuse) => refusals.set(name, refuse)));
+        begun.push(name);
+      } catch (thrown) {
+        expect(thrown).toMatchObject({ code: 'overloaded' });
+        refused.push(name);
+      }
+    })();
     await settle();
   };
   const end = async (name: string, afterMs = 0): Promise<void> => {
