@@ -37,7 +37,7 @@ export function servePage(app: FastifyInstance, context: PageContext): void {
     ['/status', statusPage],
   ] as const) {
     app.get(path, { config: { handlerName: 'status' } }, async (request, reply) => {
-      const end = await turns.take(clientKey(request));
+      const end = await turns.take(clientKey(request.raw));
       if (end === undefined)
         return await sendText(reply.header('Retry-After', '1'), 503, 'too many pages are being made; try again later');
       try {

@@ -41,7 +41,7 @@ export function serveQueryApi(app: FastifyInstance, { snapshot, index, patterns,
     app.get(API_PATH + path, { config: { handlerName } }, async (request, reply) => {
       apiHeaders(reply);
       if (!feed.isComplete) return await sendBusy(reply, 'internal', 'the snapshot is not loaded yet');
-      const end = await turns.take(clientKey(request));
+      const end = await turns.take(clientKey(request.raw));
       if (end === undefined)
         return await sendBusy(reply, 'unavailable', 'too many queries are in flight; try again later');
       await inSlices((isOver) => snapshot.expire(Date.now(), isOver));

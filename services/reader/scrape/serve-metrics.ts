@@ -63,7 +63,7 @@ export function serveMetrics(app: FastifyInstance, context: ScrapeContext): void
       const expected = 'expected i/n with 0 <= i < n <= 1024, for example 0/3';
       return await sendText(reply, 400, `cannot use shard ${quote(String(shard))}: ${expected}`);
     }
-    const client = clientKey(request);
+    const client = clientKey(request.raw);
     const scrape = negotiate(request, context, partition);
     const kept = isKeptReady(scrape) ? await snapshot.partition(partition.i, partition.n, Date.now()) : undefined;
     await bringUpToDate(snapshot, kept ?? snapshot.text);

@@ -23,7 +23,10 @@ interface Request {
 /** Clients of requests that came through a trusted proxy. */
 const forwarded = new WeakMap<object, string>();
 
-/** The client of a request: `192.0.2.1`, `2001:db8:0:1::/64`, or `unix`. Ask early, while the connection is open. */
+/**
+ * The client of a request of Node.js (`request.raw` in a route): `192.0.2.1`, `2001:db8:0:1::/64`, or `unix`. Ask early,
+ * while the connection is open.
+ */
 export function clientKey(request: Request): string {
   return forwarded.get(request) ?? peerKey(request.socket);
 }
