@@ -1,6 +1,10 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { connect } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { rawRequest } from '../support/raw-request.ts';
 import { startWeb } from '../support/web.ts';
 
@@ -68,4 +72,55 @@ describe('what is not HTTP', () => {
     for (const parts of [[`${head}1\r\nabc\r\n0\r\n\r\n`], [head, '1\r\nabc\r\n0\r\n\r\n']])
       expect(answersIn(await rawRequest(web.port, parts))).toEqual(['404 no body wanted']);
   });
+});
+
+test('CONNECT behind a request that waits is answered, and nothing after it', async () => {
+  const web = await startWeb({ routes });
+  const parts = [`PUT /slow HTTP/1.1\r\n${HEAD}CONNECT g:80 HTTP/1.1\r\nHost: g\r\n\r\nGET / HTTP/1.1\r\n\r\n`];
+  expect(answersIn(await rawRequest(web.port, parts))).toEqual([
+    '200 stored',
+    '405 cannot use CONNECT: this is no proxy',
+  ]);
+});
+
+test('who goes on sending can read the answers, and is cut off soon', async () => {
+  const web = await startWeb({ routes });
+  const socket = connect({ port: web.port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
+  const startedMs = performance.now();
+  socket.resume().write('nonsense\r\n\r\n');
+  await once(socket, 'end');
+  await eventually(() => {
+    if (!socket.destroyed) socket.write('more\r\n');
+    return socket.destroyed;
+  });
+  expect(performance.now() - startedMs).toBeGreaterThan(400);
+});
+
+test('what follows on such a connection takes no memory', async () => {
+  let answer = (): void => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const held: ServerResponse[] = [];
+  const web = await startWeb({
+    routes: (app) =>
+      app.get('/held', async (_request, { raw }) => {
+        held.push(raw);
+        await answered;
+        return 'held';
+      }),
+  });
+  const socket = connect({ port: web.port, host: '127.0.0.1' });
+  socket.write('GET /held HTTP/1.1\r\nHost: g\r\n\r\n');
+  await eventually(() => held.length > 0);
+  const listeners = (): number | undefined => held[0]?.listenerCount('close');
+  const before = listeners() ?? 0;
+  for (let i = 0; i < 50; i++) {
+    socket.write('nonsense\r\n\r\n');
+    await setImmediate();
+  }
+  await eventually(() => held[0]?.req.socket.bytesRead === socket.bytesWritten);
+  expect(listeners()).toBe(before + 1);
+  answer();
+  await once(socket.resume(), 'close');
 });

@@ -23,18 +23,22 @@ interface Noted extends Socket {
   readonly parser?: { readonly incoming: IncomingMessage | null } | null;
 }
 
-/** Connections that wait for another answer first; bytes that arrive meanwhile are refused again. */
-const waiting = new WeakSet<Duplex>();
+/** As long as Go's: what a client still sends then would make its system drop answers that it has not read yet. */
+const LINGER_MS = 500;
+
+/** Bytes that arrive on them later are refused again. */
+const refused = new WeakSet<Duplex>();
 
 /** For the event `clientError`. */
 export function answerParserFault(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!waiting.has(socket)) answer(error, socket as Noted);
+  if (refused.has(socket)) return;
+  refused.add(socket);
+  answer(error, socket as Noted);
 }
 
 function answer(error: NodeJS.ErrnoException, socket: Noted): void {
   const { _httpMessage: current, parser } = socket;
   if (current?.req.complete === true && socket.writable) {
-    waiting.add(socket);
     current.once('close', () => answer(error, socket));
     return;
   }
@@ -42,5 +46,7 @@ function answer(error: NodeJS.ErrnoException, socket: Noted): void {
   const status = STATUS[error.code ?? ''] ?? '400 Bad Request';
   if (socket.writable && !isAnswered)
     socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n`);
-  socket.destroySoon();
+  socket.end();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
 }

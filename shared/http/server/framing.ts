@@ -19,10 +19,13 @@ const MANY_HEADERS: Fault = { status: 431, line: `too many header lines: expecte
 const OLD_CHUNKS: Fault = { status: 400, line: 'cannot use Transfer-Encoding in a request of HTTP/1.0' };
 /** The status that Go has for it. */
 const CODING: Fault = { status: 501, line: 'unsupported transfer encoding: expected chunked' };
+/** What follows it is no HTTP. */
+const TUNNEL: Fault = { status: 405, line: 'cannot use CONNECT: this is no proxy' };
 /** For the event `checkExpectation`. */
 export const EXPECTATION: Fault = { status: 417, line: 'unsupported Expect: expected 100-continue' };
 
-export function framingFault({ rawHeaders, headers, httpVersionMinor }: IncomingMessage): Fault | undefined {
+export function framingFault({ method, rawHeaders, headers, httpVersionMinor }: IncomingMessage): Fault | undefined {
+  if (method === 'CONNECT') return TUNNEL;
   if (rawHeaders.length >= 2 * MAX_HEADER_LINES) return MANY_HEADERS;
   let hosts = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {

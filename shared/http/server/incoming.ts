@@ -14,7 +14,8 @@ export class Incoming extends IncomingMessage {
     return this.socket.destroyed || this.switches;
   }
 
+  /** CONNECT switches too, but Node closes the connection then, before earlier requests on it are answered. */
   set upgrade(switches: boolean | null) {
-    this.switches = switches;
+    this.switches = this.method === 'CONNECT' ? false : switches;
   }
 }

@@ -25,19 +25,29 @@ export async function converse(
   const parts = Array.from({ length: 1 + random.below(8) }, (_, n) =>
     random.chance(0.35) ? oddPart(random, id, n, isProxied) : validPart(random, id, n),
   );
-  const bytes = Buffer.from(parts.map((part) => part.bytes).join(''), 'latin1');
+  const all = Buffer.from(parts.map((part) => part.bytes).join(''), 'latin1');
   const isCut = random.chance(0.15);
+  const bytes = isCut ? all.subarray(0, random.below(all.length)) : all;
+  if (isCut) cutParts(parts, bytes.length);
   const socket = await connectTo(port);
-  const due = validCount(parts);
+  const due = dueCount(parts, isProxied);
   const { ended, answered } = collect(socket, (text) => answersOf(parts, text).length >= due);
-  await send(random, socket, isCut ? bytes.subarray(0, random.below(bytes.length)) : bytes);
+  await send(random, socket, bytes);
   if (!isCut && (isProxied || random.chance(0.5))) await answered;
   if (isCut && random.chance(0.5)) socket.resetAndDestroy();
   else socket.end();
   const { text, isClosed } = await ended;
-  const faults = check(parts, text, isCut, stored);
+  const faults = check(parts, text, isCut ? 0 : due, stored);
   if (!isClosed) faults.push(`the connection was not closed in ${HANG_MS} ms after its end`);
   return faults.map((fault) => `${fault}\n  sent: ${parts.map((part) => `${part.what} (${part.kind})`).join(', ')}`);
+}
+
+/** Leaves what is sent of them. A request that is not complete may be answered with an error. */
+function cutParts(parts: Part[], length: number): void {
+  let at = 0;
+  const [cut] = parts.splice(parts.findIndex((part) => (at += part.bytes.length) > length));
+  if (cut !== undefined && at - cut.bytes.length < length)
+    parts.push({ ...cut, kind: 'malformed', what: `${cut.what}, cut` });
 }
 
 export async function connectTo(port: number): Promise<Socket> {
@@ -99,8 +109,8 @@ async function send(random: Random, socket: Socket, bytes: Buffer): Promise<void
   }
 }
 
-/** What the answers violate. */
-export function check(parts: readonly Part[], text: string, isCut: boolean, stored?: Set<string>): string[] {
+/** What the answers violate; at least the first `due` requests have to be answered. */
+export function check(parts: readonly Part[], text: string, due: number, stored?: Set<string>): string[] {
   const faults: string[] = [];
   const answers = answersOf(parts, text);
   const seen = new Set<string>();
@@ -128,8 +138,7 @@ export function check(parts: readonly Part[], text: string, isCut: boolean, stor
   const mayBeSeveral = more.length > 0 || /one byte changed|noise/.test(odd?.what ?? '') || /\/u[0-9a-z]+x/.test(text);
   if (!mayBeSeveral && answers.length > parts.length)
     faults.push(`${parts.length} requests were answered ${answers.length} times: ${show(answers.at(-1) ?? NO_ANSWER)}`);
-  const due = validCount(parts);
-  if (!isCut && next < due)
+  if (next < due)
     faults.push(`${due - next} valid requests were not answered; received: ${text.slice(-300)}`);
   return faults;
 }
@@ -139,7 +148,13 @@ function answersOf(parts: readonly Part[], text: string): Answer[] {
   return parseAnswers(text, (n) => parts[n]?.isHead === true && n < validCount(parts)).answers;
 }
 
-/** Of the requests before the first odd one: they have to be answered. */
+/** How many have to be answered. */
+function dueCount(parts: readonly Part[], isProxied: boolean): number {
+  const last = isProxied ? parts.findIndex((part) => part.isEarly === true) : -1;
+  return last < 0 ? validCount(parts) : Math.min(last + 1, validCount(parts));
+}
+
+/** Of the requests before the first odd one. */
 function validCount(parts: readonly Part[]): number {
   const firstOdd = parts.findIndex((part) => !isValid(part));
   return firstOdd < 0 ? parts.length : firstOdd;

@@ -17,13 +17,13 @@ export interface Part {
   /** Occurs in the answer; undefined: the answer has no tag. */
   readonly tag?: string;
   readonly isHead?: boolean;
-  /** The connection ends after it. */
-  readonly closes?: boolean;
+  /** nginx passes it on as it arrives, and closes the connection if it is answered before it has arrived. */
+  readonly isEarly?: boolean;
   /** Is stored if it is answered 202. */
   readonly pushed?: string;
 }
 
-export const TAG = /[ts][0-9a-z]+x\d+z/g;
+export const TAG = /\b[ts][0-9a-z]+x\d+z/g;
 
 const HOST = 'Host: fuzz\r\n';
 const BODY = 'fuzz_value 1\n';
@@ -51,8 +51,14 @@ export function validPart(random: Random, id: string, n: number): Part {
       status: 0,
       tag,
     }),
-    () => ({ what: 'hidden in chunks', bytes: withChunks(random, 'PUT', odd, hidden), status: 400, tag }),
-    () => ({ what: 'chunks', bytes: withChunks(random, 'PUT', odd, BODY), status: 400, tag }),
+    () => ({
+      what: 'hidden in chunks',
+      bytes: withChunks(random, 'PUT', odd, hidden),
+      status: 400,
+      tag,
+      isEarly: true,
+    }),
+    () => ({ what: 'chunks', bytes: withChunks(random, 'PUT', odd, BODY), status: 400, tag, isEarly: true }),
     () => ({ what: 'push', bytes: withLength('PUT', `/metrics/job/fuzz/tag/${tag}`, BODY), status: 202, pushed: tag }),
     () => ({
       what: 'push in chunks',
