@@ -138,8 +138,7 @@ export function check(parts: readonly Part[], text: string, due: number, stored?
   const mayBeSeveral = more.length > 0 || /one byte changed|noise/.test(odd?.what ?? '') || /\/u[0-9a-z]+x/.test(text);
   if (!mayBeSeveral && answers.length > parts.length)
     faults.push(`${parts.length} requests were answered ${answers.length} times: ${show(answers.at(-1) ?? NO_ANSWER)}`);
-  if (next < due)
-    faults.push(`${due - next} valid requests were not answered; received: ${text.slice(-300)}`);
+  if (next < due) faults.push(`${due - next} valid requests were not answered; received: ${text.slice(-300)}`);
   return faults;
 }
 
