@@ -1,6 +1,7 @@
 /** Sessions that end without the client's doing: with short limits, on a TLS server of the test. */
 import { once } from 'node:events';
 import type { RequestListener, ServerResponse } from 'node:http';
+import { constants } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { expect, test } from 'vitest';
@@ -8,6 +9,7 @@ import type { ConnectionLimits } from '../../shared/http/server/connections.ts';
 import { Http2Engine, type Http2Limits } from '../../shared/http/server/http2-engine.ts';
 import { createLogger } from '../../shared/logger.ts';
 import { makeCertificate } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
 import { stopwatch } from '../support/machine-load.ts';
 import { hold } from '../support/resources.ts';
 import { askHttp2, handshake, newConnections, openHttp2 } from '../support/web.ts';
@@ -17,10 +19,11 @@ const { cert, key } = makeCertificate('server');
 
 async function start(handler: RequestListener, limits: Partial<Http2Limits & ConnectionLimits>) {
   const logger = createLogger({ level: 'error', format: 'logfmt' });
-  const connections = newConnections(limits);
+  const cuts: string[] = [];
+  const connections = newConnections(limits, (reason) => cuts.push(reason));
   const engine = new Http2Engine(handler, connections, { quietMs: never, pingMs: never, ...limits }, logger);
   const sockets = new Set<TLSSocket>();
-  const server = createServer({ cert, key, ALPNProtocols: ['h2'] }, (socket) => {
+  const server = createServer({ cert, key, ALPNProtocols: ['h2'], allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     engine.take(socket);
@@ -32,10 +35,13 @@ async function start(handler: RequestListener, limits: Partial<Http2Limits & Con
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { engine, port: (server.address() as AddressInfo).port };
+  return { engine, cuts, connections, port: (server.address() as AddressInfo).port };
 }
 
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0';
+
 const ok: RequestListener = (_request, response) => void response.end('ok');
+const unanswered: RequestListener = (request, response) => void (request.url === '/ok' && response.end('ok'));
 const late: RequestListener = (_request, response) => void setTimeout(() => response.end('late'), 500);
 
 test('a silent session ends, one with requests stays', async () => {
@@ -65,7 +71,7 @@ test('a client that does not answer pings is cut off', async () => {
   const socket = await handshake(port, { ALPNProtocols: ['h2'] });
   socket.on('error', () => {});
   socket.resume();
-  socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
+  socket.write(PREFACE);
   const took = stopwatch();
   await once(socket, 'close');
   expect(took()).toBeLessThan(2_000);
@@ -78,7 +84,7 @@ test('close() does not wait for a client that is gone, but for one that is not',
   const gone = await handshake(port, { ALPNProtocols: ['h2'] });
   gone.on('error', () => {});
   gone.resume();
-  gone.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
+  gone.write(PREFACE);
   const session = await openHttp2(port);
   const answered = askHttp2(session, '/');
   await new Promise((resolve) => setTimeout(resolve, 50));
@@ -90,4 +96,38 @@ test('close() does not wait for a client that is gone, but for one that is not',
   asked?.end('late');
   expect(await answered).toMatchObject({ text: 'late' });
   await once(session, 'close');
+});
+
+test.each([
+  ['an error that Node does not report', '\0\0\x03\0\0\0\0\0\0abc'],
+  ['such an error while an upload is open', '\0\0\x06\x01\x04\0\0\0\x01\x83\x84\x87\x41\x01h\0\0\x03\0\0\0\0\0\0abc'],
+  ['GOAWAY', '\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0'],
+])('after %s the connection ends soon, also if its client keeps it open', async (_what, frame) => {
+  const { port, connections } = await start(unanswered, { pingMs: 100, bodyMs: 1_000 });
+  const socket = await handshake(port, { ALPNProtocols: ['h2'] });
+  socket.on('error', () => {});
+  socket.pause();
+  const took = stopwatch();
+  socket.write(PREFACE + frame, 'latin1');
+  await eventually(() => connections.size === 0);
+  expect(took()).toBeLessThan(12_000);
+});
+
+test('a session whose client resets one stream after the other is ended, others are not', async () => {
+  const { port, cuts } = await start(unanswered, {});
+  const other = await openHttp2(port);
+  const session = await openHttp2(port);
+  const isClosed = once(session, 'close');
+  for (let i = 0; i < 600 && !session.destroyed; i++) {
+    const stream = session.request({ ':path': '/' });
+    stream.on('error', () => {});
+    const isOver = once(stream, 'close');
+    // Until then the request may not be sent, and never would be.
+    await new Promise((resolve) => session.ping(resolve));
+    stream.close(constants.NGHTTP2_CANCEL);
+    await isOver;
+  }
+  await isClosed;
+  expect(cuts).toEqual(['reset']);
+  expect(await askHttp2(other, '/ok')).toMatchObject({ text: 'ok' });
 });

@@ -6,7 +6,15 @@ import { formatDuration } from '../../config/values/duration.ts';
 export type Wait = 'request' | 'body' | 'reader' | 'gateway';
 
 /** Why a connection, or a stream of HTTP/2, was not accepted, or ended before its time. */
-export const CUT_REASONS = ['refused', 'evicted', 'pipelined', 'body_timeout', 'answer_timeout', 'buffered'] as const;
+export const CUT_REASONS = [
+  'refused',
+  'evicted',
+  'pipelined',
+  'reset',
+  'body_timeout',
+  'answer_timeout',
+  'buffered',
+] as const;
 export type CutReason = (typeof CUT_REASONS)[number];
 
 export interface Connection {

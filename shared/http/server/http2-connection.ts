@@ -18,8 +18,12 @@ import type { Connections } from './connections.ts';
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants;
 
-/** Streams of a session that may be refused before the session is ended: to refuse one takes as long as to answer it. */
-const MAX_REFUSED = 100;
+/** Streams of a session that may be reset or refused before it is ended: each takes as long as one that is answered. */
+const MAX_WASTED = 200;
+/** More of them in each second. */
+const WASTED_PER_SWEEP = 30;
+/** How long a session or a stream that was ended may keep the connection open. */
+const LINGER_MS = 5_000;
 
 export class Http2Connection implements Connection {
   readonly client: string;
@@ -29,7 +33,8 @@ export class Http2Connection implements Connection {
   readonly #connections: Connections;
   readonly #streams = new Set<Exchange>();
   #idleMs = performance.now();
-  #refused = 0;
+  #endedMs: number | undefined;
+  #wasted = 0;
 
   constructor(socket: TLSSocket, connections: Connections) {
     this.client = peerKey(socket);
@@ -40,9 +45,8 @@ export class Http2Connection implements Connection {
   take(request: Http2ServerRequest, response: Http2ServerResponse, start: () => void): void {
     const { stream } = request;
     if (!this.#connections.takeWaiting(this.#streams.size)) {
-      this.#refused++;
-      if (this.#refused > MAX_REFUSED) return this.cut('pipelined');
       this.#connections.count('pipelined');
+      this.#waste();
       // The client may send the request again.
       stream.close(NGHTTP2_REFUSED_STREAM);
       return;
@@ -53,6 +57,7 @@ export class Http2Connection implements Connection {
       this.#streams.delete(exchange);
       this.#connections.giveWaiting(1);
       this.#idleMs = performance.now();
+      if (stream.rstCode !== NGHTTP2_NO_ERROR) this.#waste();
     });
     // Requests that are reset meanwhile are not begun.
     this.#connections.later(() => {
@@ -70,12 +75,29 @@ export class Http2Connection implements Connection {
     return this.#streams.size === 0 ? this.#idleMs : Math.min(...[...this.#streams].map(({ sinceMs }) => sinceMs));
   }
 
+  /** Whether a stream waits for its client; then the limits on progress apply. */
+  get waitsForClient(): boolean {
+    return [...this.#streams].some(({ wait }) => wait !== 'gateway');
+  }
+
   *loads(): Generator<Load> {
     for (const exchange of this.#streams) if (exchange.bytes > 0 || exchange.buffers.length > 0) yield exchange;
   }
 
   sweep(nowMs: number): void {
-    for (const exchange of this.#streams) exchange.sweep(nowMs);
+    this.#wasted = Math.max(0, this.#wasted - WASTED_PER_SWEEP);
+    if (this.#socket.writableEnded) this.#endedMs ??= nowMs;
+    const ended = [this.#endedMs];
+    for (const exchange of this.#streams) {
+      exchange.sweep(nowMs);
+      ended.push(exchange.endedMs);
+    }
+    // The client keeps it open, or Node does not close anything in it any more, after an error of the protocol.
+    if (ended.some((endedMs = nowMs) => nowMs - endedMs >= LINGER_MS)) this.#socket.destroy();
+  }
+
+  #waste(): void {
+    if (++this.#wasted > MAX_WASTED && !this.#socket.destroyed) this.cut('reset');
   }
 
   cut(reason: CutReason): void {
@@ -86,7 +108,8 @@ export class Http2Connection implements Connection {
 
 /** A stream with its request and its answer. */
 class Exchange implements Load {
-  readonly startedMs = performance.now();
+  /** When a sweep first saw it ended. */
+  endedMs: number | undefined;
   readonly #request: Http2ServerRequest;
   readonly #response: Http2ServerResponse;
   readonly #stream: ServerHttp2Stream;
@@ -122,6 +145,10 @@ class Exchange implements Load {
   }
 
   sweep(nowMs: number): void {
+    if (this.#stream.closed) {
+      this.endedMs ??= nowMs;
+      return;
+    }
     const { wait } = this;
     const { bodyMs, answerMs } = this.#connections.limits;
     // Of the writes that are not complete, only the sum is known, and it can be the same after a drain.

@@ -8,11 +8,14 @@ import { Http2Connection } from './http2-connection.ts';
 
 /** Concurrent streams of a session: the least that RFC 9113, 6.5.2 recommends. Node has no limit by default. */
 const MAX_STREAMS = 100;
-/** Streams that a client may reset at once, and each second, before its session is ended. Needs Node 22 or later. */
-const RESETS = { streamResetBurst: 200, streamResetRate: 30 };
+/**
+ * Silence after which the client is pinged for the first time, ms. After an error of the protocol, Node may keep a
+ * session in which nothing happens any more, not even an answer to a ping, without an event.
+ */
+const BRIEF_MS = 2_000;
 
 export interface Http2Limits {
-  /** Interval of silence after which the client is pinged. */
+  /** Interval of silence after which the client is pinged again. */
   readonly quietMs: number;
   /** How long a client may take to answer a ping. */
   readonly pingMs: number;
@@ -28,7 +31,7 @@ export class Http2Engine {
   constructor(handler: RequestListener, connections: Connections, limits: Http2Limits, logger: Logger) {
     this.#connections = connections;
     this.#limits = limits;
-    this.#server = createServer({ settings: { maxConcurrentStreams: MAX_STREAMS }, ...RESETS });
+    this.#server = createServer({ settings: { maxConcurrentStreams: MAX_STREAMS } });
     this.#server.on('sessionError', (error) => logger.debug({ err: error }, 'HTTP/2 session failed'));
     this.#server.on('request', (request, response) => {
       // Node's compatibility layer: requests and responses have the shape of HTTP/1.1.
@@ -59,16 +62,23 @@ export class Http2Engine {
 
   /** Ends a session that is silent for too long, or whose client does not answer a ping. */
   #watch(session: ServerHttp2Session, socket: TLSSocket): void {
-    const { quietMs: stepMs } = this.#limits;
+    const briefMs = Math.min(BRIEF_MS, this.#limits.quietMs);
     const { keepAliveMs } = this.#connections.limits;
+    let stepMs = briefMs;
     let quietMs = 0;
     session.on('stream', () => {
       quietMs = 0;
+      if (stepMs > briefMs) session.setTimeout((stepMs = briefMs));
     });
     session.on('timeout', () => {
       quietMs += stepMs;
-      if (quietMs >= keepAliveMs) return this.#end(session, socket);
-      this.#ping(session, socket);
+      stepMs = briefMs;
+      const connection = this.#connections.get(socket);
+      if (connection instanceof Http2Connection && !connection.waitsForClient) {
+        if (quietMs >= keepAliveMs) return this.#end(session, socket);
+        this.#ping(session, socket);
+        stepMs = this.#limits.quietMs;
+      }
       session.setTimeout(stepMs);
     });
     session.setTimeout(stepMs);

@@ -46,7 +46,7 @@ const LAST_CALL_MS = 1_000;
 const NOT_TLS =
   'HTTP/1.0 400 Bad Request\r\nX-Content-Type-Options: nosniff\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
 
-const HTTP2_LIMITS: Http2Limits = { quietMs: 30_000, pingMs: 2_000 };
+const HTTP2_LIMITS: Http2Limits = { quietMs: 30_000, pingMs: 5_000 };
 
 export class Listener {
   readonly #server: Server;
