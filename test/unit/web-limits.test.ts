@@ -14,10 +14,12 @@ import { eventually } from '../support/eventually.ts';
 import { stopwatch } from '../support/machine-load.ts';
 import { request } from '../support/request.ts';
 import { hold } from '../support/resources.ts';
-import { askHttp2, newConnections, openHttp2, startWeb, type Web } from '../support/web.ts';
+import { askHttp2, handshake, newConnections, openHttp2, startWeb, type Web } from '../support/web.ts';
 
 const { cert, key } = makeCertificate('server');
 const tls = { yaml: 'tls_server_config: {cert_file: c, key_file: k}', files: { c: cert, k: key } };
+
+const GOAWAY = `\0\0\x08\x07${'\0'.repeat(13)}`;
 
 async function open(port: number, head = ''): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
@@ -294,5 +296,17 @@ describe('connections', () => {
     const session = await openHttp2(web.port);
     expect(await askHttp2(session, '/-/healthy')).toMatchObject({ status: 200 });
     expect(await web.registry.metrics()).toContain('\npushgateway_http_connections 3\n');
+  });
+
+  test('one whose client keeps it open after the end of its session is closed', async () => {
+    const web = await startWeb(tls);
+    // The type definitions do not have it.
+    const halfOpen: object = { allowHalfOpen: true };
+    const socket = await handshake(web.port, { ALPNProtocols: ['h2'], ...halfOpen });
+    socket.on('error', () => undefined);
+    socket.write(`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${'\0\0\0\x04\0\0\0\0\0'}${GOAWAY}`);
+    await once(socket.resume(), 'end');
+    expect(await web.registry.metrics()).toContain('\npushgateway_http_connections 1\n');
+    await eventually(async () => expect(await web.registry.metrics()).toContain('\npushgateway_http_connections 0\n'));
   });
 });
