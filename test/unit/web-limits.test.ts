@@ -19,6 +19,7 @@ import { askHttp2, handshake, newConnections, openHttp2, startWeb, type Web } fr
 const { cert, key } = makeCertificate('server');
 const tls = { yaml: 'tls_server_config: {cert_file: c, key_file: k}', files: { c: cert, k: key } };
 
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0';
 const GOAWAY = `\0\0\x08\x07${'\0'.repeat(13)}`;
 
 async function open(port: number, head = ''): Promise<Socket> {
@@ -304,7 +305,7 @@ describe('connections', () => {
     const halfOpen: object = { allowHalfOpen: true };
     const socket = await handshake(web.port, { ALPNProtocols: ['h2'], ...halfOpen });
     socket.on('error', () => undefined);
-    socket.write(`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${'\0\0\0\x04\0\0\0\0\0'}${GOAWAY}`);
+    socket.write(`${PREFACE}${GOAWAY}`);
     await once(socket.resume(), 'end');
     expect(await web.registry.metrics()).toContain('\npushgateway_http_connections 1\n');
     await eventually(async () => expect(await web.registry.metrics()).toContain('\npushgateway_http_connections 0\n'));
