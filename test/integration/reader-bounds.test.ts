@@ -33,7 +33,7 @@ async function begin(path: string, client: string): Promise<void> {
   const socket = connect({ host: hostname, port: Number(port) });
   sockets.push(socket);
   socket.write(`GET ${path} HTTP/1.1\r\nHost: gateway\r\nX-Forwarded-For: ${client}\r\n\r\n`);
-  await new Promise((resolve) => socket.once('data', resolve));
+  await new Promise((resolve) => socket.once('data', resolve).once('close', resolve));
   socket.pause();
 }
 
@@ -84,3 +84,14 @@ test('so many different renderings of a client are made and wait; its later scra
   // Text that is kept ready is not concerned.
   expect((await get('/metrics', '192.0.2.1')).status).toBe(200);
 }, 120_000);
+
+test('clients that are gone, before or during their answer, leave their turns to others', async () => {
+  for (let round = 0; round < 3; round++) {
+    const gone = Array.from({ length: 20 }, async () => begin('/api/v1/metrics', '192.0.2.1'));
+    await Promise.race(gone);
+    for (const socket of sockets.splice(0)) socket.destroy();
+    await Promise.all(gone);
+  }
+  const { status } = await get('/api/v1/groups', '192.0.2.1');
+  expect(status).toBe(200);
+});
