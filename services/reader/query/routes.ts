@@ -7,7 +7,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { inSlices } from '../../../shared/async/time-slices.ts';
-import { Turns, type EndTurn } from '../../../shared/async/turns.ts';
+import { Turns } from '../../../shared/async/turns.ts';
 import { GatewayError } from '../../../shared/errors.ts';
 import { clientKey } from '../../../shared/http/gate/client-address.ts';
 import { API_PATH, apiHeaders } from '../../../shared/http/reply/api-reply.ts';
@@ -32,6 +32,12 @@ export interface QueryContext {
   readonly feed: ChangeFeed;
 }
 
+interface Failure {
+  readonly status: number;
+  readonly errorType: string;
+  readonly error: string;
+}
+
 /** Returns the JSON in pieces. Throws GatewayError `request_invalid`; undefined = not found. */
 type Query = (request: FastifyRequest) => Promise<Iterable<string> | undefined>;
 
@@ -44,8 +50,17 @@ export function serveQueryApi(app: FastifyInstance, { snapshot, index, patterns,
       const end = await turns.take(clientKey(request.raw));
       if (end === undefined)
         return await sendBusy(reply, 'unavailable', 'too many queries are in flight; try again later');
-      await inSlices((isOver) => snapshot.expire(Date.now(), isOver));
-      return await answer(request, reply, query, end);
+      let pieces: Iterable<string> | Failure;
+      try {
+        await inSlices((isOver) => snapshot.expire(Date.now(), isOver));
+        pieces = await run(query, request);
+      } finally {
+        // The turn lasts until the answer is sent. What Fastify reports is not enough: it misses closed streams of HTTP/2.
+        if (isClosed(reply)) end();
+        else reply.raw.once('close', end);
+      }
+      if (isClosed(reply)) return reply.hijack();
+      return 'status' in pieces ? await sendError(reply, pieces) : await sendJson(reply, pieces);
     });
   };
 
@@ -63,25 +78,25 @@ export function serveQueryApi(app: FastifyInstance, { snapshot, index, patterns,
   });
 }
 
-/** `end` is called when the answer is sent. */
-async function answer(request: FastifyRequest, reply: FastifyReply, query: Query, end: EndTurn): Promise<FastifyReply> {
+async function run(query: Query, request: FastifyRequest): Promise<Iterable<string> | Failure> {
   try {
-    // A client that is gone meanwhile is not answered.
-    const pieces = request.socket.destroyed ? [] : await query(request);
-    if (pieces !== undefined) return await sendJson(reply, pieces, end);
-    end();
-    return await sendError(reply, 404, 'not_found', 'there is no group with this ID');
+    const notFound = { status: 404, errorType: 'not_found', error: 'there is no group with this ID' } as const;
+    return (await query(request)) ?? notFound;
   } catch (thrown) {
-    end();
     if (!(thrown instanceof GatewayError)) throw thrown;
-    return await sendError(reply, 400, 'bad_data', thrown.message);
+    return { status: 400, errorType: 'bad_data', error: thrown.message };
   }
 }
 
-async function sendBusy(reply: FastifyReply, errorType: string, error: string): Promise<FastifyReply> {
-  return await sendError(reply.header('Retry-After', '1'), 503, errorType, error);
+/** A response of HTTP/2 has no `destroyed`; a closed one has no socket. */
+function isClosed({ raw }: FastifyReply): boolean {
+  return raw.destroyed || !raw.socket;
 }
 
-async function sendError(reply: FastifyReply, status: number, errorType: string, error: string): Promise<FastifyReply> {
+async function sendBusy(reply: FastifyReply, errorType: string, error: string): Promise<FastifyReply> {
+  return await sendError(reply.header('Retry-After', '1'), { status: 503, errorType, error });
+}
+
+async function sendError(reply: FastifyReply, { status, errorType, error }: Failure): Promise<FastifyReply> {
   return await reply.code(status).send(JSON.stringify({ status: 'error', errorType, error }));
 }

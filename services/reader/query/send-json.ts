@@ -6,17 +6,10 @@ import { QUERY_SLICE_MS } from './list-groups.ts';
 /** Number of characters that are sent at once. */
 const CHUNK_CHARS = 64 * 1024;
 
-/**
- * Sends an answer while it is made: in slices, and no faster than the client reads it. `ended` is called when it is
- * sent, or the client is gone.
- */
-export async function sendJson(
-  reply: FastifyReply,
-  pieces: Iterable<string>,
-  ended: () => void,
-): Promise<FastifyReply> {
+/** Sends an answer while it is made: in slices, and no faster than the client reads it. */
+export async function sendJson(reply: FastifyReply, pieces: Iterable<string>): Promise<FastifyReply> {
   const body = Readable.from(chunksOf(pieces));
-  body.once('close', ended);
+  reply.raw.once('close', () => body.destroy());
   return await reply.send(body);
 }
 
