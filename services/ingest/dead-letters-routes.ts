@@ -9,6 +9,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { asError, GatewayError } from '../../shared/errors.ts';
 import { API_PATH, apiHeaders } from '../../shared/http/reply/api-reply.ts';
+import { queryOf } from '../../shared/http/request-url.ts';
 import { quote } from '../../shared/model/quote.ts';
 import type { RedisClient } from '../../shared/redis/connection/client.ts';
 import { explain } from '../../shared/redis/connection/connection-errors.ts';
@@ -41,8 +42,8 @@ export function serveDeadLetters(app: FastifyInstance, { deadLetters, client, ne
       },
     });
   };
-  route('GET', PATH, 200, async (redis, { query }) => {
-    return (await deadLetters.list(redis, limitIn(query))).map(summary);
+  route('GET', PATH, 200, async (redis, { url }) => {
+    return (await deadLetters.list(redis, limitIn(queryOf(url).get('limit')))).map(summary);
   });
   route('GET', `${PATH}/:id`, 200, async (redis, request) => {
     const letter = await deadLetters.get(redis, idIn(request));
@@ -78,10 +79,9 @@ function idIn({ params }: FastifyRequest): string {
   return (params as { id: string }).id;
 }
 
-function limitIn(query: unknown): number {
-  const { limit } = query as { limit?: string };
-  const value = limit === undefined ? DEFAULT_LIMIT : Number(limit);
+function limitIn(limit: string | null): number {
+  const value = limit === null ? DEFAULT_LIMIT : Number(limit);
   if (Number.isInteger(value) && value >= 1 && value <= MAX_LIMIT) return value;
   const expected = `expected a whole number from 1 to ${MAX_LIMIT}`;
-  throw new GatewayError('request_invalid', `cannot use limit ${quote(String(limit))}: ${expected}`);
+  throw new GatewayError('request_invalid', `cannot use limit ${quote(limit ?? '')}: ${expected}`);
 }

@@ -77,10 +77,12 @@ function decodePath(rawPath: string): string {
   try {
     return decodeURIComponent(rawPath);
   } catch (error) {
-    throw new GatewayError('path_invalid', `path ${quote(rawPath)} is not valid percent-encoded UTF-8`, {
-      cause: error,
-    });
+    throw badEncoding(rawPath, error);
   }
+}
+
+export function badEncoding(path: string, cause: unknown): GatewayError {
+  return new GatewayError('path_invalid', `path ${quote(path)} is not valid percent-encoded UTF-8`, { cause });
 }
 
 function decodeValue(encoded: string): { value: string } | { reason: string } {

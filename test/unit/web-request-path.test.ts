@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { cleanUrl, unescapedUrl } from '../../shared/http/gate/request-path.ts';
+import { rawRequest } from '../support/raw-request.ts';
+import { startWeb } from '../support/web.ts';
 
 // The official gateway redirects to these paths.
 describe('cleanUrl', () => {
@@ -51,4 +53,22 @@ describe('unescapedUrl', () => {
     const path = '/job/%25%3f%23%2e%2E%40%c3%a9%00%20"|';
     expect(decodeURIComponent(unescapedUrl(path))).toBe(decodeURIComponent(path));
   });
+});
+
+test('a path that cannot be decoded is refused like others, and logged with its code', async () => {
+  const web = await startWeb();
+  for (const path of ['/metrics/job@base64/%%%', '/%ff', '/-/healthy/%']) {
+    const text = `400 Bad Request: path "${path}" is not valid percent-encoded UTF-8`;
+    const push = `PUT ${path} HTTP/1.1\r\nHost: g\r\nContent-Length: 4\r\n\r\na 1\n`;
+    const next = 'GET /-/healthy HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n';
+    const answers = await rawRequest(web.port, [push, next]);
+    expect(answers.split('\r\n\r\n')).toEqual([
+      expect.stringMatching(/^HTTP\/1\.1 400 /),
+      expect.stringContaining(text),
+      'OK',
+    ]);
+  }
+  expect(web.log()).toMatch(
+    /level=debug msg="request refused" method=PUT url=\/%ff status=400 code=path_invalid reason=/,
+  );
 });

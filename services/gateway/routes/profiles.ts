@@ -9,6 +9,7 @@ import { Session } from 'node:inspector/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../../../shared/config/config.ts';
+import { queryOf } from '../../../shared/http/request-url.ts';
 
 const DEFAULT_SECONDS = 10;
 const MAX_SECONDS = 120;
@@ -67,7 +68,7 @@ async function take(reply: FastifyReply, kind: string, profile: Profiler, second
 }
 
 function secondsOf(request: FastifyRequest): number | undefined {
-  const { seconds } = request.query as { seconds?: string };
-  const value = seconds === undefined ? DEFAULT_SECONDS : Number(seconds);
+  const seconds = queryOf(request.url).get('seconds');
+  const value = seconds === null ? DEFAULT_SECONDS : Number(seconds);
   return value >= 1 && value <= MAX_SECONDS ? value : undefined;
 }

@@ -8,12 +8,14 @@ import type { Registry } from 'prom-client';
 import type { Config } from '../../config/config.ts';
 import { asError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
+import { badEncoding } from '../../model/parse-path.ts';
 import { isEmptyGzip } from '../body/content-encoding.ts';
 import { discardUnused } from '../body/discard-body.ts';
 import { refuseCrossOrigin } from '../gate/cross-origin.ts';
 import { API_PATH } from '../reply/api-reply.ts';
 import { serveNotFound } from '../reply/not-found.ts';
 import { sendText } from '../reply/send-text.ts';
+import { pathOf } from '../request-url.ts';
 import { Listeners, type ListenersOptions } from './listeners.ts';
 
 declare module 'fastify' {
@@ -49,7 +51,14 @@ export function createApp({ config, registry, logger, notReady, listenersOptions
     return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 64 * 1024 },
     exposeHeadRoutes: false,
-    frameworkErrors: (error, _request, reply) => void sendText(reply as FastifyReply, 400, error.message),
+    // The router cannot decode the path, so that there is no route, and no hook is called.
+    frameworkErrors: (error, { raw, method, url }, reply) => {
+      discardUnused(raw);
+      const { code, message: reason } = badEncoding(pathOf(url), error);
+      logger.debug({ method, url, status: 400, code, reason }, 'request refused');
+      // The official gateway answers the first three words.
+      void sendText(reply, 400, `400 Bad Request: ${reason}`);
+    },
   }) as unknown as FastifyInstance;
   // fastify's own server never listens: it has one, and there may be several addresses.
   app.decorate(LISTENERS, listeners);
