@@ -1,11 +1,16 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { connect } from 'node:net';
+import { createServer as createHttps } from 'node:https';
+import { connect, type AddressInfo } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { describe, expect, test } from 'vitest';
+import { answerParserFault } from '../../shared/http/reply/parser-fault.ts';
+import { makeCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { rawRequest } from '../support/raw-request.ts';
+import { hold } from '../support/resources.ts';
 import { startWeb } from '../support/web.ts';
 
 // Bytes that the parser refuses: answered once, never in the place of another answer, and never to be guessed at.
@@ -123,4 +128,24 @@ test('what follows on such a connection takes no memory', async () => {
   expect(listeners()).toBe(before + 1);
   answer();
   await once(socket.resume(), 'close');
+});
+
+test('a handshake of TLS that took too long is not answered, and cannot end any more', async () => {
+  const { cert, key } = makeCertificate('server');
+  let secured = 0;
+  const server = createHttps({ cert, key, handshakeTimeout: 50 }, (_request, response) => response.end());
+  server.on('clientError', answerParserFault).on('secureConnection', () => secured++);
+  hold('a TLS server', async () => {
+    server.close();
+    await once(server, 'close');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const raw = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const closed = once(raw, 'close');
+  await once(server, 'tlsClientError');
+  const client = connectTls({ socket: raw, rejectUnauthorized: false });
+  client.on('error', () => {});
+  await closed;
+  expect(secured).toBe(0);
 });

@@ -32,8 +32,18 @@ const refused = new WeakSet<Duplex>();
 /** For the event `clientError`. */
 export function answerParserFault(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (refused.has(socket)) return;
+  if (!isOfParser(error)) {
+    // A handshake of TLS that failed. If it ended after all, a session of HTTP/2 would begin on a socket with an answer
+    // in it, and end the process (https://github.com/nodejs/node/issues/47963).
+    socket.destroy();
+    return;
+  }
   refused.add(socket);
   answer(error, socket as Noted);
+}
+
+function isOfParser({ code = '' }: NodeJS.ErrnoException): boolean {
+  return code.startsWith('HPE_') || code.startsWith('ERR_HTTP_');
 }
 
 function answer(error: NodeJS.ErrnoException, socket: Noted): void {
