@@ -130,3 +130,38 @@ test('a session whose client resets one stream after the other is ended, others 
   expect(cuts).toEqual(['reset']);
   expect(await askHttp2(other, '/ok')).toMatchObject({ text: 'ok' });
 });
+
+test('a session that is flooded with frames ends', async () => {
+  const { cuts, port } = await start(ok, {});
+  // Of a type that is not known, which is ignored.
+  const frame = Buffer.concat([Buffer.from([0, 0, 8, 0xee, 0, 0, 0, 0, 0]), Buffer.alloc(8)]);
+  const flood = Buffer.concat(Array.from({ length: 2_000 }, () => frame));
+  const socket = await handshake(port, { ALPNProtocols: ['h2'] });
+  socket.on('error', () => {});
+  socket.resume();
+  socket.write(PREFACE, 'latin1');
+  const flooding = setInterval(() => socket.write(flood), 5);
+  await once(socket, 'close');
+  clearInterval(flooding);
+  expect(cuts).toEqual(['overhead']);
+});
+
+test('a session may have many requests and large bodies', async () => {
+  let received = 0;
+  const count: RequestListener = (request, response) => {
+    request.on('data', (chunk: Buffer) => (received += chunk.length));
+    request.on('end', () => response.end('ok'));
+  };
+  const { cuts, port } = await start(count, {});
+  const session = await openHttp2(port);
+  const body = Buffer.alloc(4 * 1024 * 1024);
+  for (let i = 0; i < 4; i++) {
+    const stream = session.request({ ':method': 'PUT', ':path': '/' });
+    stream.end(body);
+    stream.resume();
+    await once(stream, 'end');
+  }
+  for (let i = 0; i < 2_000; i++) await askHttp2(session, `/${'x'.repeat(2_000)}`);
+  expect([received, cuts, session.closed]).toEqual([4 * body.length, [], false]);
+  session.close();
+});

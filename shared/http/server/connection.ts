@@ -11,6 +11,7 @@ export const CUT_REASONS = [
   'evicted',
   'pipelined',
   'reset',
+  'overhead',
   'body_timeout',
   'answer_timeout',
   'buffered',

@@ -22,6 +22,13 @@ const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants;
 const MAX_WASTED = 200;
 /** More of them in each second. */
 const WASTED_PER_SWEEP = 30;
+/**
+ * Bytes that are no body: frames of control, and headers, of which each stream that begins may have some. More are the
+ * work of a client that floods: they keep the gateway busy, and Node has no limit.
+ */
+const OVERHEAD_BYTES = 256 * 1024;
+const OVERHEAD_BYTES_PER_MS = 256;
+const STREAM_OVERHEAD_BYTES = 4 * 1024;
 /** How long a session or a stream that was ended may keep the connection open. */
 const LINGER_MS = 5_000;
 
@@ -35,6 +42,9 @@ export class Http2Connection implements Connection {
   #idleMs = performance.now();
   #endedMs: number | undefined;
   #wasted = 0;
+  /** Bytes that may have arrived, without those that OVERHEAD_BYTES allows. */
+  #expectedBytes = 0;
+  #overheadMs = performance.now();
 
   constructor(socket: TLSSocket, connections: Connections) {
     this.client = peerKey(socket);
@@ -51,6 +61,8 @@ export class Http2Connection implements Connection {
       stream.close(NGHTTP2_REFUSED_STREAM);
       return;
     }
+    this.#expectedBytes += STREAM_OVERHEAD_BYTES;
+    this.#countBody(request);
     const exchange = new Exchange(request, response, this.#connections);
     this.#streams.add(exchange);
     stream.once('close', () => {
@@ -94,6 +106,25 @@ export class Http2Connection implements Connection {
     }
     // The client keeps it open, or Node does not close anything in it any more, after an error of the protocol.
     if (ended.some((endedMs = nowMs) => nowMs - endedMs >= LINGER_MS)) this.#socket.destroy();
+  }
+
+  /** Ends it if more arrived than requests can have. */
+  checkOverhead(nowMs: number): void {
+    const { bytesRead } = this.#socket;
+    const floor = bytesRead - OVERHEAD_BYTES;
+    // What was not used before is not saved for later.
+    this.#expectedBytes = Math.min(this.#expectedBytes + OVERHEAD_BYTES_PER_MS * (nowMs - this.#overheadMs), bytesRead);
+    this.#overheadMs = nowMs;
+    if (this.#expectedBytes < floor && !this.#socket.destroyed) this.cut('overhead');
+  }
+
+  /** Node passes each chunk of a body to `push`; a listener for `data` would make it flow. */
+  #countBody(request: Http2ServerRequest): void {
+    const push = request.push.bind(request);
+    request.push = (chunk: Buffer | null, encoding) => {
+      this.#expectedBytes += chunk?.length ?? 0;
+      return push(chunk, encoding);
+    };
   }
 
   #waste(): void {

@@ -13,6 +13,8 @@ const MAX_STREAMS = 100;
  * session in which nothing happens any more, not even an answer to a ping, without an event.
  */
 const BRIEF_MS = 2_000;
+/** Interval at which sessions are checked for floods. */
+const FLOOD_CHECK_MS = 100;
 
 export interface Http2Limits {
   /** Interval of silence after which the client is pinged again. */
@@ -27,11 +29,14 @@ export class Http2Engine {
   readonly #limits: Http2Limits;
   readonly #sessions = new Map<ServerHttp2Session, TLSSocket>();
   #isClosing = false;
+  #floodTimer: NodeJS.Timeout | undefined;
 
   constructor(handler: RequestListener, connections: Connections, limits: Http2Limits, logger: Logger) {
     this.#connections = connections;
     this.#limits = limits;
-    this.#server = createServer({ settings: { maxConcurrentStreams: MAX_STREAMS } });
+    // Without a table for headers, a block of some bytes cannot become many megabytes, which Node would all decode.
+    const settings = { maxConcurrentStreams: MAX_STREAMS, headerTableSize: 0 };
+    this.#server = createServer({ settings });
     this.#server.on('sessionError', (error) => logger.debug({ err: error }, 'HTTP/2 session failed'));
     this.#server.on('request', (request, response) => {
       // Node's compatibility layer: requests and responses have the shape of HTTP/1.1.
@@ -47,6 +52,7 @@ export class Http2Engine {
     // Emitted synchronously by the `emit` below.
     this.#server.once('session', (session) => {
       this.#sessions.set(session, socket);
+      this.#floodTimer ??= setInterval(() => this.#checkFloods(), FLOOD_CHECK_MS).unref();
       session.once('close', () => this.#sessions.delete(session));
       this.#watch(session, socket);
       if (this.#isClosing) this.#end(session, socket);
@@ -58,6 +64,17 @@ export class Http2Engine {
   close(): void {
     this.#isClosing = true;
     for (const [session, socket] of this.#sessions) this.#end(session, socket);
+  }
+
+  #checkFloods(): void {
+    const nowMs = performance.now();
+    for (const socket of this.#sessions.values()) {
+      const connection = this.#connections.get(socket);
+      if (connection instanceof Http2Connection) connection.checkOverhead(nowMs);
+    }
+    if (this.#sessions.size > 0) return;
+    clearInterval(this.#floodTimer);
+    this.#floodTimer = undefined;
   }
 
   /** Ends a session that is silent for too long, or whose client does not answer a ping. */
