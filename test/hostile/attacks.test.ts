@@ -38,7 +38,7 @@ beforeAll(async () => {
   await compileAttackers();
 });
 
-test.runIf(!isShort).for(Object.entries(ATTACKS))('the gateway survives %s', async ([name, { against, clients }]) => {
+test.for(isShort ? [] : Object.entries(ATTACKS))('the gateway survives %s', async ([name, { against, clients }]) => {
   judge(await besiege(name, against, [{ attack: name, clients }], seconds));
 });
 
