@@ -21,7 +21,7 @@ const MAY_IMPORT = {
   'shared/config': 'shared/errors.ts shared/logfmt.ts shared/model node yaml',
   'shared/logger.ts': 'shared/config shared/logfmt.ts pino',
   'shared/redis': `${PURE} shared/async shared/config shared/logger.ts node ioredis prom-client`,
-  'shared/http': `shared/errors.ts shared/async shared/config shared/logger.ts node fastify prom-client piscina bcryptjs snappyjs`,
+  'shared/http': `shared/errors.ts shared/model shared/async shared/config shared/logger.ts node fastify prom-client piscina bcryptjs snappyjs`,
   'services/ingest': `${SHARED} node fastify prom-client`,
   'services/ingest/prepare': `${PURE} shared/async shared/http/body services/ingest/catalogue node piscina`,
   'services/ingest/catalogue': PURE,
