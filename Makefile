@@ -71,7 +71,7 @@ test: node_modules/.package-lock.json ## Install what the tests need, and run al
 test-quick: node_modules/.package-lock.json ## Run a quick selection: unit, property (fewer runs) and some integration tests
 	@.ci/install-tools redis-server redis-cli curl
 	TEST_QUICK=1 npx vitest run test/unit test/property $(QUICK:%=test/integration/%.test.ts) $(ARGS)
-QUICK = push push-times ingest merge-scripts scrape-variants group-follower bad-input
+QUICK = ingest/push ingest/push-times ingest/ingest redis/merge-scripts reader/scrape-variants redis/group-follower ingest/bad-input
 
 check: node_modules/.package-lock.json ## Check types, lint, format, documents and configuration files
 	npx tsc
@@ -122,7 +122,7 @@ bench-baseline: ## Store the current ratios for bench-check
 	@$(MAKE) --no-print-directory bench-check BASELINE=write
 
 scaling: node_modules/.package-lock.json ## Write the tables of docs/scaling.md from the results of BENCH=scale
-	npx vitest run --project unit test/unit/bench-scaling.test.ts -u
+	npx vitest run --project unit test/unit/tooling/bench-scaling.test.ts -u
 
 bench-micro: node_modules/.package-lock.json ## Measure single parts: parser, validation, rendering, merge script …
 	@.ci/install-tools redis-server redis-cli

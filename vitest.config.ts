@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
-import { LongestFirst } from './test/support/longest-first.ts';
-import { SLOTS } from './test/support/slots.ts';
-import { extendPath } from './test/support/tool-path.ts';
+import { LongestFirst } from './test/support/runner/longest-first.ts';
+import { SLOTS } from './test/support/runner/slots.ts';
+import { extendPath } from './test/support/process/tool-path.ts';
 
 extendPath();
 
@@ -11,7 +11,11 @@ const hostileSeconds = Number(process.env['HOSTILE_SECONDS'] ?? 0);
 const none = { include: [] };
 
 /** What starts real processes needs the built gateway, and time: also on a machine that has other things to do. */
-const processes = { globalSetup: 'test/support/global-setup.ts', setupFiles: 'test/support/setup.ts', benchmark: none };
+const processes = {
+  globalSetup: 'test/support/runner/global-setup.ts',
+  setupFiles: 'test/support/runner/setup.ts',
+  benchmark: none,
+};
 const waiting = { maxWorkers: SLOTS, sequence: { groupOrder: 1 } };
 
 /** Groups run one after the other: first what needs processors alone. */
@@ -21,14 +25,14 @@ export default defineConfig({
     maxWorkers: availableParallelism(),
     teardownTimeout: 20_000,
     sequence: { sequencer: LongestFirst },
-    reporters: ['default', 'json', './test/support/reporter.ts'],
+    reporters: ['default', 'json', './test/support/runner/reporter.ts'],
     outputFile: { json: '.cache/test-report.json' },
     projects: [
       {
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
-          setupFiles: 'test/support/setup.ts',
+          setupFiles: 'test/support/runner/setup.ts',
           testTimeout: 60_000,
           benchmark: none,
         },
@@ -37,7 +41,7 @@ export default defineConfig({
         test: {
           name: 'property',
           include: ['test/property/**/*.test.ts'],
-          setupFiles: ['test/support/setup.ts', 'test/support/property.ts'],
+          setupFiles: ['test/support/runner/setup.ts', 'test/support/runner/property.ts'],
           testTimeout: 120_000 + fuzzSeconds * 1_500,
           benchmark: none,
         },

@@ -10,7 +10,7 @@ import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { test } from 'vitest';
 import { projectFolder } from '../support/project.ts';
-import { endResources, heldCount } from '../support/resources.ts';
+import { endResources, heldCount } from '../support/process/resources.ts';
 import { memoryCheck } from './check/memory.ts';
 import { pushCheck } from './check/push.ts';
 import { scrapeCheck } from './check/scrape.ts';

@@ -2,14 +2,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway } from '../support/gateway.ts';
-import { findNewerRedis } from '../support/redis-versions.ts';
-import { startRedis } from '../support/redis.ts';
-import { startCluster } from '../support/redis-cluster.ts';
-import { startSentinel } from '../support/redis-sentinel.ts';
-import { runOrThrow } from '../support/run.ts';
-import { temporaryFolder } from '../support/temporary.ts';
-import { requireTool } from '../support/tools.ts';
+import { startGateway, type Gateway } from '../support/servers/gateway.ts';
+import { findNewerRedis } from '../support/redis/versions.ts';
+import { startRedis } from '../support/redis/server.ts';
+import { startCluster } from '../support/redis/cluster.ts';
+import { startSentinel } from '../support/redis/sentinel.ts';
+import { runOrThrow } from '../support/process/run.ts';
+import { temporaryFolder } from '../support/process/temporary.ts';
+import { requireTool } from '../support/process/tools.ts';
 
 // The cost of each durability level on each topology, compared with `memory` in the same round. Prints the table of
 // docs/durability.md: `BENCH=1 npx vitest run test/bench/durability.test.ts`. The levels take turns, so that other load

@@ -5,8 +5,8 @@ import { makeGroup } from '../../shared/model/group.ts';
 import { encodeLabels } from '../../shared/model/labels.ts';
 import { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import { encodePush } from '../../shared/records/push-record.ts';
-import { makeKeyspace } from '../support/keyspace.ts';
-import { startRedis } from '../support/redis.ts';
+import { makeKeyspace } from '../support/redis/keyspace.ts';
+import { startRedis } from '../support/redis/server.ts';
 import { pushBody } from './load/workload.ts';
 
 // merge.lua on a real Redis: PUTs of ten series in two families that renew existing groups. Measures a call, with its

@@ -7,7 +7,7 @@
  *     FAMILIES=2          number of families that the ten series of a push are spread over
  */
 import { test } from 'vitest';
-import { endResources, heldCount } from '../support/resources.ts';
+import { endResources, heldCount } from '../support/process/resources.ts';
 import { record, writeDocument, writeScaling } from './report/results.ts';
 import { applySection } from './sections/apply.ts';
 import { burstSection } from './sections/burst.ts';

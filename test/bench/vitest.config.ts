@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { extendPath } from '../support/tool-path.ts';
+import { extendPath } from '../support/process/tool-path.ts';
 
 extendPath();
 
@@ -9,8 +9,8 @@ export default defineConfig({
     include: ['test/bench/table.ts', 'test/bench/check.ts'],
     pool: 'forks',
     maxWorkers: 1,
-    globalSetup: 'test/support/global-setup.ts',
-    setupFiles: 'test/support/setup.ts',
+    globalSetup: 'test/support/runner/global-setup.ts',
+    setupFiles: 'test/support/runner/setup.ts',
     testTimeout: 4 * 3_600_000,
     hookTimeout: 300_000,
     teardownTimeout: 60_000,

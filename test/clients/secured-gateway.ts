@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashSync } from 'bcryptjs';
-import { makeCertificate } from '../support/certificates.ts';
-import { startGateway } from '../support/gateway.ts';
-import { temporaryFolder } from '../support/temporary.ts';
-import { ask } from '../support/web.ts';
+import { makeCertificate } from '../support/http/certificates.ts';
+import { startGateway } from '../support/servers/gateway.ts';
+import { temporaryFolder } from '../support/process/temporary.ts';
+import { ask } from '../support/http/web-server.ts';
 import type { Readable } from './job-state.ts';
 
 export interface SecuredGateway extends Readable {

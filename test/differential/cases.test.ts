@@ -1,8 +1,8 @@
 import { describe, test } from 'vitest';
-import { LATEST_SECTIONS, SECTIONS } from './cases.ts';
-import { RELEASES, whyNot } from './pair.ts';
-import { protobufCases, protobufLatestCases } from './protobuf-cases.ts';
-import { pairOf, runCase } from './run-case.ts';
+import { LATEST_SECTIONS, SECTIONS } from './harness/cases.ts';
+import { RELEASES, whyNot } from './harness/pair.ts';
+import { protobufCases, protobufLatestCases } from './harness/protobuf-cases.ts';
+import { pairOf, runCase } from './harness/run-case.ts';
 
 // Each case goes to the official gateway and to ours; the answers, and what both show afterwards, have to be the same.
 

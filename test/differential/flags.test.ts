@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { ESCAPING_SCHEMES } from '../../shared/exposition/openmetrics/escape-names.ts';
 import { eventually } from '../support/eventually.ts';
-import { startOfficialLatest } from '../support/official.ts';
-import { request as send } from '../support/request.ts';
-import type { Case } from './cases.ts';
-import { answerDifference, Pair, whyNot } from './pair.ts';
-import { encodeFamilies, TYPES } from './protobuf.ts';
-import { pairOf, runCase } from './run-case.ts';
-import { del, get, post, PROTOBUF, put, request } from './step.ts';
+import { startOfficialLatest } from '../support/servers/official.ts';
+import { request as send } from '../support/http/request.ts';
+import type { Case } from './harness/cases.ts';
+import { answerDifference, Pair, whyNot } from './harness/pair.ts';
+import { encodeFamilies, TYPES } from './harness/protobuf.ts';
+import { pairOf, runCase } from './harness/run-case.ts';
+import { del, get, post, PROTOBUF, put, request } from './harness/step.ts';
 
 // As cases.test.ts, with flags that the official gateway has, too.
 

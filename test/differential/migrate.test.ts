@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectFolder } from '../support/project.ts';
-import { runOrThrow } from '../support/run.ts';
-import { missing } from '../support/tools.ts';
-import { observe, stateDifference } from './observe.ts';
-import { encodeFamilies, TYPES } from './protobuf.ts';
-import { Pair, whyNot } from './pair.ts';
-import { post, PROTOBUF, put, type Step } from './step.ts';
+import { runOrThrow } from '../support/process/run.ts';
+import { missing } from '../support/process/tools.ts';
+import { observe, stateDifference } from './harness/observe.ts';
+import { encodeFamilies, TYPES } from './harness/protobuf.ts';
+import { Pair, whyNot } from './harness/pair.ts';
+import { post, PROTOBUF, put, type Step } from './harness/step.ts';
 
 // docs/migrating.md: what the old gateway holds goes to the new one, and back.
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { request as send } from '../support/request.ts';
-import { expositionFaults, observe } from './observe.ts';
-import { whyNot, type Pair, type Reply } from './pair.ts';
-import { encodeFamilies, TYPES, varint, type Message } from './protobuf.ts';
-import { pairOf } from './run-case.ts';
-import { del, get, gzip, GZIP, post, PROTOBUF, put, type Step } from './step.ts';
+import { request as send } from '../support/http/request.ts';
+import { expositionFaults, observe } from './harness/observe.ts';
+import { whyNot, type Pair, type Reply } from './harness/pair.ts';
+import { encodeFamilies, TYPES, varint, type Message } from './harness/protobuf.ts';
+import { pairOf } from './harness/run-case.ts';
+import { del, get, gzip, GZIP, post, PROTOBUF, put, type Step } from './harness/step.ts';
 
 // What breaks the official gateway for everyone: a scrape that fails, or others' pushes refused from then on. Ours stays whole.
 

@@ -1,11 +1,11 @@
 import * as fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { operations, type Operation } from './generate.ts';
-import { stateDifference } from './observe.ts';
-import { answerDifference, whyNot, type Pair } from './pair.ts';
-import { pairOf } from './run-case.ts';
-import { describeStep } from './step.ts';
+import { operations, type Operation } from './harness/generate.ts';
+import { stateDifference } from './harness/observe.ts';
+import { answerDifference, whyNot, type Pair } from './harness/pair.ts';
+import { pairOf } from './harness/run-case.ts';
+import { describeStep } from './harness/step.ts';
 
 // Random requests to the official gateway and to ours: each is taken or refused by both, and then both show the same. For a few
 // seconds, always the same ones, in `make test`; for FUZZ_SECONDS, each time others, in `make fuzz`. FUZZ_SEED repeats a run.

@@ -1,11 +1,11 @@
 import { gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { request as send, type Answer } from '../support/request.ts';
-import { whyNot } from './pair.ts';
-import { pairOf } from './run-case.ts';
+import { request as send, type Answer } from '../support/http/request.ts';
+import { whyNot } from './harness/pair.ts';
+import { pairOf } from './harness/run-case.ts';
 import { encodeFamily } from '../../shared/exposition/protobuf/codec.ts';
 import type { Family } from '../../shared/model/metric-family.ts';
-import { PROTOBUF, put } from './step.ts';
+import { PROTOBUF, put } from './harness/step.ts';
 
 // What a scraper may ask for, and how the rest is labelled: headers, as far as a client could notice.
 

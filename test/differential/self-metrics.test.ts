@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { familyHelps, familyTypes, samples } from '../support/metrics-text.ts';
-import { RELEASES, whyNot } from './pair.ts';
-import { pairOf } from './run-case.ts';
-import { del, get, gzip, GZIP, post, put, request } from './step.ts';
+import { RELEASES, whyNot } from './harness/pair.ts';
+import { pairOf } from './harness/run-case.ts';
+import { del, get, gzip, GZIP, post, put, request } from './harness/step.ts';
 
 // What the official gateway tells of itself on /metrics, ours tells on /telemetry: its dashboards and alerts go on working.
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { SECTIONS } from './cases.ts';
-import { stateDifference } from './observe.ts';
-import { answerDifference, RELEASES, whyNot } from './pair.ts';
-import { pairOf } from './run-case.ts';
+import { SECTIONS } from './harness/cases.ts';
+import { stateDifference } from './harness/observe.ts';
+import { answerDifference, RELEASES, whyNot } from './harness/pair.ts';
+import { pairOf } from './harness/run-case.ts';
 
 // As clients do it that know nothing of waiting: 202, and soon after it is seen. What was pushed before counts at once.
 

@@ -3,16 +3,16 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway } from '../support/gateway.ts';
-import { fileMark, processesMarked, processTree } from '../support/mark.ts';
+import { startGateway, type Gateway } from '../support/servers/gateway.ts';
+import { fileMark, processesMarked, processTree } from '../support/process/process-tags.ts';
 import { sampleValue } from '../support/metrics-text.ts';
-import { freePort } from '../support/ports.ts';
-import { TestProcess } from '../support/process.ts';
+import { freePort } from '../support/process/ports.ts';
+import { TestProcess } from '../support/process/process.ts';
 import { projectFolder } from '../support/project.ts';
-import { startRedis } from '../support/redis.ts';
-import { applied } from '../support/request.ts';
-import { run, runOrThrow, type Outcome } from '../support/run.ts';
-import { temporaryFolder } from '../support/temporary.ts';
+import { startRedis } from '../support/redis/server.ts';
+import { applied } from '../support/http/request.ts';
+import { run, runOrThrow, type Outcome } from '../support/process/run.ts';
+import { temporaryFolder } from '../support/process/temporary.ts';
 
 // The command as a person meets it: what it says, how it ends, what it leaves behind.
 

@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway, type Role } from '../support/gateway.ts';
+import { startGateway, type Gateway, type Role } from '../support/servers/gateway.ts';
 import { sampleValue } from '../support/metrics-text.ts';
-import { startNginx } from '../support/nginx.ts';
-import { freePort } from '../support/ports.ts';
-import { TestProcess } from '../support/process.ts';
+import { startNginx } from '../support/servers/nginx.ts';
+import { freePort } from '../support/process/ports.ts';
+import { TestProcess } from '../support/process/process.ts';
 import { projectFolder } from '../support/project.ts';
-import { request } from '../support/request.ts';
-import { run, runOrThrow } from '../support/run.ts';
-import { temporaryFolder } from '../support/temporary.ts';
-import { missing, requireTool } from '../support/tools.ts';
+import { request } from '../support/http/request.ts';
+import { run, runOrThrow } from '../support/process/run.ts';
+import { temporaryFolder } from '../support/process/temporary.ts';
+import { missing, requireTool } from '../support/process/tools.ts';
 
 // The processes of docker-compose.yml with its settings, secrets, Redis configuration and load balancers, on loopback.
 

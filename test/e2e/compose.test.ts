@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { buildGoProgram, whyNoGoProgram, type GoProgram } from '../support/go-program.ts';
+import { buildGoProgram, whyNoGoProgram, type GoProgram } from '../support/process/go-program.ts';
 import { projectFolder } from '../support/project.ts';
-import { run } from '../support/run.ts';
-import { missing } from '../support/tools.ts';
+import { run } from '../support/process/run.ts';
+import { missing } from '../support/process/tools.ts';
 
 /** What docker compose reads its files with, as a program of its own. */
 const loader: GoProgram = {

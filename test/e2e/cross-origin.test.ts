@@ -2,13 +2,13 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { startGateway, type Gateway } from '../support/gateway.ts';
-import { fileMark } from '../support/mark.ts';
+import { startGateway, type Gateway } from '../support/servers/gateway.ts';
+import { fileMark } from '../support/process/process-tags.ts';
 import { sampleSum } from '../support/metrics-text.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
-import { applied } from '../support/request.ts';
-import { hold } from '../support/resources.ts';
-import { findTool, missing } from '../support/tools.ts';
+import { startRedis, type RedisServer } from '../support/redis/server.ts';
+import { applied } from '../support/http/request.ts';
+import { hold } from '../support/process/resources.ts';
+import { findTool, missing } from '../support/process/tools.ts';
 
 // A real browser on a page of another origin, with access to a gateway without logins.
 

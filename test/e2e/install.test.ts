@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { startGateway } from '../support/gateway.ts';
+import { startGateway } from '../support/servers/gateway.ts';
 import { sampleValue } from '../support/metrics-text.ts';
 import { projectFolder } from '../support/project.ts';
-import { applied } from '../support/request.ts';
-import { run } from '../support/run.ts';
-import { temporaryFolder } from '../support/temporary.ts';
+import { applied } from '../support/http/request.ts';
+import { run } from '../support/process/run.ts';
+import { temporaryFolder } from '../support/process/temporary.ts';
 
 interface Lock {
   readonly packages: Record<string, { version: string; dev?: true; optional?: true }>;

@@ -1,8 +1,8 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { buildGoModule } from '../support/go-program.ts';
+import { buildGoModule } from '../support/process/go-program.ts';
 import { projectFolder } from '../support/project.ts';
-import { run } from '../support/run.ts';
-import { findTool, missing } from '../support/tools.ts';
+import { run } from '../support/process/run.ts';
+import { findTool, missing } from '../support/process/tools.ts';
 
 // The objects of deploy/kubernetes, rendered by kustomize and read by the types of Kubernetes (test/kubernetes).
 

@@ -2,13 +2,13 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { startNginx, writeNginxConfig } from '../support/nginx.ts';
-import { freePort } from '../support/ports.ts';
+import { startNginx, writeNginxConfig } from '../support/servers/nginx.ts';
+import { freePort } from '../support/process/ports.ts';
 import { projectFolder } from '../support/project.ts';
-import { request } from '../support/request.ts';
-import { run } from '../support/run.ts';
-import { temporaryFolder } from '../support/temporary.ts';
-import { missing, requireTool } from '../support/tools.ts';
+import { request } from '../support/http/request.ts';
+import { run } from '../support/process/run.ts';
+import { temporaryFolder } from '../support/process/temporary.ts';
+import { missing, requireTool } from '../support/process/tools.ts';
 
 // The configurations of deploy/nginx in a real nginx, in front of stand-ins that tell what reached them.
 

@@ -1,11 +1,11 @@
 import { chromium, type Browser, type Dialog, type Page } from 'playwright-core';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { startGateway, type Gateway } from '../support/gateway.ts';
-import { fileMark } from '../support/mark.ts';
-import { startRedis } from '../support/redis.ts';
-import { applied } from '../support/request.ts';
-import { hold } from '../support/resources.ts';
-import { findTool, missing } from '../support/tools.ts';
+import { startGateway, type Gateway } from '../support/servers/gateway.ts';
+import { fileMark } from '../support/process/process-tags.ts';
+import { startRedis } from '../support/redis/server.ts';
+import { applied } from '../support/http/request.ts';
+import { hold } from '../support/process/resources.ts';
+import { findTool, missing } from '../support/process/tools.ts';
 
 // The page in a real browser.
 

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway, type Role } from '../support/gateway.ts';
+import { startGateway, type Gateway, type Role } from '../support/servers/gateway.ts';
 import { familyHelps, familyTypes, sampleLines } from '../support/metrics-text.ts';
 import { projectFolder } from '../support/project.ts';
-import { promtoolCheckMetrics, startPrometheus, type Prometheus } from '../support/prometheus.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
-import { applied } from '../support/request.ts';
+import { promtoolCheckMetrics, startPrometheus, type Prometheus } from '../support/servers/prometheus.ts';
+import { startRedis, type RedisServer } from '../support/redis/server.ts';
+import { applied } from '../support/http/request.ts';
 
 // A real Prometheus scrapes what was pushed and answers for it; promtool has nothing to complain about.
 

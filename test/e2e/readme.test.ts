@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { linesOf } from '../clients/job-state.ts';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway } from '../support/gateway.ts';
+import { startGateway, type Gateway } from '../support/servers/gateway.ts';
 import { sampleValue } from '../support/metrics-text.ts';
-import { freePort } from '../support/ports.ts';
+import { freePort } from '../support/process/ports.ts';
 import { projectFolder } from '../support/project.ts';
-import { run, type Outcome } from '../support/run.ts';
-import { temporaryFolder } from '../support/temporary.ts';
+import { run, type Outcome } from '../support/process/run.ts';
+import { temporaryFolder } from '../support/process/temporary.ts';
 
 // What the documents tell to type works: every line with curl, and what stands in examples/.
 

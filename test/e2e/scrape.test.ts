@@ -4,12 +4,12 @@ import type { Family, HistogramMetric, NativeBuckets } from '../../shared/model/
 import { encodeFamily } from '../../shared/exposition/protobuf/codec.ts';
 import { startSecuredGateway, type SecuredGateway } from '../clients/secured-gateway.ts';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway } from '../support/gateway.ts';
+import { startGateway, type Gateway } from '../support/servers/gateway.ts';
 import { samples } from '../support/metrics-text.ts';
-import { startPrometheus, type Prometheus } from '../support/prometheus.ts';
-import { applied } from '../support/request.ts';
-import { findTool, missing } from '../support/tools.ts';
-import { ask } from '../support/web.ts';
+import { startPrometheus, type Prometheus } from '../support/servers/prometheus.ts';
+import { applied } from '../support/http/request.ts';
+import { findTool, missing } from '../support/process/tools.ts';
+import { ask } from '../support/http/web-server.ts';
 
 // What a real Prometheus stores after scrapes in text and protobuf: all series, and no others.
 

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway, type Role } from '../support/gateway.ts';
+import { startGateway, type Gateway, type Role } from '../support/servers/gateway.ts';
 import { sampleSum, sampleValue } from '../support/metrics-text.ts';
-import { freePort } from '../support/ports.ts';
+import { freePort } from '../support/process/ports.ts';
 import { projectFolder } from '../support/project.ts';
-import { auditPushes, countOutcomes } from '../support/push-audit.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
+import { auditPushes, countOutcomes } from '../support/redis/push-audit.ts';
+import { startRedis, type RedisServer } from '../support/redis/server.ts';
 import { Watch } from '../support/watch.ts';
 
 // Two processes of each role on one Redis are one gateway: same result as `all`, replaceable one by one.

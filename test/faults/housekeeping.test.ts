@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway } from '../support/gateway.ts';
+import { startGateway, type Gateway } from '../support/servers/gateway.ts';
 import { sampleSum } from '../support/metrics-text.ts';
-import { startRedis } from '../support/redis.ts';
+import { startRedis } from '../support/redis/server.ts';
 
 // The chores are done once in the fleet, and go on whatever happens to Redis.
 

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startGateway } from '../support/gateway.ts';
+import { startGateway } from '../support/servers/gateway.ts';
 import { sampleValue, samples } from '../support/metrics-text.ts';
-import { processTree } from '../support/mark.ts';
-import { freePort } from '../support/ports.ts';
-import { kill } from '../support/process.ts';
-import { keepAlive, type Answer } from '../support/request.ts';
+import { processTree } from '../support/process/process-tags.ts';
+import { freePort } from '../support/process/ports.ts';
+import { kill } from '../support/process/process.ts';
+import { keepAlive, type Answer } from '../support/http/request.ts';
 
 // `kill -9` of the gateway and its embedded Redis, right after a 202: what was acknowledged is there when they are back.
 

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway, type GatewayOptions } from '../support/gateway.ts';
+import { startGateway, type Gateway, type GatewayOptions } from '../support/servers/gateway.ts';
 import { sampleSum, sampleValue } from '../support/metrics-text.ts';
-import { freePort } from '../support/ports.ts';
-import { auditPushes, countOutcomes } from '../support/push-audit.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
-import { keepAlive } from '../support/request.ts';
+import { freePort } from '../support/process/ports.ts';
+import { auditPushes, countOutcomes } from '../support/redis/push-audit.ts';
+import { startRedis, type RedisServer } from '../support/redis/server.ts';
+import { keepAlive } from '../support/http/request.ts';
 
 // A worker dies or freezes in the middle of its work: it holds up nothing, and each push takes effect once.
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { startGateway } from '../support/gateway.ts';
+import { startGateway } from '../support/servers/gateway.ts';
 import { sampleValue } from '../support/metrics-text.ts';
-import { startRedis } from '../support/redis.ts';
-import { applied, keepAlive, type Answer } from '../support/request.ts';
+import { startRedis } from '../support/redis/server.ts';
+import { applied, keepAlive, type Answer } from '../support/http/request.ts';
 
 // A large push takes its time, and nobody else's.
 

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { makeGroup } from '../../shared/model/group.ts';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type Gateway } from '../support/gateway.ts';
+import { startGateway, type Gateway } from '../support/servers/gateway.ts';
 import { sampleLines, sampleSum, sampleValue } from '../support/metrics-text.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
-import { applied } from '../support/request.ts';
+import { startRedis, type RedisServer } from '../support/redis/server.ts';
+import { applied } from '../support/http/request.ts';
 
 // What no gateway would write stands in the log: it ends in the dead letters with the reason, and hinders nobody.
 

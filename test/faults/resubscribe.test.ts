@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startGateway } from '../support/gateway.ts';
+import { startGateway } from '../support/servers/gateway.ts';
 import { sampleValue } from '../support/metrics-text.ts';
-import { applied } from '../support/request.ts';
+import { applied } from '../support/http/request.ts';
 import { startBackend } from './harness/backend.ts';
 import { startLink } from './harness/link.ts';
 

@@ -1,24 +1,24 @@
 import type { Attack } from './attack.ts';
-import { compressedBombs } from './attacks/compressed-bombs.ts';
-import { deletedFamilies } from './attacks/deleted-families.ts';
-import { halfOpen, halfOpenTls } from './attacks/half-open.ts';
-import { http2Floods } from './attacks/http2-floods.ts';
-import { http2HeaderBombs } from './attacks/http2-header-bombs.ts';
-import { http2RapidReset } from './attacks/http2-rapid-reset.ts';
-import { http2Streams } from './attacks/http2-streams.ts';
-import { jsonAnswers } from './attacks/json-answers.ts';
-import { loginFlood } from './attacks/login-flood.ts';
-import { longPaths } from './attacks/long-paths.ts';
-import { pipelinedLogins } from './attacks/pipelined-logins.ts';
-import { pipelining } from './attacks/pipelining.ts';
-import { protobufBombs } from './attacks/protobuf-bombs.ts';
-import { scrapeNegotiation } from './attacks/scrape-negotiation.ts';
-import { selectors } from './attacks/selectors.ts';
-import { slowReaders } from './attacks/slow-readers.ts';
-import { snappyBombs } from './attacks/snappy-bombs.ts';
-import { stalledUploads } from './attacks/stalled-uploads.ts';
-import { textBombs } from './attacks/text-bombs.ts';
-import { waitingPushes } from './attacks/waiting-pushes.ts';
+import { compressedBombs } from './attacks/bodies/compressed-bombs.ts';
+import { deletedFamilies } from './attacks/bodies/deleted-families.ts';
+import { halfOpen, halfOpenTls } from './attacks/connections/half-open.ts';
+import { http2Floods } from './attacks/http2/floods.ts';
+import { http2HeaderBombs } from './attacks/http2/header-bombs.ts';
+import { http2RapidReset } from './attacks/http2/rapid-reset.ts';
+import { http2Streams } from './attacks/http2/streams.ts';
+import { jsonAnswers } from './attacks/requests/json-answers.ts';
+import { loginFlood } from './attacks/connections/login-flood.ts';
+import { longPaths } from './attacks/requests/long-paths.ts';
+import { pipelinedLogins } from './attacks/connections/pipelined-logins.ts';
+import { pipelining } from './attacks/connections/pipelining.ts';
+import { protobufBombs } from './attacks/bodies/protobuf-bombs.ts';
+import { scrapeNegotiation } from './attacks/requests/scrape-negotiation.ts';
+import { selectors } from './attacks/requests/selectors.ts';
+import { slowReaders } from './attacks/connections/slow-readers.ts';
+import { snappyBombs } from './attacks/bodies/snappy-bombs.ts';
+import { stalledUploads } from './attacks/connections/stalled-uploads.ts';
+import { textBombs } from './attacks/bodies/text-bombs.ts';
+import { waitingPushes } from './attacks/requests/waiting-pushes.ts';
 
 /** To add one: a file in attacks/, and a line here. */
 export const ATTACKS: Readonly<Record<string, Attack>> = {

@@ -13,11 +13,11 @@ import { GroupFollower } from '../../shared/redis/groups/group-follower.ts';
 import { GroupStore } from '../../shared/redis/groups/group-store.ts';
 import type { ShardKeys } from '../../shared/redis/keys.ts';
 import { packStrings } from '../../shared/records/packed-strings.ts';
-import { makeKeyspace } from '../support/keyspace.ts';
+import { makeKeyspace } from '../support/redis/keyspace.ts';
 import type { GroupRecord } from '../../shared/records/group-record.ts';
 import { eventually } from '../support/eventually.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
-import { hold } from '../support/resources.ts';
+import { startRedis, type RedisServer } from '../support/redis/server.ts';
+import { hold } from '../support/process/resources.ts';
 
 // Whatever happens to `changes`, to the groups and to the notifications: within 2 s those who follow hold what Redis holds,
 // and were told of the pushes in their order.

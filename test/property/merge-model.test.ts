@@ -6,11 +6,11 @@ import type { Labels } from '../../shared/model/metric-family.ts';
 import { makeGroup } from '../../shared/model/group.ts';
 import { encodeLabels } from '../../shared/model/labels.ts';
 import { GroupStore } from '../../shared/redis/groups/group-store.ts';
-import { makeKeyspace } from '../support/keyspace.ts';
+import { makeKeyspace } from '../support/redis/keyspace.ts';
 import { encodePush } from '../../shared/records/push-record.ts';
 import { deadlineOf, type Outcome, type Push, type Verb } from '../../shared/records/push.ts';
-import { startRedis } from '../support/redis.ts';
-import { hold } from '../support/resources.ts';
+import { startRedis } from '../support/redis/server.ts';
+import { hold } from '../support/process/resources.ts';
 
 // However a log is cut into batches: at each moment the groups are as if the pushes taken so far had been applied one by one,
 // in the order of the log.

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pressureMs } from './machine-load.ts';
+import { pressureMs } from './process/machine-load.ts';
 
 /** On a busy machine a deadline is later, by the time in which something waited for it, but at most by this factor. */
 const MAX_STRETCH = 10;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { samples } from './metrics-text.ts';
-import { keepAlive, request } from './request.ts';
-import { hold } from './resources.ts';
+import { keepAlive, request } from './http/request.ts';
+import { hold } from './process/resources.ts';
 
 /** When a series was shown, by performance.now(). Each time is on the side that makes a test stricter. */
 export interface Sighting {

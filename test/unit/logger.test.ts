@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { LogFormat, LogLevel } from '../../shared/config/config.ts';
 import { formatLogfmt } from '../../shared/logfmt.ts';
 import { createLogger } from '../../shared/logger.ts';
-import { stopwatch } from '../support/machine-load.ts';
+import { stopwatch } from '../support/process/machine-load.ts';
 
 function capture(format: LogFormat, level: LogLevel = 'debug') {
   const lines: string[] = [];

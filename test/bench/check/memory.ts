@@ -2,8 +2,8 @@
  * Memory of Redis and of a reader per byte of the exposition, with 20,000 groups. It does not depend on the machine.
  */
 import { eventually } from '../../support/eventually.ts';
-import { startRedis } from '../../support/redis.ts';
-import { request } from '../../support/request.ts';
+import { startRedis } from '../../support/redis/server.ts';
+import { request } from '../../support/http/request.ts';
 import { fill } from '../load/fill.ts';
 import { groupsShown, residentMb, startOn, whenDrained } from '../subjects.ts';
 import { Rounds, type CheckSection } from './section.ts';

@@ -2,7 +2,7 @@
  * CPU time of a push, with each role in a process of its own: compared with fastify and one XADD, and with 10,000
  * groups stored compared with 500.
  */
-import { startRedis } from '../../support/redis.ts';
+import { startRedis } from '../../support/redis/server.ts';
 import { fill } from '../load/fill.ts';
 import type { Shape } from '../load/workload.ts';
 import { push } from '../load/wrk.ts';

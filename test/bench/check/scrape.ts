@@ -3,14 +3,14 @@
  * and of the first scrape after a group changed, including the cost of following that change, compared with an
  * unchanged one.
  */
-import { startRedis } from '../../support/redis.ts';
-import { request } from '../../support/request.ts';
+import { startRedis } from '../../support/redis/server.ts';
+import { request } from '../../support/http/request.ts';
 import { fill } from '../load/fill.ts';
 import { Scraper } from '../load/scraper.ts';
 import { groupPath, pushBody, type Shape } from '../load/workload.ts';
 import { groupsShown, startNginxWith, startOn, whenDrained } from '../subjects.ts';
 import { eventually } from '../../support/eventually.ts';
-import { processTree } from '../../support/mark.ts';
+import { processTree } from '../../support/process/process-tags.ts';
 import { cpuOf, Rounds, type CheckSection } from './section.ts';
 
 const SHAPE: Shape = { families: 2 };

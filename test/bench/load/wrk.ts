@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runOrThrow } from '../../support/run.ts';
-import { temporaryFolder } from '../../support/temporary.ts';
-import { requireTool } from '../../support/tools.ts';
+import { runOrThrow } from '../../support/process/run.ts';
+import { temporaryFolder } from '../../support/process/temporary.ts';
+import { requireTool } from '../../support/process/tools.ts';
 import { bodies, type Shape } from './workload.ts';
 
 const SCRIPT = fileURLToPath(new URL('load.lua', import.meta.url));

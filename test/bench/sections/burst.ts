@@ -1,6 +1,6 @@
 /** A burst without a worker: 50,000 pushes as fast as possible, then one worker starts. */
 import { eventually } from '../../support/eventually.ts';
-import { startRedis } from '../../support/redis.ts';
+import { startRedis } from '../../support/redis/server.ts';
 import { fill } from '../load/fill.ts';
 import { spread } from '../report/spread.ts';
 import { backlog, settled, startOn } from '../subjects.ts';

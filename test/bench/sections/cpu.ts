@@ -3,7 +3,7 @@
  * machine. Roles in processes of their own, 10,000 groups, pushes as fast as they are accepted; then no load at all.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { startRedis } from '../../support/redis.ts';
+import { startRedis } from '../../support/redis/server.ts';
 import { fill } from '../load/fill.ts';
 import { push } from '../load/wrk.ts';
 import { cpuSeconds, total } from '../report/cpu-time.ts';

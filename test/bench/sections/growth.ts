@@ -2,7 +2,7 @@
  * Cost by the number of stored groups: of a push, and of the first scrape after one group changed. All numbers have a
  * gateway of their own at the same time, and take turns.
  */
-import { request } from '../../support/request.ts';
+import { request } from '../../support/http/request.ts';
 import { groupPath, pushBody } from '../load/workload.ts';
 import { push } from '../load/wrk.ts';
 import { Scraper, type Scrape } from '../load/scraper.ts';

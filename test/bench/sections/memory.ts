@@ -6,7 +6,7 @@ import { fill } from '../load/fill.ts';
 import type { Figure } from '../report/results.ts';
 import { ratios, spread } from '../report/spread.ts';
 import { residentMb, startOfficialWith, startOn, whenDrained } from '../subjects.ts';
-import { startRedis } from '../../support/redis.ts';
+import { startRedis } from '../../support/redis/server.ts';
 import type { Section } from './section.ts';
 
 const GROUPS = 100_000;

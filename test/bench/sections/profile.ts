@@ -6,14 +6,14 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectFolder } from '../../support/project.ts';
-import { startRedis, type RedisServer } from '../../support/redis.ts';
+import { startRedis, type RedisServer } from '../../support/redis/server.ts';
 import { Scraper } from '../load/scraper.ts';
 import { fill } from '../load/fill.ts';
 import { push } from '../load/wrk.ts';
 import { cpuSeconds, total } from '../report/cpu-time.ts';
 import { show, summarise } from '../report/cpu-profile.ts';
 import { startOn, whenDrained } from '../subjects.ts';
-import type { Gateway, Role } from '../../support/gateway.ts';
+import type { Gateway, Role } from '../../support/servers/gateway.ts';
 import type { Section } from './section.ts';
 
 const FOLDER = join(projectFolder, '.cache/bench/profiles');

@@ -7,10 +7,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.ts';
-import type { Gateway } from '../../support/gateway.ts';
-import { startCluster } from '../../support/redis-cluster.ts';
-import { startRedis, type RedisServer } from '../../support/redis.ts';
-import { endResources, heldCount } from '../../support/resources.ts';
+import type { Gateway } from '../../support/servers/gateway.ts';
+import { startCluster } from '../../support/redis/cluster.ts';
+import { startRedis, type RedisServer } from '../../support/redis/server.ts';
+import { endResources, heldCount } from '../../support/process/resources.ts';
 import { fill } from '../load/fill.ts';
 import { Scraper } from '../load/scraper.ts';
 import type { Shape } from '../load/workload.ts';

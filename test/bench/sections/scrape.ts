@@ -3,7 +3,7 @@
  * Compared with nginx, which sends the same bytes from files, and with the official gateway.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { request } from '../../support/request.ts';
+import { request } from '../../support/http/request.ts';
 import { groupPath, pushBody } from '../load/workload.ts';
 import { push } from '../load/wrk.ts';
 import { Scraper } from '../load/scraper.ts';

@@ -1,6 +1,6 @@
 /** Time from a push until a scrape shows it: 200 evenly spaced pushes per second, 10,000 groups. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { keepAlive, request } from '../../support/request.ts';
+import { keepAlive, request } from '../../support/http/request.ts';
 import { sampleValue } from '../../support/metrics-text.ts';
 import { groupPath, pushBody } from '../load/workload.ts';
 import type { Figure } from '../report/results.ts';

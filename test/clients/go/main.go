@@ -1,4 +1,4 @@
-// Pushes as a program that uses client_golang does; test/e2e/clients-go.test.ts starts it.
+// Pushes as a program that uses client_golang does; test/e2e/clients/go.test.ts starts it.
 //
 //	client [flags] push|add|delete URL JOB [GAUGE=VALUE…]
 package main

@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Queue;
 
 /**
- * Pushes as a program that uses client_java does; test/e2e/clients-java.test.ts starts it.
+ * Pushes as a program that uses client_java does; test/e2e/clients/java.test.ts starts it.
  *
  * <p>java Client HOST:PORT STEP…, where a step is
  *

@@ -1,5 +1,5 @@
 import { eventually } from '../../support/eventually.ts';
-import type { RedisServer } from '../../support/redis.ts';
+import type { RedisServer } from '../../support/redis/server.ts';
 import { SHAPES } from '../harness/fleet.ts';
 import type { Topology } from '../harness/backend.ts';
 import { startClusterIsolation, startSentinelIsolation, type Isolation } from '../harness/isolation.ts';

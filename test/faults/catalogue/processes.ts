@@ -1,4 +1,4 @@
-import type { Gateway, Role } from '../../support/gateway.ts';
+import type { Gateway, Role } from '../../support/servers/gateway.ts';
 import { SHAPES, type Fleet, type Member, type Shape } from '../harness/fleet.ts';
 import { TOPOLOGIES } from '../harness/backend.ts';
 import type { Fault } from '../harness/scenario.ts';

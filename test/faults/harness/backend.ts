@@ -3,10 +3,10 @@
  * it acknowledges survives the loss of a server, and how the faults reach the servers.
  */
 import { eventually } from '../../support/eventually.ts';
-import type { TestProcess } from '../../support/process.ts';
-import { startRedis, type RedisServer } from '../../support/redis.ts';
-import { startCluster, type ClusterOptions, type ClusterTopology } from '../../support/redis-cluster.ts';
-import { startSentinel, type SentinelOptions } from '../../support/redis-sentinel.ts';
+import type { TestProcess } from '../../support/process/process.ts';
+import { startRedis, type RedisServer } from '../../support/redis/server.ts';
+import { startCluster, type ClusterOptions, type ClusterTopology } from '../../support/redis/cluster.ts';
+import { startSentinel, type SentinelOptions } from '../../support/redis/sentinel.ts';
 
 export type Topology = 'single' | 'sentinel' | 'cluster';
 export const TOPOLOGIES: readonly Topology[] = ['single', 'sentinel', 'cluster'];

@@ -4,10 +4,10 @@
  */
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { runOrThrow } from '../../support/run.ts';
-import { temporaryFolder } from '../../support/temporary.ts';
-import { findTool } from '../../support/tools.ts';
-import type { RedisServer } from '../../support/redis.ts';
+import { runOrThrow } from '../../support/process/run.ts';
+import { temporaryFolder } from '../../support/process/temporary.ts';
+import { findTool } from '../../support/process/tools.ts';
+import type { RedisServer } from '../../support/redis/server.ts';
 
 // The file holds the offset in seconds. It is mapped, so that a step shows at once and costs no system call.
 const SHIM = `

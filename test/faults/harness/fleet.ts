@@ -1,5 +1,5 @@
-import { startGateway, type Gateway, type Role } from '../../support/gateway.ts';
-import { freePort } from '../../support/ports.ts';
+import { startGateway, type Gateway, type Role } from '../../support/servers/gateway.ts';
+import { freePort } from '../../support/process/ports.ts';
 import type { Backend } from './backend.ts';
 import { startLink, type Link } from './link.ts';
 

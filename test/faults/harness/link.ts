@@ -7,7 +7,7 @@
  *       └──break()──▶ connections are closed; new ones work
  */
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
-import { hold } from '../../support/resources.ts';
+import { hold } from '../../support/process/resources.ts';
 import type { Backend } from './backend.ts';
 
 export class Link {

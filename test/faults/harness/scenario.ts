@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.ts';
-import { pressureMs } from '../../support/machine-load.ts';
+import { pressureMs } from '../../support/process/machine-load.ts';
 import { readBooks, startBackend, type Backend, type Books, type Topology } from './backend.ts';
 import { check, type Verdict, type ViolationKind } from './checker.ts';
 import { startFleet, type Fleet, type Shape } from './fleet.ts';

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent } from 'node:http';
-import { keepAlive, request, type Answer } from '../../support/request.ts';
+import { keepAlive, request, type Answer } from '../../support/http/request.ts';
 import type { Fate, Flush, Observation, Push, Verb } from './history.ts';
 import { bodyOf, JOB, readScrape } from './read-scrape.ts';
 

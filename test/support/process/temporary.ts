@@ -1,0 +1,18 @@
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileMark } from './process-tags.ts';
+import { hold } from './resources.ts';
+
+/**
+ * A new folder, deleted after the test (or the file) that made it; TEST_KEEP=1 keeps it, to look at logs.
+ * Its path is short: a unix socket's may have 104 bytes at most.
+ */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(realpathSync(tmpdir()), `${fileMark}-`));
+  hold(folder, async () => {
+    if (process.env['TEST_KEEP'] === '1') console.log(`kept: ${folder}`);
+    else rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
+  return folder;
+}
