@@ -141,7 +141,8 @@ test('a session that is flooded with frames ends', async () => {
   socket.resume();
   socket.write(PREFACE, 'latin1');
   const flooding = setInterval(() => socket.write(flood), 5);
-  await once(socket, 'close');
+  // Not `once`, which a write to the closed socket would make fail.
+  await new Promise((resolve) => void socket.on('close', resolve));
   clearInterval(flooding);
   expect(cuts).toEqual(['overhead']);
 });
