@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type Gateway } from '../support/servers/gateway.ts';
-import { fileMark, processesMarked, processTree } from '../support/process/process-tags.ts';
+import { fileTag, taggedProcesses, processTree } from '../support/process/process-tags.ts';
 import { sampleValue } from '../support/metrics-text.ts';
 import { freePort } from '../support/process/ports.ts';
 import { TestProcess } from '../support/process/process.ts';
@@ -14,7 +14,7 @@ import { applied } from '../support/http/request.ts';
 import { run, runOrThrow, type Outcome } from '../support/process/run.ts';
 import { temporaryFolder } from '../support/process/temporary.ts';
 
-// The command as a person meets it: what it says, how it ends, what it leaves behind.
+// The command line: its output, its exit status, and what it leaves behind.
 
 const command = join(projectFolder, 'dist/services/gateway/main.js');
 
@@ -23,7 +23,7 @@ async function pushgateway(...args: string[]): Promise<Outcome & { readonly stde
   return { ...outcome, stderr: outcome.output.replace(outcome.stdout, '') };
 }
 
-describe('asked for help', () => {
+describe('help and version', () => {
   test.for(['-h', '--help'])('%s', async (flag) => {
     const { code, stdout, stderr } = await pushgateway(flag);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -46,7 +46,7 @@ describe('asked for help', () => {
   });
 });
 
-describe('what cannot be used: status 2, one line each on standard error', () => {
+describe('invalid settings: status 2, one line each on standard error', () => {
   test.for([
     [['--redis.enpoint=x'], ['unknown flag --redis.enpoint: did you mean --redis.endpoint?']],
     [['--redis.endpoint=not an address'], ['redis.endpoint "not an address"']],
@@ -68,7 +68,7 @@ describe('what cannot be used: status 2, one line each on standard error', () =>
     for (const reason of reasons) expect(lines.filter((line) => line.includes(reason))).toHaveLength(1);
   });
 
-  test('a key of the file, with its line', async () => {
+  test('an invalid key in the file, with its line', async () => {
     const file = join(temporaryFolder(), 'pushgw.yml');
     writeFileSync(file, 'port: 9753\nredis:\n  endpont: ":6379"\n');
     const { code, stderr } = await pushgateway(`--config.file=${file}`);
@@ -77,7 +77,7 @@ describe('what cannot be used: status 2, one line each on standard error', () =>
   });
 });
 
-/** One that cannot start, to its end: status 1, and the one line of its log at level error. */
+/** Runs a gateway that cannot start until it ends: status 1, and one log line at level error. */
 async function failure(gateway: Gateway): Promise<string> {
   expect(await gateway.process.waitForExit(20_000)).toEqual({ code: 1, signal: null });
   const errors = gateway.process.log().match(/^.*level=error.*$/gm) ?? [];
@@ -85,8 +85,8 @@ async function failure(gateway: Gateway): Promise<string> {
   return errors[0] ?? '';
 }
 
-describe('what cannot start: status 1, one line at level error', () => {
-  test('its port is taken', async () => {
+describe('a failed start: status 1, one line at level error', () => {
+  test('the port is in use', async () => {
     const port = await freePort();
     const other = createServer();
     await new Promise<void>((resolve) => void other.listen(port, resolve));
@@ -104,7 +104,7 @@ describe('what cannot start: status 1, one line at level error', () => {
     await gateway.push('/metrics/job/j', 'm 1\n', applied);
     const line = await failure(await startGateway({ redis, role, args: ['--redis.shards=8'], waitUntilReady: false }));
     expect(line).toMatch(/shards=4.*shards=8.*--redis\.shards/);
-    // It has left no trace, and the other one goes on.
+    // It has left no trace, and the first gateway still works.
     expect(await redis.cli('KEYS', 'pgw:{7}:*')).toBe('');
     expect(sampleValue(await gateway.scrape(), 'm')).toBe(1);
     await startGateway({ redis, role, args: ['--redis.shards=8', '--redis.prefix=other'] });
@@ -127,11 +127,11 @@ describe('what cannot start: status 1, one line at level error', () => {
 });
 
 const redisOf = (gateway: Gateway) => processTree(gateway.pid).slice(1);
-/** A zombie that nobody has waited for is none. */
-const lives = (pid: number) => processesMarked(fileMark).some((one) => one.pid === pid);
+/** A zombie does not count. */
+const lives = (pid: number) => taggedProcesses(fileTag).some((one) => one.pid === pid);
 
 describe('with an embedded Redis', () => {
-  test('what was pushed survives a restart, and no process is left behind', async () => {
+  test('pushed groups survive a restart, and no process is left behind', async () => {
     const gateway = await startGateway({ port: await freePort() });
     await gateway.push('/metrics/job/j', 'm 1\n', applied);
     const [redis = 0] = redisOf(gateway);
@@ -143,7 +143,7 @@ describe('with an embedded Redis', () => {
     expect(sampleValue(await gateway.scrape(), 'm')).toBe(1);
   });
 
-  test('one that a killed gateway left behind is retired, and nothing it has taken is lost', async () => {
+  test('a Redis that a killed gateway left behind is stopped, and no acknowledged push is lost', async () => {
     const gateway = await startGateway({ port: await freePort() });
     await gateway.push('/metrics/job/j', 'm 1\n', applied);
     const [orphan = 0] = redisOf(gateway);
@@ -157,7 +157,7 @@ describe('with an embedded Redis', () => {
     await eventually(async () => sampleValue(await gateway.scrape(), 'm') === 2);
   });
 
-  test('one that dies is started again', async () => {
+  test('a Redis that dies is restarted', async () => {
     const gateway = await startGateway();
     await gateway.push('/metrics/job/j', 'm 1\n', applied);
     const [redis = 0] = redisOf(gateway);
@@ -168,7 +168,7 @@ describe('with an embedded Redis', () => {
     expect(redisOf(gateway)).not.toContain(redis);
   });
 
-  test('the second SIGINT ends a gateway that drains at once', async () => {
+  test('a second SIGINT ends a draining gateway at once', async () => {
     const redis = await startRedis();
     const gateway = await startGateway({ redis });
     await redis.kill();
@@ -183,7 +183,7 @@ describe('with an embedded Redis', () => {
   });
 });
 
-test('./pushgateway runs from anywhere', async () => {
+test('./pushgateway runs from any folder', async () => {
   const wrapper = join(projectFolder, 'pushgateway');
   if (!existsSync(wrapper)) await runOrThrow('make', ['-s', 'pushgateway'], { cwd: projectFolder });
   const one = await TestProcess.start(wrapper, ['--version'], { cwd: temporaryFolder() });

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startGateway, type Gateway } from '../support/servers/gateway.ts';
-import { fileMark } from '../support/process/process-tags.ts';
+import { fileTag } from '../support/process/process-tags.ts';
 import { sampleSum } from '../support/metrics-text.ts';
 import { startRedis, type RedisServer } from '../support/redis/server.ts';
 import { applied } from '../support/http/request.ts';
@@ -41,13 +41,13 @@ beforeAll(async () => {
   const strictArgs = ['--web.cross-origin-pushes=refuse', '--web.allowed-hosts=gateway.example'];
   strict = await startGateway({ redis, args: [...ENABLED, ...strictArgs] });
   elsewhere = await serveEmptyPage();
-  const env = { ...process.env, TEST_MARK: fileMark } as Record<string, string>;
+  const env = { ...process.env, TEST_TAG: fileTag } as Record<string, string>;
   const started = await chromium.launch({ executablePath, args: ARGS, env });
   hold('chromium', async () => await started.close());
   browser = started;
 });
 
-/** The web site of somebody else; returns its port. */
+/** A foreign web site; returns its port. */
 async function serveEmptyPage(): Promise<number> {
   const server: Server = createServer((_request, response) => {
     response.setHeader('Content-Type', 'text/html').end('<!doctype html><title>elsewhere</title>');
@@ -74,7 +74,7 @@ beforeEach(async ({ skip }) => {
   await open.request('/api/v1/admin/wipe', { method: 'PUT', ...applied });
   await open.push('/metrics/job/mine', 'm 1\n', applied);
   if ((await letters()).length > 0) return;
-  // A push becomes a dead letter if its group is something else in Redis.
+  // A push becomes a dead letter if the key of its group has another type.
   await open.push('/metrics/job/poison', 'm 1\n', applied);
   const keys = (await redis.cli('--scan', '--pattern', 'pgw:{*}:group:*')).split('\n').filter((key) => key !== '');
   const values = await Promise.all(keys.map(async (key) => await redis.cli('HGET', key, 'labels')));
@@ -121,7 +121,7 @@ async function fetchAll(page: Page, target: string, requests: readonly (readonly
   );
 }
 
-/** Sends it as a form does, which needs nobody's permission, from a frame; with `sandbox` its origin is `null`. */
+/** Sends it as a form in a frame, which needs no permission; with `sandbox` its origin is `null`. */
 async function submitForm(page: Page, url: string, sandbox: boolean): Promise<void> {
   await page.evaluate(
     ([action, isSandboxed]) => {
@@ -217,7 +217,7 @@ describe.each(PLACES)('a page of %s with another port, a gateway at %s', (page, 
       const [wanted, refused] = [await changes(), await refusals(gateway)];
       const read = await fetchAll(other, target, wanted);
       expect(Object.values(read).join('')).toBe('');
-      // A browser sends these without asking first; of `wipe` there is none.
+      // A browser sends these without a preflight request; there is none for `wipe`.
       const simple = wanted.filter(([method, path]) => method === 'POST' && !path.endsWith('wipe'));
       for (const [, path] of simple) {
         await submitForm(other, target + path, false);
@@ -252,7 +252,7 @@ test('a profile is not taken for a page of another origin', async () => {
   expect(await own.evaluate(`fetch('/debug/profile/cpu?seconds=1').then(({ status }) => status)`)).toBe(200);
 });
 
-test('a name that was made to resolve to the gateway reads nothing, and the proper one everything', async () => {
+test('a foreign name that resolves to the gateway can read nothing, and the right name everything', async () => {
   const rebound = await pageAt(`http://rebound.example:${strict.port}/`);
   expect(await rebound.evaluate('document.body.innerText')).toContain('cannot answer for this host');
   const before = await letters();
@@ -269,7 +269,7 @@ test('a name that was made to resolve to the gateway reads nothing, and the prop
 });
 
 test.each(['http://127.0.0.1', 'http://localhost', 'http://gateway.example'])(
-  'the own page at %s deletes groups and everything',
+  'the page of the gateway at %s can delete groups and everything',
   async (host) => {
     for (const gateway of [open, strict]) {
       await gateway.push('/metrics/job/mine', 'm 1\n', applied);

@@ -1,7 +1,7 @@
 import { chromium, type Browser, type Dialog, type Page } from 'playwright-core';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { startGateway, type Gateway } from '../support/servers/gateway.ts';
-import { fileMark } from '../support/process/process-tags.ts';
+import { fileTag } from '../support/process/process-tags.ts';
 import { startRedis } from '../support/redis/server.ts';
 import { applied } from '../support/http/request.ts';
 import { hold } from '../support/process/resources.ts';
@@ -33,7 +33,7 @@ beforeAll(async () => {
     redis: await startRedis(),
     args: ['--redis.expiration=1h', '--web.enable-admin-api'],
   });
-  const env = { ...process.env, TEST_MARK: fileMark } as Record<string, string>;
+  const env = { ...process.env, TEST_TAG: fileTag } as Record<string, string>;
   const started = await chromium.launch({ executablePath, args: QUIET, env });
   hold('chromium', async () => await started.close());
   browser = started;

@@ -1,7 +1,7 @@
 import type { Config } from '../../shared/config/config.ts';
 import { loadConfig } from '../../shared/config/read/load.ts';
 
-/** The configuration that these flags alone make. Throws, with a line for each fault, when they make none. */
+/** The configuration from these flags alone. Throws an error with one line for each fault. */
 export function configFromFlags(...argv: readonly string[]): Config {
   const loaded = loadConfig({ argv, env: {} });
   if (loaded.kind === 'config') return loaded.config;

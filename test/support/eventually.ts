@@ -1,23 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pressureMs } from './process/machine-load.ts';
 
-/** On a busy machine a deadline is later, by the time in which something waited for it, but at most by this factor. */
+/** On a busy machine a deadline is extended by the time in which processes waited for a CPU, at most by this factor. */
 const MAX_STRETCH = 10;
 
 export interface EventuallyOptions {
-  /** Default 5000. More on a machine that is busy otherwise. */
+  /** Default 5000. Extended on a busy machine. */
   timeoutMs?: number;
-  /** Pause between two tries; default 20. */
+  /** Pause between two calls, ms; default 20. */
   intervalMs?: number;
-  /** Says in the error what was waited for. */
+  /** Names the condition in the error. */
   what?: string;
-  /** Gives up at once when it returns a reason: what is waited for can't come true any more. */
+  /** Returns a reason if the condition can no longer become true; the wait then ends at once. */
   hopeless?: () => string | undefined;
 }
 
 /**
- * Calls `fn` until it neither throws nor returns false, and returns what it returned. When the time is up, throws with
- * the last failure as `cause`. A call that hangs is given up at the deadline too.
+ * Calls `fn` until it neither throws nor returns false, and returns its result. When the time is up, throws an error
+ * with the last failure as `cause`. A call that hangs is abandoned at the deadline.
  */
 export async function eventually<T>(
   fn: () => T | Promise<T>,

@@ -1,5 +1,5 @@
 /**
- * Just enough of the text format to ask questions about an answer. On purpose not the project's parser: a test must not
+ * A minimal reader of the text format for assertions. It does not use the project's parser, because a test must not
  * share the mistakes of what it tests.
  */
 export interface Sample {
@@ -28,7 +28,7 @@ export function samples(text: string): Sample[] {
   return found;
 }
 
-/** All sample lines, sorted; those of the push times only when asked for, as they differ from run to run. */
+/** All sample lines, sorted; those of push times only on request, because they differ between runs. */
 export function sampleLines(text: string, options: { pushTimes?: boolean } = {}): string[] {
   return samples(text)
     .filter(({ name }) => options.pushTimes === true || !/^push_(failure_)?time_seconds$/.test(name))
@@ -36,7 +36,7 @@ export function sampleLines(text: string, options: { pushTimes?: boolean } = {})
     .toSorted();
 }
 
-/** The samples of a name that have at least these labels. */
+/** The samples of a name with at least these labels. */
 export function select(text: string, name: string, labels: Record<string, string> = {}): Sample[] {
   return samples(text).filter(
     (sample) =>
@@ -44,19 +44,19 @@ export function select(text: string, name: string, labels: Record<string, string
   );
 }
 
-/** The value of the one such sample; undefined where there is none, an error where there are several. */
+/** The value of the single matching sample; undefined if there is none. Throws if there are several. */
 export function sampleValue(text: string, name: string, labels: Record<string, string> = {}): number | undefined {
   const [first, ...others] = select(text, name, labels);
   if (others.length > 0) throw new Error(`${name} ${JSON.stringify(labels)} stands for ${others.length + 1} samples`);
   return first?.value;
 }
 
-/** Sum over all such samples, 0 where there is none: for telemetry that is split by shard or by outcome. */
+/** Sum of the matching samples, 0 if there are none: for telemetry by shard or by outcome. */
 export function sampleSum(text: string, name: string, labels: Record<string, string> = {}): number {
   return select(text, name, labels).reduce((sum, { value }) => sum + value, 0);
 }
 
-/** Family name → what its TYPE line says. */
+/** Family name → type of its TYPE line. */
 export function familyTypes(text: string): Map<string, string> {
   return commentLines(text, 'TYPE');
 }

@@ -20,14 +20,14 @@ export interface GivenFamily {
   readonly help?: string;
   /** Sample lines as they are stored: with the labels of the group. */
   readonly text: string;
-  /** What the text does not express; see FamilyRecord. */
+  /** Content that the text cannot express; see FamilyRecord. */
   readonly exact?: Buffer;
   readonly deadlineMs?: number;
 }
 
 let pushes = 0;
 
-/** Puts a group into a snapshot, as the feed would bring it after a push; returns its ID. */
+/** Puts a group into a snapshot, as the feed does after a push; returns its ID. */
 export function put(snapshot: Snapshot, given: GivenGroup): string {
   const { kind = 'push', pushedMs = 1, failedMs = 0, untilMs = 0, families = [] } = given;
   const { id, labels } = makeGroup(kind, given.labels);

@@ -3,22 +3,22 @@ import { samples } from './metrics-text.ts';
 import { keepAlive, request } from './http/request.ts';
 import { hold } from './process/resources.ts';
 
-/** When a series was shown, by performance.now(). Each time is on the side that makes a test stricter. */
+/** Times of a series in scrapes, of performance.now(). Each time is rounded to the side that makes a test stricter. */
 export interface Sighting {
-  /** The first scrape that showed it was answered then. */
+  /** End of the first scrape with the series. */
   readonly shownAt: number;
-  /** The last scrape that showed it was asked for then. */
+  /** Start of the last scrape with the series. */
   lastAskedAt: number;
-  /** The first scrape after that, without it, was answered then; undefined while it is shown. */
+  /** End of the first later scrape without the series; undefined while the series is present. */
   missingAt: number | undefined;
-  /** How often it came back after it had been missing. */
+  /** Number of times the series reappeared. */
   returns: number;
   value: number;
-  /** How often the value shown was lower than the one before. */
+  /** Number of times the value was lower than the previous one. */
   steppedBack: number;
 }
 
-/** Scrapes all the time, and remembers when each series was shown. Any answer but 200 is remembered too. */
+/** Scrapes continuously, and records when each series was present, and every answer except 200. */
 export class Watch {
   readonly failures: string[] = [];
   scrapes = 0;
@@ -30,7 +30,7 @@ export class Watch {
   readonly #running: Promise<void>;
   readonly #release: () => void;
 
-  /** Starts at once, and ends with the test, or with stop(). `url`: of the gateway. */
+  /** Starts at once, and ends with the test or stop(). `url` is that of the gateway. */
   constructor(url: string, options: { pauseMs?: number } = {}) {
     this.#url = url;
     this.#pauseMs = options.pauseMs ?? 5;

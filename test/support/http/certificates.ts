@@ -1,5 +1,5 @@
 /**
- * Certificates for tests, made here: no tool has to be installed, and none expires in a repository.
+ * Creates certificates for tests, so that no tool has to be installed and no stored certificate expires.
  *
  * Just enough of X.509 (RFC 5280, 4.1) in DER: SEQUENCE { tbsCertificate, algorithm, signature }.
  */

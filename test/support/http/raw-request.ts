@@ -1,17 +1,19 @@
 import { connect } from 'node:net';
 
 export interface RawOptions {
-  /** What happens once everything is sent; `wait` leaves that to the server. Default `wait`. */
+  /** What to do after everything is sent; with `wait` the server closes the connection. Default `wait`. */
   ending?: 'wait' | 'end' | 'destroy';
-  /** Enough was received: the connection is closed from here. Default: the server has to close it. */
+  /**
+   * Returns true if enough was received; the client then closes the connection. Default: the server has to close it.
+   */
   until?: RegExp;
   /** Default 20 s. */
   timeoutMs?: number;
 }
 
 /**
- * Writes bytes to a TCP port and returns what came back until the connection was closed: for requests that no HTTP client
- * would send. Rejects when it is still open at the end of the time; a reset counts as closed.
+ * Writes bytes to a TCP port and returns what was received until the connection was closed: for requests that no HTTP
+ * client sends. Rejects if the connection is still open at the timeout; a reset counts as closed.
  */
 export async function rawRequest(port: number, parts: readonly string[], options: RawOptions = {}): Promise<string> {
   const { ending = 'wait', until, timeoutMs = 20_000 } = options;

@@ -14,13 +14,13 @@ export interface RequestOptions {
   body?: string | Uint8Array;
   /** Default 120 s: for the whole exchange. */
   timeoutMs?: number;
-  /** Default: a connection of its own, closed after. Load-like tests share one (see keepAlive). */
+  /** Default: a separate connection, closed afterwards. Tests with many requests share connections (see keepAlive). */
   agent?: Agent;
 }
 
 /**
- * One HTTP request whose path goes out byte for byte as given: fetch would resolve `..` and recode the rest.
- * Rejects only when there is no answer; any status is an answer.
+ * Sends an HTTP request with the path byte for byte as given: fetch would resolve `..` and encode the path again.
+ * Rejects only without an answer, not for any status.
  */
 export async function request(base: string, path: string, options: RequestOptions = {}): Promise<Answer> {
   const { hostname, port } = new URL(base);
@@ -60,5 +60,5 @@ export function keepAlive(sockets: number): Agent {
   return new Agent({ keepAlive: true, maxSockets: sockets });
 }
 
-/** Asks for the answer to a push to wait until it is merged: 200, and the next scrape shows it. */
+/** Requests that a push is answered 200 after it was merged, so that the next scrape shows it. */
 export const applied = { headers: { prefer: 'wait=60' } } as const satisfies RequestOptions;

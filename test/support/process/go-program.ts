@@ -5,7 +5,7 @@ import { projectFolder } from '../project.ts';
 import { runOrThrow } from './run.ts';
 import { findTool, requireTool } from './tools.ts';
 
-/** A program that is had by compiling it: the package `path` of a Go module in one version. */
+/** A program that is compiled from the package `path` of a Go module in one version. */
 export interface GoProgram {
   readonly module: string;
   readonly version: string;
@@ -23,8 +23,8 @@ export function whyNoGoProgram({ file }: GoProgram): [condition: boolean, note: 
 export async function buildGoProgram({ module, version, package: path, file }: GoProgram): Promise<string> {
   const binary = join(projectFolder, '.cache', file);
   if (existsSync(binary)) return binary;
-  // As the dependency of a module of our own: asking for it by name alone needs a list of versions, which not every
-  // module proxy gives out.
+  // As a dependency of our own module: installing by name needs a list of versions, which not every
+  // module proxy provides.
   const folder = `${binary}.build-${process.pid}`;
   mkdirSync(folder, { recursive: true });
   try {
@@ -36,14 +36,16 @@ export async function buildGoProgram({ module, version, package: path, file }: G
       timeoutMs: 600_000,
     });
     mkdirSync(dirname(binary), { recursive: true });
-    renameSync(join(folder, output), binary); // atomic: another worker may have built it too
+    renameSync(join(folder, output), binary); // atomic, because another worker may build it at the same time
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
   return binary;
 }
 
-/** The program of a Go module in test/, with the versions of its go.sum. Compiled again when a file of it has changed. */
+/**
+ * The program of a Go module in test/, with the versions of its go.sum. Compiled again when one of its files changed.
+ */
 export async function buildGoModule(name: string): Promise<string> {
   const folder = join(projectFolder, 'test', name);
   const sources = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));

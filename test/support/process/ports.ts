@@ -1,10 +1,10 @@
 /**
- * TCP ports on loopback that belong to this test file until it ends. No other test file gets them, in this run or in any
- * other run on the machine, be it in another clone.
+ * TCP ports on loopback that belong to this test file until it ends. No other test file gets them, in this or any
+ * other run on the machine, even in another clone.
  *
- * The ports are divided into blocks. A process owns a block while it listens on the block's first port: the kernel allows
- * only one, and takes the block back when the process dies. All ports, and those of a Redis Cluster's bus (port + 10000),
- * are below the range from which operating systems choose ports for outgoing connections and for port 0.
+ * The ports are divided into blocks. A process owns a block while it listens on the block's first port: the kernel
+ * allows only one, and takes the block back when the process dies. All ports, and those of a Redis Cluster's bus (port
+ * + 10000), are below the range from which operating systems choose ports for outgoing connections and for port 0.
  */
 import { randomInt } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
@@ -18,7 +18,7 @@ const BLOCK = 50;
 const locks: Server[] = [];
 let left: number[] = [];
 
-/** A port nobody listens on, and nobody else here will; never the same twice in one file. */
+/** A free port that no other test file uses. It is never returned twice in one file. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = left.pop() ?? (await takeBlock());
@@ -32,13 +32,13 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** At the end of a file. */
+/** Releases the ports at the end of a file. */
 export async function releasePorts(): Promise<void> {
   left = [];
   await Promise.all(locks.splice(0).map(async (lock) => new Promise((done) => lock.close(done))));
 }
 
-/** Returns the first of its ports; the others are left for later. */
+/** Takes a block and returns its first port; the others are kept for later calls. */
 async function takeBlock(): Promise<number> {
   const count = (END - FIRST) / BLOCK;
   const offset = randomInt(count);
@@ -61,7 +61,7 @@ async function isFree(port: number): Promise<boolean> {
   return true;
 }
 
-/** Undefined when somebody else listens there. Does not keep the process alive. */
+/** Undefined if another process listens there. Does not keep the process alive. */
 export async function listenOn(port: number): Promise<Server | undefined> {
   return new Promise((resolve) => {
     const server = createServer();

@@ -4,34 +4,34 @@ import { execFileSync } from 'node:child_process';
 import { platform } from 'node:process';
 
 /**
- * Every process a test starts can be told from all others on the machine: the mark stands in its environment (as
- * TEST_MARK, inherited by its children) and in the name of the temporary folder it works in. A child that outlives its
- * parent, or hides its environment as redis-server does, is still found.
+ * Tags by which the processes of a test can be found. The tag is in the environment of every process that a test starts
+ * (TEST_TAG, inherited by its children) and in the name of its temporary folder. A process is therefore found even if
+ * it outlives its parent, or overwrites its environment as redis-server does.
  *
- * pgw-<run>-<file>: the run is one `vitest`, the file one test file. Both are random and long enough that two runs on one
- * machine have none in common: each run ends what carries its own mark.
+ * A tag is pgw-<run>-<file>: the run is one `vitest`, the file one test file. Both are random, so that two runs on one
+ * machine have different tags, and each run ends only its own processes.
  */
 export const RUN_VARIABLE = 'TEST_RUN';
 
-export function runMark(): string {
+export function runTag(): string {
   return `pgw-${process.env[RUN_VARIABLE] ?? 'solo'}`;
 }
 
-/** Modules are loaded anew for each test file, so this is the file's own. */
-export const fileMark = `${runMark()}-${randomBytes(4).toString('hex')}`;
+/** The tag of this test file. Modules are loaded again for each test file. */
+export const fileTag = `${runTag()}-${randomBytes(4).toString('hex')}`;
 
-export interface MarkedProcess {
+export interface TaggedProcess {
   readonly pid: number;
   readonly command: string;
 }
 
-/** The living processes that carry the mark, zombies left out. */
-export function processesMarked(mark: string): MarkedProcess[] {
-  return platform === 'linux' ? fromProc(mark) : fromPs(mark);
+/** The running processes with the tag, without zombies. */
+export function taggedProcesses(tag: string): TaggedProcess[] {
+  return platform === 'linux' ? fromProc(tag) : fromPs(tag);
 }
 
-function fromProc(mark: string): MarkedProcess[] {
-  const found: MarkedProcess[] = [];
+function fromProc(tag: string): TaggedProcess[] {
+  const found: TaggedProcess[] = [];
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
@@ -39,27 +39,27 @@ function fromProc(mark: string): MarkedProcess[] {
       .replaceAll('\0', ' ')
       .trim();
     if (command === '') continue; // a kernel thread, a zombie, or gone
-    const marked =
-      command.includes(mark) ||
-      attempt(() => readFileSync(`/proc/${pid}/environ`, 'utf8')).includes(mark) ||
-      attempt(() => readlinkSync(`/proc/${pid}/cwd`)).includes(mark);
-    if (marked) found.push({ pid, command });
+    const isTagged =
+      command.includes(tag) ||
+      attempt(() => readFileSync(`/proc/${pid}/environ`, 'utf8')).includes(tag) ||
+      attempt(() => readlinkSync(`/proc/${pid}/cwd`)).includes(tag);
+    if (isTagged) found.push({ pid, command });
   }
   return found;
 }
 
-function fromPs(mark: string): MarkedProcess[] {
-  const found: MarkedProcess[] = [];
+function fromPs(tag: string): TaggedProcess[] {
+  const found: TaggedProcess[] = [];
   for (const line of execFileSync('ps', ['-Awwo', 'pid=,command='], { encoding: 'utf8' }).split('\n')) {
     const match = /^\s*(\d+)\s+(.*)$/.exec(line);
-    if (match?.[2]?.includes(mark) && Number(match[1]) !== process.pid) {
+    if (match?.[2]?.includes(tag) && Number(match[1]) !== process.pid) {
       found.push({ pid: Number(match[1]), command: match[2] });
     }
   }
   return found;
 }
 
-/** The process and all that descend from it, parents first. */
+/** The process and its descendants, parents first. */
 export function processTree(root: number): number[] {
   const children = new Map<number, number[]>();
   for (const [pid, parent] of platform === 'linux' ? parentsFromProc() : parentsFromPs()) {
@@ -90,7 +90,7 @@ function parentsFromPs(): Parentage[] {
   });
 }
 
-/** Processes end while one looks at them: what can't be read any more is empty. */
+/** Reads a file of a process; empty if the process has ended. */
 function attempt(read: () => string): string {
   try {
     return read();

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { eventually } from '../eventually.ts';
-import { fileMark, processTree } from './process-tags.ts';
+import { fileTag, processTree } from './process-tags.ts';
 import { hold } from './resources.ts';
 import { temporaryFolder } from './temporary.ts';
 
@@ -20,7 +20,7 @@ export interface StartOptions {
 }
 
 /**
- * A real process. Its output goes straight to a file, which no full pipe can block and no crash can cut short.
+ * A real process. Its output is written to a file, so that it cannot block on a full pipe or be lost in a crash.
  * It is ended with the test that started it (see resources.ts).
  */
 export class TestProcess {
@@ -66,7 +66,7 @@ export class TestProcess {
     return started;
   }
 
-  /** How it ended, or undefined while it runs. */
+  /** Exit code and signal, or undefined while it runs. */
   get exit(): Exit | undefined {
     return this.#exit;
   }
@@ -75,12 +75,12 @@ export class TestProcess {
     return readFileSync(this.logFile, 'utf8');
   }
 
-  /** Fails at once when the process ends before it has said that. */
+  /** Waits for a text in the log. Fails at once if the process ends before. */
   async waitForLine(pattern: RegExp, timeoutMs = 10_000): Promise<RegExpExecArray> {
     return this.waitUntil(`${this.name} to say ${pattern}`, timeoutMs, () => pattern.exec(this.log()) ?? false);
   }
 
-  /** Until the address answers 200; fails at once when the process ends before. */
+  /** Waits until the address answers 200. Fails at once if the process ends before. */
   async waitForHttp(url: string, timeoutMs = 15_000): Promise<void> {
     await this.waitUntil(`${this.name} to answer ${url}`, timeoutMs, async () => {
       const response = await fetch(url, { headers: { connection: 'close' } });
@@ -90,7 +90,7 @@ export class TestProcess {
     });
   }
 
-  /** `eventually`, given up when the process ends; the error shows the end of its log. */
+  /** Like `eventually`, but fails when the process ends; the error shows the end of its log. */
   async waitUntil<T>(what: string, timeoutMs: number, fn: () => T | Promise<T>): Promise<Exclude<T, false>> {
     const hopeless = () => (this.#exit === undefined ? undefined : `it ended with ${JSON.stringify(this.#exit)}`);
     try {
@@ -104,12 +104,12 @@ export class TestProcess {
     return eventually(async () => this.#exited, { timeoutMs, what: `the end of ${this.name} (pid ${this.pid})` });
   }
 
-  /** It has not ended, and no SIGSTOP of ours holds it. */
+  /** True if the process has not ended and is not stopped by SIGSTOP. */
   get isRunning(): boolean {
     return this.#exit === undefined && !this.#isStopped;
   }
 
-  /** For SIGSTOP, SIGCONT, SIGHUP…; to end it there are stop() and kill(). */
+  /** For SIGSTOP, SIGCONT, SIGHUP…; to end the process use stop() or kill(). */
   signal(signal: NodeJS.Signals): void {
     if (this.#exit !== undefined) return;
     process.kill(this.pid, signal);
@@ -117,7 +117,7 @@ export class TestProcess {
     if (signal === 'SIGCONT') this.#isStopped = false;
   }
 
-  /** SIGTERM, then waits. One that does not end in time is killed, with its children, and that is a failure. */
+  /** Sends SIGTERM and waits. If the process does not end in time, kills it and its children and throws. */
   async stop(): Promise<Exit> {
     if (this.#exit !== undefined) return this.#exit;
     this.signal('SIGCONT');
@@ -130,13 +130,13 @@ export class TestProcess {
     }
   }
 
-  /** SIGKILL to this process alone. Its children live on: a test that leaves them so fails. */
+  /** Sends SIGKILL to this process only. Its children continue; a test that leaves them running fails. */
   async kill(): Promise<Exit> {
     this.signal('SIGKILL');
     return this.waitForExit();
   }
 
-  /** SIGKILL to this process and all its descendants, as when a node is lost. */
+  /** Sends SIGKILL to this process and all its descendants, as in the loss of a node. */
   async killTree(): Promise<Exit> {
     if (this.#exit === undefined) {
       for (const pid of processTree(this.pid)) kill(pid);
@@ -149,7 +149,7 @@ export class TestProcess {
   }
 }
 
-/** Ends a process that is none of our own children, and does not mind that it is gone already. */
+/** Kills a process that is not a child of this one; ignores that it may have ended. */
 export function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
@@ -162,5 +162,5 @@ function environment(added: Record<string, string | undefined> = {}): NodeJS.Pro
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(PUSHGATEWAY_|VITEST|NODE_OPTIONS$|TEST$)/.test(name),
   );
-  return { ...Object.fromEntries(inherited), NODE_ENV: 'production', TEST_MARK: fileMark, ...added };
+  return { ...Object.fromEntries(inherited), NODE_ENV: 'production', TEST_TAG: fileTag, ...added };
 }

@@ -1,7 +1,7 @@
 /**
- * What a test has started and not yet ended. A resource belongs to the test or the hook that started it: what a test
- * starts is ended after that test, what `beforeAll` starts is ended after the file, the last one first (see setup.ts).
- * A test ends one by itself only when the ending is what it is about.
+ * Resources that a test has started and not yet ended. A resource belongs to the test or hook that started it: what a
+ * test starts is ended after that test, what `beforeAll` starts is ended after the file, the last one first (see
+ * setup.ts). A test ends a resource itself only to test the end.
  */
 interface Resource {
   readonly name: string;
@@ -10,7 +10,7 @@ interface Resource {
 
 const held: Resource[] = [];
 
-/** Registers a resource; the function returned takes it off the list, to be called when it was ended otherwise. */
+/** Registers a resource. Call the returned function to unregister it after it was ended otherwise. */
 export function hold(name: string, end: () => Promise<void>): () => void {
   const resource: Resource = { name, end };
   held.push(resource);
@@ -24,7 +24,7 @@ export function heldCount(): number {
   return held.length;
 }
 
-/** Ends all but the first `keep` resources, every one of them even when some fail; then reports the failures together. */
+/** Ends all but the first `keep` resources, also after failures, and then throws the failures together. */
 export async function endResources(keep: number): Promise<void> {
   const failures: unknown[] = [];
   while (held.length > keep) {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 export interface Outcome {
   readonly code: number | null;
   readonly stdout: string;
-  /** stdout and stderr as they came. */
+  /** stdout and stderr in order of arrival. */
   readonly output: string;
 }
 
@@ -15,7 +15,7 @@ export interface RunOptions {
   timeoutMs?: number;
 }
 
-/** Runs a program to its end. Rejects only when it can't be started. */
+/** Runs a program to its end. Rejects only if it cannot be started. */
 export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const { cwd, env, input = '', timeoutMs = 60_000 } = options;
   const child = spawn(command, args, { cwd, env, timeout: timeoutMs, killSignal: 'SIGKILL' });

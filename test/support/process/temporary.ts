@@ -1,7 +1,7 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileMark } from './process-tags.ts';
+import { fileTag } from './process-tags.ts';
 import { hold } from './resources.ts';
 
 /**
@@ -9,7 +9,7 @@ import { hold } from './resources.ts';
  * Its path is short: a unix socket's may have 104 bytes at most.
  */
 export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(realpathSync(tmpdir()), `${fileMark}-`));
+  const folder = mkdtempSync(join(realpathSync(tmpdir()), `${fileTag}-`));
   hold(folder, async () => {
     if (process.env['TEST_KEEP'] === '1') console.log(`kept: ${folder}`);
     else rmSync(folder, { recursive: true, force: true, maxRetries: 5 });

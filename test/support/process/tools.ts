@@ -16,14 +16,16 @@ export function findTool(name: string): string | undefined {
   return undefined;
 }
 
-/** Like findTool, for what `make test` has installed: its absence is a fault. */
+/** Like findTool, for programs that `make test` installs. Throws if the program is missing. */
 export function requireTool(name: string): string {
   const path = findTool(name);
   if (path === undefined) throw new Error(`cannot find ${name}: run "make test", which installs it`);
   return path;
 }
 
-/** For `test.skipIf`-like use in a test: `skip(...missing('nginx'))` skips with the reason when the program is absent. */
+/**
+ * For `test.skipIf`-like use in a test: `skip(...missing('nginx'))` skips with the reason when the program is absent.
+ */
 export function missing(name: string): [condition: boolean, note: string] {
   return [findTool(name) === undefined, `${name} is not installed`];
 }

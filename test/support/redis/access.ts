@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { makeCertificate, type Certificate } from '../http/certificates.ts';
 import { temporaryFolder } from '../process/temporary.ts';
 
-/** What it takes to talk to a server: nothing by default. Nodes and Sentinels of a topology share it. */
+/** Credentials and TLS of a server, none by default. Nodes and Sentinels of a topology share them. */
 export interface RedisAccess {
   /** Of the default user. */
   readonly password?: string;
-  /** Then there is no port without it. */
+  /** If set, there is no port without TLS. */
   readonly tls?: TlsFiles;
 }
 
@@ -17,7 +17,7 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
-/** A certificate authority that nobody knows. */
+/** A private certificate authority. */
 export function makeAuthority(): Certificate {
   return makeCertificate('a private authority', { ca: true });
 }

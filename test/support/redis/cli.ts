@@ -8,8 +8,8 @@ import { requireTool } from '../process/tools.ts';
 const TIMEOUT_MS = 60_000;
 
 /**
- * Sends one command to a port or a Unix socket, on a connection of its own, and returns the reply as redis-cli prints it.
- * Rejects on an error reply. Arguments of redis-cli itself (`-n 3 GET x`, `--scan`) are left to redis-cli, which costs a
+ * Sends one command to a port or a Unix socket, on a connection of its own, and returns the reply as redis-cli prints
+ * it. Rejects on an error reply. For options of redis-cli (`-n 3 GET x`, `--scan`) redis-cli is started, which costs a
  * process.
  */
 export async function redisCli(
@@ -59,7 +59,7 @@ function encode(command: readonly string[]): string {
   return `*${command.length}\r\n${words.join('')}`;
 }
 
-/** Undefined while they have not arrived whole. RESP 2: https://redis.io/docs/latest/develop/reference/protocol-spec/ */
+/** Undefined while the replies are incomplete. RESP 2: https://redis.io/docs/latest/develop/reference/protocol-spec/ */
 function readReplies(bytes: Buffer, count: number): Reply[] | undefined {
   let at = 0;
   const line = (): string | undefined => {

@@ -10,7 +10,7 @@ import { temporaryFolder } from '../process/temporary.ts';
 const MASTERS = 3;
 const SLOTS = 16_384;
 
-/** Three masters, three replicas; a master is called down after 2 s. */
+/** Three masters and three replicas; a master counts as failed after 2 s. */
 export interface ClusterTopology {
   /** All nodes as seeds, as `--redis.endpoint` takes them. */
   readonly endpoint: string;
@@ -19,19 +19,19 @@ export interface ClusterTopology {
   masters(): Promise<RedisServer[]>;
   /** The living master that holds the key's slot. */
   masterOf(key: string): Promise<RedisServer>;
-  /** Begins to move the slot of a key to another master; nothing has moved yet. */
+  /** Prepares to move the slot of a key to another master; no key has moved yet. */
   migrate(key: string, to: RedisServer): Promise<SlotMigration>;
-  /** Kills a master and waits until the others call the cluster whole again. */
+  /** Kills a master and waits until the others report cluster_state:ok again. */
   failOver(master: RedisServer): Promise<void>;
 }
 
-/** A slot on its way: its keys are moved one by one or all at once, then it belongs to the other master. */
+/** A slot in migration: its keys are moved one by one or all at once, then it belongs to the other master. */
 export interface SlotMigration {
   readonly from: RedisServer;
   /** Keys that have not moved yet. */
   keys(): Promise<string[]>;
   move(keys: readonly string[]): Promise<void>;
-  /** Moves what is left, too. */
+  /** Moves the remaining keys and completes the migration. */
   finish(): Promise<void>;
 }
 
@@ -42,8 +42,8 @@ export interface ClusterOptions {
   /** Of the nodes that begin as replicas. */
   replicaEnv?: Record<string, string>;
   /**
-   * Under which ports a node is known to the others, given its own, and the address from which it comes to them. Without:
-   * its own ports, and all come from 127.0.0.1.
+   * The ports under which a node is known to the others, given its own, and the source address of its connections.
+   * Default: its own ports and 127.0.0.1.
    */
   announceNode?: (port: number, busPort: number, source: string) => Promise<{ port: number; busPort: number }>;
 }
@@ -111,7 +111,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     failOver: async (master) => {
       const survivors = alive().filter((node) => node !== master);
       await master.kill();
-      // Until the failure is seen, the survivors still call the cluster whole: wait for a new master first.
+      // Before they notice the failure, the survivors still report cluster_state:ok: wait for a new master first.
       await eventually(async () => (await masters()).length === 3, {
         timeoutMs: 30_000,
         what: 'failover in the cluster',
@@ -125,9 +125,9 @@ interface NodePlan {
   readonly index: number;
   readonly id: string;
   readonly port: number;
-  /** Where the others find it, as in nodes.conf. */
+  /** Address for the others, as in nodes.conf. */
   readonly address: string;
-  /** Settings that make it say so. */
+  /** Settings that announce this address. */
   readonly announced: readonly string[];
 }
 
@@ -139,14 +139,14 @@ async function planNode(index: number, announceNode: ClusterOptions['announceNod
   const source = `127.0.1.${index + 1}`;
   const known = await announceNode(port, busPort, source);
   const ports = ['--cluster-announce-port', String(known.port), '--cluster-announce-bus-port', String(known.busPort)];
-  // By itself a node takes another to be where its connection comes from.
+  // By default a node takes the source address of a connection for the address of the other node.
   const announced = ['--bind-source-addr', source, '--cluster-announce-ip', '127.0.0.1', ...ports];
   return { index, id, port, address: `127.0.0.1:${known.port}@${known.busPort}`, announced };
 }
 
 /**
- * What a node has stored when all have met and agreed, so that they begin there: `redis-cli --cluster create` waits for seconds
- * of gossip. The format is that of CLUSTER NODES.
+ * nodes.conf of a node of a complete cluster, so that the nodes start with it: `redis-cli --cluster create` waits for
+ * seconds of gossip. The format is that of CLUSTER NODES.
  */
 function nodesFile(plans: readonly NodePlan[], own: number): string {
   const lines = plans.map(({ index, id, address }) => {

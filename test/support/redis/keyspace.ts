@@ -1,6 +1,6 @@
 import { Keyspace } from '../../../shared/redis/keys.ts';
 
-/** As it is once Redis has said how many shards there are. */
+/** A keyspace with a known number of shards. */
 export function makeKeyspace(prefix: string, shardCount: number): Keyspace {
   const keyspace = new Keyspace(prefix);
   keyspace.fix(shardCount);

@@ -12,16 +12,16 @@ import { requireTool } from '../process/tools.ts';
 
 const MASTER_NAME = 'pushgateway';
 
-/** One master, two replicas, three Sentinels that call a master down after 2 s. */
+/** One master, two replicas and three Sentinels; a master counts as failed after 2 s. */
 export interface SentinelTopology {
   readonly masterName: string;
   /** The Sentinels, as `--redis.endpoint` takes them. */
   readonly endpoint: string;
   readonly nodes: readonly RedisServer[];
   readonly sentinels: readonly TestProcess[];
-  /** The node that the Sentinels call master at present. */
+  /** The current master according to the Sentinels. */
   master(): Promise<RedisServer>;
-  /** Kills the master and waits until the Sentinels have put another in its place, which it returns. */
+  /** Kills the master, waits until the Sentinels have promoted another one, and returns that one. */
   failOver(): Promise<RedisServer>;
 }
 
@@ -33,7 +33,7 @@ export interface SentinelOptions {
   program?: string;
   /** Of the replicas. */
   replicaEnv?: Record<string, string>;
-  /** Under which port the first master is known to replicas and Sentinels, given its own. */
+  /** The port under which replicas and Sentinels know the first master, given its own. */
   announce?: (port: number) => Promise<number>;
 }
 
@@ -109,7 +109,7 @@ interface SentinelPlan {
   readonly id: string;
 }
 
-/** What a Sentinel finds out by itself within some seconds, from the master and from messages that it publishes there. */
+/** State that a Sentinel would otherwise discover within some seconds, from the master and its messages there. */
 interface Known {
   readonly master: number;
   readonly replicas: readonly number[];
@@ -147,14 +147,14 @@ async function startOne(
   return { port, access: own, process: started };
 }
 
-/** The answer of the first one that runs. */
+/** The answer of the first running Sentinel. */
 async function askSentinel(sentinels: readonly Sentinel[], command: readonly string[]): Promise<string> {
   const alive = sentinels.find((sentinel) => sentinel.process.isRunning);
   if (alive === undefined) throw new Error('no Sentinel runs');
   return redisCli(alive.port, ['SENTINEL', ...command], alive.access);
 }
 
-/** Of each entry of a reply. */
+/** A field of each entry of a reply. */
 function fields(reply = '', name: string): string[] {
   const lines = reply.split('\n');
   return lines.flatMap((line, i) => (line === name ? [lines[i + 1] ?? ''] : []));

@@ -9,11 +9,11 @@ import { requireTool } from '../process/tools.ts';
 export interface RedisOptions {
   /** Default: a free one. */
   port?: number;
-  /** Listen on this unix socket, and on no port. */
+  /** Listens on this unix socket, and on no port. */
   socket?: string;
-  /** More redis-server arguments; they win over the defaults. */
+  /** More redis-server arguments, which override the defaults. */
   args?: readonly string[];
-  /** Where the append-only file lives; default a temporary folder. */
+  /** Folder of the append-only file; default a temporary folder. */
   folder?: string;
   access?: RedisAccess;
   /** Default redis-server. */
@@ -63,7 +63,7 @@ export class RedisServer {
     return this.#running().pid;
   }
 
-  /** How it ended, or undefined while it runs. */
+  /** Exit code and signal, or undefined while it runs. */
   get exit(): Exit | undefined {
     return this.#running().exit;
   }
@@ -72,7 +72,7 @@ export class RedisServer {
     return this.#running().log();
   }
 
-  /** Starts it again on the same address and the same data, ending it first where it still runs. */
+  /** Restarts it on the same address with the same data. */
   async restart(): Promise<void> {
     await this.#process?.stop();
     const listen = listenSettings(this.port, this.#access).flatMap(([name, value]) => [`--${name}`, value]);
@@ -80,7 +80,7 @@ export class RedisServer {
     if (this.socket !== undefined) listen.push('--unixsocket', this.socket);
     const { password } = this.#access;
     if (password !== undefined) listen.push('--requirepass', password, '--masterauth', password);
-    // A replica need not wait for others that might come.
+    // With this setting a replica does not wait for further replicas.
     const atOnce = ['--repl-diskless-sync-delay', '0'];
     const durable = ['--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction'];
     this.#process = await TestProcess.start(
@@ -105,12 +105,14 @@ export class RedisServer {
     await this.#running().stop();
   }
 
-  /** SIGKILL: what was not yet written is lost, as in a crash. */
+  /** Sends SIGKILL: unwritten data is lost, as in a crash. */
   async kill(): Promise<void> {
     await this.#running().kill();
   }
 
-  /** Connections stay open, nothing is answered: a server that hangs, or a network that swallows. */
+  /**
+   * Sends SIGSTOP: connections stay open without answers, as of a server that hangs or a network that drops packets.
+   */
   pause(): void {
     this.#running().signal('SIGSTOP');
   }
@@ -125,7 +127,7 @@ export class RedisServer {
   }
 }
 
-/** Until it serves; another process that answers on its address is not taken for it. */
+/** Waits until it serves. Another process on its address does not count. */
 export async function waitForServer(
   server: TestProcess,
   address: string,

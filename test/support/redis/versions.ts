@@ -3,7 +3,10 @@ import { run } from '../process/run.ts';
 
 const NAMES = ['redis-server', 'valkey-server', 'redis-server-6.2'];
 
-/** The path of a server with WAITAOF (Redis 7.2, Valkey), under whichever name it is installed; undefined when there is none. */
+/**
+ * The path of a server with WAITAOF (Redis 7.2, Valkey), under whichever name it is installed; undefined when there is
+ * none.
+ */
 export async function findNewerRedis(): Promise<string | undefined> {
   return find((version) => version >= 7.2);
 }

@@ -4,8 +4,8 @@ import { projectFolder } from '../project.ts';
 import { runOrThrow } from '../process/run.ts';
 
 /**
- * Builds dist/ when it is missing or older than a source, so that what the tests start is what the sources say.
- * TEST_BUILD=skip takes dist/ as it is, as while a source is half written.
+ * Builds dist/ if it is missing or older than a source, so that the tests start the current code.
+ * TEST_BUILD=skip uses dist/ as it is, for example while a source is being edited.
  */
 export async function build(): Promise<void> {
   if (process.env['TEST_BUILD'] === 'skip') return;
@@ -17,7 +17,7 @@ export async function build(): Promise<void> {
 
 function newestIn(path: string): number {
   if (!statSync(path).isDirectory()) return modified(path);
-  // The folder's own time too: it tells of a file that was taken away.
+  // The time of the folder changes when a file is removed.
   return Math.max(modified(path), ...readdirSync(path).map((entry) => newestIn(join(path, entry))));
 }
 

@@ -4,22 +4,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from './build.ts';
 import { kill } from '../process/process.ts';
-import { processesMarked, RUN_VARIABLE, runMark } from '../process/process-tags.ts';
+import { taggedProcesses, RUN_VARIABLE, runTag } from '../process/process-tags.ts';
 
-/** Before the projects that start the gateway: it is built, and the run gets its mark. */
+/** Runs before the projects that start the gateway: builds it, and sets the tag of the run. */
 export default async function setup(): Promise<() => void> {
-  process.env[RUN_VARIABLE] ??= randomBytes(4).toString('hex'); // the first project's holds for all
+  process.env[RUN_VARIABLE] ??= randomBytes(4).toString('hex'); // the tag of the first project is used by all
   await build();
   return teardown;
 }
 
-/** Normally setup.ts has left nothing. After a worker that crashed it has: that is ended here, and fails the run. */
+/** Processes that a crashed worker left behind are ended here and fail the run. Normally setup.ts leaves none. */
 function teardown(): void {
-  const mark = `${runMark()}-`;
-  const leaked = processesMarked(mark);
+  const tag = `${runTag()}-`;
+  const leaked = taggedProcesses(tag);
   for (const { pid } of leaked) kill(pid);
   if (process.env['TEST_KEEP'] !== '1') {
-    for (const folder of readdirSync(tmpdir()).filter((name) => name.startsWith(mark))) {
+    for (const folder of readdirSync(tmpdir()).filter((name) => name.startsWith(tag))) {
       rmSync(join(tmpdir(), folder), { recursive: true, force: true, maxRetries: 5 });
     }
   }

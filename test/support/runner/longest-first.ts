@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { projectFolder } from '../project.ts';
 
-/** Files that take longest, begun first: a run is then not prolonged by one that is begun last. */
+/** The files that take longest. They start first, so that the run does not wait for one that started last. */
 const LONGEST = [
   'test/faults/faults.test.ts',
   'test/integration/redis/access.test.ts',

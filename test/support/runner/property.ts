@@ -1,8 +1,8 @@
 import { configureGlobal } from 'fast-check';
 
 /**
- * How hard the properties are tried: briefly by `make test`, more briefly by `make test-quick`, and for FUZZ_SECONDS each by
- * `make fuzz`, where the time running out is the expected end.
+ * Number of runs of a property: few in `make test`, fewer in `make test-quick`, and as many as fit in FUZZ_SECONDS in
+ * `make fuzz`, which ends each property by time.
  */
 const fuzzSeconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
 

@@ -1,8 +1,8 @@
 import type { Reporter, TestCase } from 'vitest/node';
 
 /**
- * Reports each failure at once, as the summary comes only at the end; and at the end why tests were skipped, because the
- * machine lacks what they need.
+ * Reports each failure at once instead of only in the summary, and at the end why tests were skipped, because the
+ * machine lacks a program that they need.
  */
 export default class FailuresAndSkips implements Reporter {
   readonly #skipped: string[] = [];

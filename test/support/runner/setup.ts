@@ -2,13 +2,13 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { eventually } from '../eventually.ts';
 import { kill } from '../process/process.ts';
-import { fileMark, processesMarked } from '../process/process-tags.ts';
+import { fileTag, taggedProcesses } from '../process/process-tags.ts';
 import { releasePorts } from '../process/ports.ts';
 import { endResources, heldCount } from '../process/resources.ts';
 import { takeSlot } from './slots.ts';
 
 /**
- * Runs around every test file. What tests start is ended here, and what then still lives is a leak that fails the file:
+ * Runs around every test file. Ends what the tests started. Whatever remains then is a leak that fails the file:
  * a process somewhere on the machine, or an open socket or thread in this one.
  */
 let handlesBefore: string[] = [];
@@ -41,10 +41,10 @@ afterAll(async () => {
 
 async function failOnProcesses(): Promise<void> {
   try {
-    // Children of what has just ended may need a moment too.
-    await eventually(() => processesMarked(fileMark).length === 0, { timeoutMs: 2_000 });
+    // Children of a process that has just ended may need a moment to end.
+    await eventually(() => taggedProcesses(fileTag).length === 0, { timeoutMs: 2_000 });
   } catch {
-    const leaked = processesMarked(fileMark);
+    const leaked = taggedProcesses(fileTag);
     for (const { pid } of leaked) kill(pid);
     const list = leaked.map(({ pid, command }) => `  ${pid} ${command}`).join('\n');
     if (leaked.length > 0) throw new Error(`this file leaked ${leaked.length} processes (ended now):\n${list}`);
@@ -52,13 +52,13 @@ async function failOnProcesses(): Promise<void> {
 }
 
 /**
- * Sockets, servers, threads and timers (a client that reconnects is a timer) beyond those of the test runner itself, whose
+ * Sockets, servers, threads and timers (a reconnecting client has one), except those of the test runner, whose
  * timers don't keep a process alive.
  */
 async function failOnHandles(): Promise<void> {
   let leaked: string[] = [];
   for (let tries = 0; tries < 40; tries++) {
-    await turn(); // what was begun in the last moment shows only now
+    await turn(); // resources created last only appear now
     const handles = openHandles();
     leaked = [...new Set(handles)].filter((kind) => count(handles, kind) > count(handlesBefore, kind));
     if (leaked.length === 0) return;

@@ -1,23 +1,23 @@
 /**
- * How many test files run at once on this machine, whichever run they belong to: several runs share the processors, and what
- * they measure stays true. A file has a slot while it listens on the slot's port, which the kernel gives to one process only
- * and takes back when that dies.
+ * Limits the number of test files that run at the same time on this machine, over all runs, so that several runs share
+ * the processors and what they measure stays valid. A file has a slot while it listens on the port of the slot, which
+ * the kernel gives to one process only and frees when the process ends.
  */
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listenOn } from '../process/ports.ts';
 
-/** Files wait most of the time, for processes to start or for timeouts, so there are more of them than processors. */
+/** More than the number of processors, because files mostly wait for processes to start or for timeouts. */
 export const SLOTS = Math.min(8, 2 * availableParallelism());
 
 /** Below the ports of the tests. */
 const FIRST_PORT = 11_900;
 const LOCK_PORTS = { maven: 11_899 } as const;
 const POLL_INTERVAL_MS = 50;
-/** Wait after which it is reported, ms. */
+/** Time after which a wait is logged, ms. */
 const SILENT_MS = 60_000;
 
-/** Waits for a slot; the function returned gives it back. */
+/** Waits for a slot. The returned function releases it. */
 export async function takeSlot(): Promise<() => Promise<void>> {
   for (let waitedMs = 0; ; waitedMs += POLL_INTERVAL_MS) {
     for (let slot = 0; slot < SLOTS; slot++) {
@@ -29,7 +29,7 @@ export async function takeSlot(): Promise<() => Promise<void>> {
   }
 }
 
-/** Runs `fn` while no other test on this machine does what goes by this name. */
+/** Runs `fn` while no other test on this machine runs a function under the same name. */
 export async function alone<T>(name: keyof typeof LOCK_PORTS, fn: () => Promise<T>): Promise<T> {
   for (;;) {
     const lock = await listenOn(LOCK_PORTS[name]);

@@ -19,11 +19,11 @@ export interface GatewayOptions {
   program?: string;
   /** Flags for Node itself, as those of its profiler. */
   nodeArgs?: readonly string[];
-  /** Default: any, chosen by the kernel. One that is restarted needs a port that stays its own meanwhile: freePort(). */
+  /** Default: chosen by the kernel. A gateway that is restarted needs a port from freePort(). */
   port?: number;
-  /** Where an embedded Redis keeps its data; default a temporary folder, the same over restart(). */
+  /** Data folder of an embedded Redis; default a temporary folder, which restart() keeps. */
   dataFolder?: string;
-  /** `false`: don't wait for /-/ready, as when Redis is away on purpose. */
+  /** `false`: does not wait for /-/ready, for tests without a reachable Redis. */
   waitUntilReady?: boolean;
 }
 
@@ -41,14 +41,14 @@ export class Gateway {
     this.#options = options;
   }
 
-  /** Resolves when it is ready, with `waitUntilReady: false` when it listens or has ended. */
+  /** Resolves when it is ready; with `waitUntilReady: false`, when it listens or has ended. */
   static async start(options: GatewayOptions = {}): Promise<Gateway> {
     const gateway = new Gateway(options.dataFolder ?? temporaryFolder(), options);
     await gateway.#start(options.port ?? 0);
     return gateway;
   }
 
-  /** Starts it again with the same flags, port and data, ending it first where it still runs. */
+  /** Restarts it with the same flags, port and data. */
   async restart(): Promise<void> {
     const { port } = this.#options;
     if (port === undefined) throw new Error('a gateway on any port cannot be restarted: start it with a freePort()');
@@ -77,7 +77,7 @@ export class Gateway {
     if (waitUntilReady) await this.waitUntilReady();
   }
 
-  /** Where it listens, as it has logged it: the first address, 0 for a unix socket. */
+  /** Port of the first address in its log, 0 for a unix socket. */
   get port(): number {
     if (this.#port === undefined) throw new Error(`this gateway does not listen:\n${this.process.log()}`);
     return this.#port;
@@ -91,7 +91,7 @@ export class Gateway {
     await this.process.waitForHttp(`${this.url}/-/ready`, timeoutMs);
   }
 
-  /** For its log, its exit, other signals. */
+  /** The process, for its log, exit status and other signals. */
   get process(): TestProcess {
     if (this.#process === undefined) throw new Error('this gateway was never started');
     return this.#process;
@@ -105,7 +105,7 @@ export class Gateway {
     return request(this.url, path, options);
   }
 
-  /** PUT unless told otherwise. The path goes out as given: `/metrics/job/J/…`, or `/ingest` with POST. */
+  /** Default PUT. The path is sent as given: `/metrics/job/J/…`, or `/ingest` with POST. */
   async push(path: string, body: string | Uint8Array = '', options: RequestOptions = {}): Promise<Answer> {
     return request(this.url, path, { method: 'PUT', body, ...options });
   }
@@ -128,17 +128,17 @@ export class Gateway {
     return this.#text('/telemetry');
   }
 
-  /** SIGTERM, and waits for the drain. */
+  /** Sends SIGTERM and waits for the end. */
   async stop(): Promise<Exit> {
     return this.process.stop();
   }
 
-  /** SIGKILL to the gateway alone, for one without children: see killTree. */
+  /** Sends SIGKILL to the gateway only; for one with children, see killTree. */
   async kill(): Promise<Exit> {
     return this.process.kill();
   }
 
-  /** SIGKILL to the gateway and its children, an embedded Redis among them. */
+  /** Sends SIGKILL to the gateway and its children, including an embedded Redis. */
   async killTree(): Promise<Exit> {
     return this.process.killTree();
   }
@@ -154,7 +154,9 @@ export async function startGateway(options?: GatewayOptions): Promise<Gateway> {
   return Gateway.start(options);
 }
 
-/** From the process's own log, so that nobody else on the port is taken for it. Undefined: it ended before it listened. */
+/**
+ * From the log of the process, so that another process on the port is not taken for it. Undefined if it ended before.
+ */
 async function portFrom(gateway: TestProcess): Promise<number | undefined> {
   return eventually(
     () => {

@@ -6,7 +6,7 @@ import { temporaryFolder } from '../process/temporary.ts';
 import { requireTool } from '../process/tools.ts';
 
 /**
- * A load balancer of deploy/ as it is, but on this machine: the addresses of the compose network are replaced, and it
+ * A load balancer of deploy/ on this machine: the addresses of the Compose network are replaced, and it
  * stays in the foreground. `upstreams` maps `host:port` of the file to where it is here.
  */
 export async function startNginx(

@@ -3,7 +3,7 @@ import { TestProcess, type Exit } from '../process/process.ts';
 import { request, type Answer, type RequestOptions } from '../http/request.ts';
 import { requireTool } from '../process/tools.ts';
 
-/** The release our behaviour is compared with; Debian's package is older. */
+/** The release with which the gateway is compared; Debian's package is older. */
 export const LATEST_RELEASE = 'v1.11.3';
 
 const latest: GoProgram = {
@@ -13,7 +13,7 @@ const latest: GoProgram = {
   file: `official/${LATEST_RELEASE}/pushgateway`,
 };
 
-/** The official Pushgateway, to ask how it behaves. It keeps nothing on disk. */
+/** The official Pushgateway, for comparisons. It stores nothing on disk. */
 export class OfficialGateway {
   readonly url: string;
   readonly process: TestProcess;
@@ -57,17 +57,17 @@ export async function startOfficial(args: readonly string[] = [], prefix = ''): 
   return OfficialGateway.start(requireTool('prometheus-pushgateway'), args, prefix);
 }
 
-/** LATEST_RELEASE; ask whyNoLatest() before. The first start on a machine compiles it, which takes minutes. */
+/** LATEST_RELEASE; check whyNoLatest() before. The first start on a machine compiles it, which takes minutes. */
 export async function startOfficialLatest(args: readonly string[] = [], prefix = ''): Promise<OfficialGateway> {
   return OfficialGateway.start(await buildGoProgram(latest), args, prefix);
 }
 
-/** For `skip(...whyNoLatest())`: it can only be had by compiling it. */
+/** For `skip(...whyNoLatest())`: why it cannot be compiled. */
 export function whyNoLatest(): [condition: boolean, note: string] {
   return whyNoGoProgram(latest);
 }
 
-/** LATEST_RELEASE where it can be had, else Debian's; for benchmarks. */
+/** LATEST_RELEASE if it is available, otherwise the Debian package; for benchmarks. */
 export async function officialCommand(): Promise<{ command: string; release: string }> {
   const [cannot] = whyNoLatest();
   if (cannot) return { command: requireTool('prometheus-pushgateway'), release: "Debian's" };

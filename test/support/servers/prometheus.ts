@@ -20,7 +20,7 @@ export interface ScrapeConfig {
 }
 
 export interface PrometheusOptions {
-  /** Protobuf is preferred then, and native histograms are stored. Default no. */
+  /** Prefers protobuf and stores native histograms. Default false. */
   nativeHistograms?: boolean;
 }
 
@@ -38,10 +38,10 @@ export interface Prometheus {
   readonly url: string;
   /** An instant query; a vector, or a scalar as one sample without labels. */
   query(promql: string): Promise<InstantSample[]>;
-  /** What it has learnt of each family, by name. */
+  /** Metadata of each family, by name. */
   metadata(): Promise<Record<string, MetricMetadata[]>>;
   log(): string;
-  /** Resolves once every target of every job has been scraped without a fault. */
+  /** Resolves when every target of every job has been scraped without an error. */
   waitUntilScraped(): Promise<void>;
   stop(): Promise<void>;
 }
