@@ -1,6 +1,6 @@
 /**
  * `make bench-check`: measures ratios of CPU time and memory, and compares them with test/bench/report/baseline.json. A
- * section with a ratio that is more than 15 % worse is measured once more, with twice the rounds, before it counts.
+ * section with a ratio that is more than 15 % worse is measured again, with twice the rounds, before it counts.
  *
  *     BASELINE=write      writes the results as the new baseline instead
  *     CHECK=push,scrape   these sections only

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { samples } from '../support/metrics-text.ts';
 
-/** Where a gateway is looked at; a Gateway is one. */
+/** Access to a gateway; a Gateway implements it. */
 export interface Readable {
   readonly request: (path: string) => Promise<{ readonly status: number; readonly text: string }>;
 }
@@ -10,11 +10,13 @@ export interface Readable {
 export interface JobState {
   /** The job's sample lines on /metrics, sorted, without the push times. */
   readonly lines: readonly string[];
-  /** The labels of its groups in the API, in no order. */
+  /** The labels of its groups in the API, in any order. */
   readonly groups: readonly Readonly<Record<string, string>>[];
 }
 
-/** Waits until both ways of reading show exactly this of a job: clients are answered 202, before a push is merged. */
+/**
+ * Waits until /metrics and the API show exactly this of a job, because clients are answered before a push is merged.
+ */
 export async function expectJob(gateway: Readable, job: string, { lines, groups }: JobState): Promise<void> {
   await eventually(async () => {
     expect(await linesOf(gateway, job)).toEqual(lines);
@@ -22,7 +24,7 @@ export async function expectJob(gateway: Readable, job: string, { lines, groups 
   });
 }
 
-/** Nothing is left of it. */
+/** Waits until the job has no groups. */
 export const NOTHING: JobState = { lines: [], groups: [] };
 
 export async function linesOf(gateway: Readable, job: string): Promise<string[]> {

@@ -8,17 +8,19 @@ import { ask } from '../support/http/web-server.ts';
 import type { Readable } from './job-state.ts';
 
 export interface SecuredGateway extends Readable {
-  /** `localhost:PORT`, which is what the certificate is for. */
+  /** `localhost:PORT`, the name in the certificate. */
   readonly address: string;
   readonly url: string;
   readonly user: string;
   readonly password: string;
-  /** Of the authority, for the client to trust. */
+  /** Certificate of the authority, for the client. */
   readonly certificate: string;
   readonly certificateFile: string;
 }
 
-/** A gateway that speaks TLS, with a certificate of an authority nobody knows, and lets one user in. Its pushes wait, too. */
+/**
+ * A gateway with TLS, with a certificate of a private authority, and one user. It answers pushes after they are merged.
+ */
 export async function startSecuredGateway(): Promise<SecuredGateway> {
   const folder = temporaryFolder();
   const [user, password] = ['alice', 'open:sesame'];

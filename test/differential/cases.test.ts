@@ -4,7 +4,7 @@ import { RELEASES, whyNot } from './harness/pair.ts';
 import { protobufCases, protobufLatestCases } from './harness/protobuf-cases.ts';
 import { pairOf, runCase } from './harness/run-case.ts';
 
-// Each case goes to the official gateway and to ours; the answers, and what both show afterwards, have to be the same.
+// Each case is sent to the official gateway and to ours. The answers and the following scrapes must be equal.
 
 describe.for(RELEASES)('like the official gateway, %s', (release) => {
   const pair = pairOf(release);

@@ -9,7 +9,7 @@ import { encodeFamilies, TYPES } from './harness/protobuf.ts';
 import { pairOf, runCase } from './harness/run-case.ts';
 import { del, get, post, PROTOBUF, put, request } from './harness/step.ts';
 
-// As cases.test.ts, with flags that the official gateway has, too.
+// As cases.test.ts, with flags that the official gateway also has.
 
 const A = 'a 1\n';
 const J = '/job/j';
@@ -55,7 +55,7 @@ describe('latest: --push.enable-utf8-names', () => {
     ['an escaped label name with base64', put(`${J}/U__x_2e_y@base64/MQ`, A)],
     ['a label name with a dot in the path', put(`${J}/x.y/1`, A), put(`${J}/%C3%A9/1`, 'b 1\n')],
     [
-      'escapes that are none',
+      'invalid escapes',
       put(`${J}/U__x_zz_y/1`, A),
       put(`${J}/U__x_2e/1`, A),
       put(`${J}/U__/1`, A),
@@ -72,7 +72,8 @@ describe('latest: --push.enable-utf8-names', () => {
     await runCase(pair(), one, { protobuf: true });
   });
 
-  // The official gateway leaves the colon as it is, and Prometheus refuses the whole scrape: expected equal, got "INVALID".
+  // The official gateway does not escape the colon, and Prometheus refuses the whole scrape: expected equal, got
+  // "INVALID".
   test.for([
     ['allow-utf-8', 'a{instance="",job="j","x:y"="1"} 1'],
     ['underscores', 'a{instance="",job="j",x_y="1"} 1'],
@@ -176,7 +177,7 @@ test.for(['PUT', 'POST'])('latest: --web.enable-lifecycle: %s /-/quit', async (m
   for (const step of [get('/-/quit'), request('DELETE', '/-/quit')]) {
     expect(answerDifference(step, ...(await pair.send(step)))).toBeUndefined();
   }
-  // The official gateway does not wait until its answer is sent: one that ends too early is replaced by another.
+  // The official gateway may end before its answer is sent: then the test starts another one.
   const quit = request(method, '/-/quit');
   const ours = await pair.sendToOurs(quit);
   const official = await eventually(async () => send((await startOfficialLatest(flags)).url, quit.path, { method }));

@@ -8,7 +8,7 @@ import { encodeFamilies, TYPES } from './harness/protobuf.ts';
 import { Pair, whyNot } from './harness/pair.ts';
 import { post, PROTOBUF, put, type Step } from './harness/step.ts';
 
-// docs/migrating.md: what the old gateway holds goes to the new one, and back.
+// docs/migrating.md: copies the state of the official gateway to ours, and back.
 
 const copy = async (from: string, to: string): Promise<string> =>
   await runOrThrow(join(projectFolder, 'examples/copy-groups.sh'), [from, to]);
@@ -52,7 +52,7 @@ describe.for([
   });
 });
 
-test('what is refused is named', async ({ skip }) => {
+test('refused groups are reported', async ({ skip }) => {
   skip(...whyNot('latest'));
   skip(...missing('python3'));
   const pair = await Pair.start('latest');

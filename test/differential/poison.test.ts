@@ -6,7 +6,8 @@ import { encodeFamilies, TYPES, varint, type Message } from './harness/protobuf.
 import { pairOf } from './harness/run-case.ts';
 import { del, get, gzip, GZIP, post, PROTOBUF, put, type Step } from './harness/step.ts';
 
-// What breaks the official gateway for everyone: a scrape that fails, or others' pushes refused from then on. Ours stays whole.
+// Pushes that break the official gateway for all clients: scrapes fail, or later pushes are refused. Ours continues to
+// work.
 
 const J = '/job/j';
 const pb = (path: string, ...families: readonly Message[]): Step => put(path, encodeFamilies(...families), PROTOBUF);
@@ -15,7 +16,10 @@ const one = (name: string | Uint8Array, type: number = TYPES.gauge): Message => 
 };
 const NOT_UTF8 = Buffer.from([0xff]).toString('base64url');
 
-/** The last step is the poison. `breaks`: how the official gateway then answers a scrape, or the push of somebody else. */
+/**
+ * The last step is the poison. `breaks`: the answer of the official gateway to a following scrape or push of another
+ * client.
+ */
 type Poison = readonly [name: string, steps: readonly Step[], breaks?: RegExp];
 
 // prettier-ignore
@@ -43,7 +47,7 @@ const poisons: readonly Poison[] = [
   ['a grouping label le and a histogram', [put(`${J}/le/1`, '# TYPE h histogram\nh_bucket{le="1"} 1\nh_count 3\n')]],
   ['a native histogram that Prometheus refuses', [pb(J, { name: 'h', type: TYPES.histogram, metric: [{ histogram: { count: 1, sum: 1, schema: 99, positiveSpan: [{ offset: 0, length: 3 }], positiveDelta: [1] } }] })]],
   ['a base64 job that is wrong', [put('/job@base64/abcde', 'a 1\n'), del('/job@base64/abcde'), put('/job@base64/YQ', 'a 1\n')]],
-  ['gzip cut short', [put(J, gzip('a 1\n').subarray(0, -4), GZIP)]],
+  ['truncated gzip', [put(J, gzip('a 1\n').subarray(0, -4), GZIP)]],
   ['a family with the name of our own', [put(J, '# TYPE go_goroutines counter\ngo_goroutines 1\n# TYPE process_cpu_seconds_total gauge\nprocess_cpu_seconds_total 1\n')]],
 ];
 
@@ -72,7 +76,7 @@ describe.for([
     expect((await both.sendToOurs(put('/job/before', 'before 1\n'))).status).toBe(200);
     const answers: Reply[] = [];
     for (const step of steps) answers.push(await both.sendToOurs(step));
-    // Who contradicts others, or itself, is named. What is no push at all is the sender's to know.
+    // Conflicting groups are reported. An invalid push is only reported to its sender.
     const poison = steps.at(-1);
     if (answers.at(-1)?.text.startsWith('pushed metrics are') === true) {
       expect(both.ours.process.log().split('push refused').at(-1)).toContain(poison?.path ?? '');
@@ -88,7 +92,7 @@ describe.for([
     expect(text).toContain('more{instance="",job="before"} 1\n');
 
     if (breaks === undefined) return;
-    // The official gateway does break; if it no longer did, random.test.ts should have this too.
+    // The official gateway breaks. If it no longer does, move this case to random.test.ts.
     for (const step of steps) await both.sendToOfficial(step);
     const scraped = await both.sendToOfficial(get('/metrics'));
     const pushed = await both.sendToOfficial(put('/job/other', 'other 1\n'));
@@ -96,9 +100,9 @@ describe.for([
     await repair(both);
   });
 
-  // With checks, nothing has to be kept out.
+  // With checks, nothing is kept out.
   if (mode === 'checked') return;
-  test('what is kept out is named', async ({ skip }) => {
+  test('kept-out families are reported', async ({ skip }) => {
     skip(...whyNot('latest'));
     const both = pair();
     await both.wipe();
@@ -113,7 +117,7 @@ describe.for([
   });
 });
 
-/** The official gateway takes deletions even then. */
+/** The official gateway still accepts deletions. */
 async function repair(both: Pair): Promise<void> {
   await both.wipe();
   expect((await send(both.official.url, '/metrics')).status).toBe(200);

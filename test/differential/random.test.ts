@@ -7,19 +7,20 @@ import { answerDifference, whyNot, type Pair } from './harness/pair.ts';
 import { pairOf } from './harness/run-case.ts';
 import { describeStep } from './harness/step.ts';
 
-// Random requests to the official gateway and to ours: each is taken or refused by both, and then both show the same. For a few
-// seconds, always the same ones, in `make test`; for FUZZ_SECONDS, each time others, in `make fuzz`. FUZZ_SEED repeats a run.
+// Sends random requests to the official gateway and to ours: both must accept or refuse each, and then show the same.
+// For a few seconds with a fixed seed in `make test`, for FUZZ_SECONDS with a new seed in `make fuzz`. FUZZ_SEED
+// repeats a run.
 
-/** 1.5.1 differs in too much of what mutations come up with. */
+/** Only the latest release, because 1.5.1 differs for too many mutations. */
 const reference = 'latest';
 const fuzzSeconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
 const seconds = fuzzSeconds > 0 ? fuzzSeconds : 6;
 const firstSeed = Number(process.env['FUZZ_SEED'] ?? (fuzzSeconds > 0 ? Date.now() % 1e9 : 1));
-/** Sequences tried with one seed. */
+/** Number of sequences for one seed. */
 const BATCH = 25;
-/** So long at most is looked for a shorter counter-example. */
+/** Limit on the search for a shorter counter-example, ms. */
 const SHRINK_MS = 45_000;
-/** What ours was not asked to wait for is seen soon all the same. */
+/** Time within which pushes without Prefer: wait are visible, ms. */
 const SETTLE_MS = 2_000;
 
 const pair = pairOf(reference);

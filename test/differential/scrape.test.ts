@@ -7,7 +7,7 @@ import { encodeFamily } from '../../shared/exposition/protobuf/codec.ts';
 import type { Family } from '../../shared/model/metric-family.ts';
 import { PROTOBUF, put } from './harness/step.ts';
 
-// What a scraper may ask for, and how the rest is labelled: headers, as far as a client could notice.
+// Content negotiation of scrapes, and the headers of other answers, as far as clients can notice a difference.
 
 const P = 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily';
 
@@ -126,7 +126,7 @@ describe.for(['latest', '1.5.1'] as const)('like the official gateway, %s', (rel
     skip(...whyNot(release));
     const [ours, official] = await both('/metrics', { accept });
     expect(ours.status).toBe(official.status);
-    // Newer releases say how names that are no legacy names would be escaped.
+    // Newer releases state how UTF-8 names would be escaped.
     const type = ({ headers }: Answer): string => {
       const said = headers['content-type'] ?? '';
       return release === 'latest' ? said : said.replace(/; escaping=.*/, '');
@@ -134,7 +134,7 @@ describe.for(['latest', '1.5.1'] as const)('like the official gateway, %s', (rel
     expect(type(ours)).toBe(type(official));
   });
 
-  // 1.5.1 knows no native histograms.
+  // 1.5.1 does not support native histograms.
   test.for(release === 'latest' ? ['text', 'compact-text'] : [])('protobuf as %s', async (encoding, { skip }) => {
     skip(...whyNot(release));
     const [ours, official] = await both('/metrics', { accept: `${P};encoding=${encoding}` });
@@ -143,7 +143,7 @@ describe.for(['latest', '1.5.1'] as const)('like the official gateway, %s', (rel
     for (const [name, family] of familiesOf(official.text, encoding)) expect(shown.get(name), name).toBe(family);
   });
 
-  // 1.5.1 looked for the word gzip, and for little else.
+  // 1.5.1 only searches for the word gzip.
   const manyEncodings = [
     'GZIP',
     '*',
@@ -202,7 +202,7 @@ describe.for(['latest', '1.5.1'] as const)('like the official gateway, %s', (rel
     ['PUT', '/metrics/job/'],
     ['OPTIONS', '/api/v1/metrics'],
     ['OPTIONS', '/api/v1/nothing'],
-  ] as const)('what may be done instead of %s %s', async ([method, path], { skip }) => {
+  ] as const)('the Allow header of %s %s', async ([method, path], { skip }) => {
     skip(...whyNot(release));
     const [ours, official] = await both(path, {}, method);
     const shown = ({ status, text, headers }: Answer): unknown[] => [

@@ -4,7 +4,8 @@ import { RELEASES, whyNot } from './harness/pair.ts';
 import { pairOf } from './harness/run-case.ts';
 import { del, get, gzip, GZIP, post, put, request } from './harness/step.ts';
 
-// What the official gateway tells of itself on /metrics, ours tells on /telemetry: its dashboards and alerts go on working.
+// The self-metrics that the official gateway serves on /metrics are on our /telemetry, so dashboards and alerts
+// continue to work.
 
 const steps = [
   put('/job/j', 'a 1\n'),
@@ -30,13 +31,15 @@ const steps = [
   request('DELETE', '/metrics'),
 ];
 
-/** Requests by handler, code and method; a push is 200 or 202 by ours. Probes beside those of the test are not counted. */
+/**
+ * Requests by handler, code and method; a push is 200 or 202 by ours. Probes beside those of the test are not counted.
+ */
 function requestsOf(text: string): Map<string, number> {
   const found = new Map<string, number>();
   for (const { name, labels, value } of samples(text)) {
     if (name !== 'pushgateway_http_requests_total' || value === 0) continue;
     const { handler = '', code = '', method = '' } = labels;
-    // While one waited for the start, the probes were asked more often.
+    // The number of probes during the start differs.
     if (handler === 'ready') continue;
     found.set(`${handler} ${code === '202' ? '200' : code} ${method}`, value);
   }
@@ -46,7 +49,7 @@ function requestsOf(text: string): Map<string, number> {
 describe.for(RELEASES)('like the official gateway, %s', (release) => {
   const pair = pairOf(release);
 
-  test('requests are counted alike', async ({ skip }) => {
+  test('requests are counted equally', async ({ skip }) => {
     skip(...whyNot(release));
     for (const step of steps) await pair().send(step);
     const ours = requestsOf(await pair().ours.telemetry());

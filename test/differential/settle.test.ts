@@ -5,7 +5,7 @@ import { stateDifference } from './harness/observe.ts';
 import { answerDifference, RELEASES, whyNot } from './harness/pair.ts';
 import { pairOf } from './harness/run-case.ts';
 
-// As clients do it that know nothing of waiting: 202, and soon after it is seen. What was pushed before counts at once.
+// As clients without Prefer: wait do: 202, and soon after the push is visible. Earlier pushes count at once for checks.
 
 const [release = 'latest'] = RELEASES.filter((one) => !whyNot(one)[0]);
 const pair = pairOf(release, { wait: false });

@@ -24,7 +24,7 @@ interface Compose {
 const compose: Compose = parse(readFileSync(join(projectFolder, 'docker-compose.yml'), 'utf8'), { merge: true });
 const secrets = join(temporaryFolder(), 'secrets');
 
-/** As in a container, but for the folders. */
+/** As in a container, except for the folders. */
 function here(text: string, folder: string): string {
   return text.replaceAll('/run/secrets', secrets).replaceAll(/^dir .*$/gm, `dir ${folder}`);
 }
@@ -61,7 +61,7 @@ beforeAll(async () => {
   redis = await startShippedRedis();
 });
 
-test('make-secrets: a password that is kept, the hash of it, and a folder for the owner alone', async () => {
+test('make-secrets: a password that is kept, its hash, and a folder that only the owner can read', async () => {
   expect(password).toMatch(/^[\da-f]{64}$/);
   const acl = readFileSync(join(secrets, 'redis.acl'), 'utf8');
   expect(acl).not.toContain(password);
@@ -70,7 +70,7 @@ test('make-secrets: a password that is kept, the hash of it, and a folder for th
   expect(statSync(secrets).mode & 0o777).toBe(0o700);
 });
 
-test('the user of Redis may do what docs/redis.md says, except to change its configuration', () => {
+test('the user of Redis has the permissions of docs/redis.md, except to change the configuration', () => {
   const documented = /^ACL SETUSER gateway on >PASSWORD (.*)$/m.exec(
     readFileSync(join(projectFolder, 'docs/redis.md'), 'utf8'),
   )?.[1];
@@ -78,7 +78,7 @@ test('the user of Redis may do what docs/redis.md says, except to change its con
   expect(documented).toBe(`${shipped} +config|set`);
 });
 
-test('Redis lets in nobody else, from any address, and the gateway’s user to no more than it needs', async () => {
+test('Redis accepts no other user, and the user of the gateway has only the permissions that it needs', async () => {
   const gateway = { user: 'gateway', password };
   expect(await cli(gateway, 'PING')).toMatchObject({ code: 0, stdout: 'PONG\n' });
   for (const auth of [
@@ -150,7 +150,7 @@ test('pushes through the load balancer are scraped through the other one, with n
     expect(sampleValue(text, 'large', { i: '19999' })).toBe(19_999);
   });
 
-  // Nobody but Redis' own superuser could read ACL LOG, and there is none: what is denied is logged by the gateway.
+  // Only a superuser of Redis could read ACL LOG, and there is none. The gateway logs denied commands.
   for (const gateway of [one, two, worker, readerOne, readerTwo]) {
     expect(await gateway.stop()).toEqual({ code: 0, signal: null });
     expect(gateway.process.log()).not.toMatch(/level=(warn|error)/);

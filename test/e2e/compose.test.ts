@@ -7,7 +7,7 @@ import { projectFolder } from '../support/project.ts';
 import { run } from '../support/process/run.ts';
 import { missing } from '../support/process/tools.ts';
 
-/** What docker compose reads its files with, as a program of its own. */
+/** The code with which Docker Compose reads its files, as a separate program. */
 const loader: GoProgram = {
   module: 'github.com/compose-spec/compose-go/v2',
   version: 'v2.16.2',
@@ -75,7 +75,7 @@ describe('docker-compose.yml', () => {
     expect(services.filter(([, { build }]) => build === '.')).toHaveLength(1);
   });
 
-  test('asks after the health of every service, in words only', () => {
+  test('has a health check for every service, as a list of strings', () => {
     for (const [name, { healthcheck }] of services) {
       expect(healthcheck?.test[0], name).toBe('CMD');
       expect(
@@ -85,7 +85,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  test('confines every service: no root, no capability, no writing to the image, limits', () => {
+  test('restricts every service: no root, no capabilities, a read-only image, limits', () => {
     for (const [name, service] of services) {
       expect(service, name).toMatchObject({
         read_only: true,
@@ -100,7 +100,7 @@ describe('docker-compose.yml', () => {
     expect(read('Dockerfile')).toMatch(/^USER node$/m);
   });
 
-  test('publishes ports to this machine only, unless told otherwise, and Redis to the gateway only', () => {
+  test('publishes ports only to this machine by default, and Redis only to the gateway', () => {
     for (const port of services.flatMap(([, { ports = [] }]) => ports))
       expect(port).toMatch(/^\$\{PUBLISH:-127\.0\.0\.1\}:\d+:\d+$/);
     const onNetwork = (network: string) =>
@@ -110,7 +110,7 @@ describe('docker-compose.yml', () => {
     expect(compose.networks).toMatchObject({ redis: { internal: true }, gateways: { internal: true }, outside: null });
   });
 
-  test('pins images of others by version and digest', () => {
+  test('pins external images by version and digest', () => {
     const images = services.map(([, { image }]) => image).filter((image) => image !== 'pushgateway-redis');
     const froms = [...read('Dockerfile').matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
     for (const image of [...images, ...froms.filter((from) => from !== 'node')])
@@ -139,12 +139,12 @@ describe('docker-compose.yml', () => {
   });
 });
 
-test('the image starts the file that package.json calls the command', () => {
+test('the image starts the command of package.json', () => {
   const { bin }: { bin: Record<string, string> } = JSON.parse(read('package.json'));
   expect(read('Dockerfile')).toContain(`ENTRYPOINT ["node", "${bin['pushgateway']}"]`);
 });
 
-test('the image is built from files that .dockerignore lets through', () => {
+test('the image is built from files that .dockerignore includes', () => {
   const passing = read('.dockerignore').matchAll(/^!(.*)$/gm);
   const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, sources = '']) =>
     sources.split(' '),
@@ -153,7 +153,7 @@ test('the image is built from files that .dockerignore lets through', () => {
 });
 
 describe('Prometheus', () => {
-  test('scrapes what was pushed once, and the telemetry of every node', () => {
+  test('scrapes pushed metrics once, and the telemetry of every node', () => {
     const [pushed, telemetry] = scrapes('deploy/prometheus.yml');
     expect(pushed).toMatchObject({ honor_labels: true, targets: ['reader:9753'] });
     expect(telemetry).toMatchObject({ metrics_path: '/telemetry', targets: nodes.map((name) => `${name}:9753`) });

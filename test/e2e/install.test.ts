@@ -12,11 +12,12 @@ interface Lock {
   readonly packages: Record<string, { version: string; dev?: true; optional?: true }>;
 }
 
-// `make install` packs the project with npm, and has npm install what the package needs, in the versions of package-lock.json.
+// `make install` packs the project with npm, and has npm install what the package needs, in the versions of
+// package-lock.json.
 
 test('make install: the command runs from there, until make uninstall', async ({ skip }) => {
   const prefix = temporaryFolder();
-  // The packages of the project stay as they are: other tests run.
+  // The packages of the project are not changed, because other tests use them.
   const flags = ['-s', '-o', 'node_modules/.package-lock.json', `PREFIX=${prefix}`];
   const make = async (target: string) => run('make', [...flags, target], { cwd: projectFolder });
   const installed = await make('install');

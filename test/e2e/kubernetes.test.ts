@@ -82,7 +82,7 @@ describe('deploy/kubernetes', () => {
       expect(spec.template?.spec.containers[0].args).toEqual([metadata.name.replace('pushgateway-', '')]);
   });
 
-  test('ports and configurations that are named exist', () => {
+  test('referenced ports and configurations exist', () => {
     for (const { metadata, spec } of ofKind('Service')) {
       const { template } = workloads().find(({ metadata: { name } }) => name === metadata.name)?.spec ?? {};
       const names = template?.spec.containers[0].ports.map(({ name }) => name);
@@ -94,7 +94,7 @@ describe('deploy/kubernetes', () => {
         expect(configurations).toContain(configMapRef.name);
   });
 
-  test('network policies: nothing by default; clients reach ingest, the gateway reaches Redis', () => {
+  test('network policies deny by default, and allow clients to ingest, and the gateway to Redis', () => {
     const policies = Object.fromEntries(
       ofKind('NetworkPolicy').map(({ metadata, spec }) => [metadata.name, selected(spec.podSelector?.matchLabels)]),
     );
@@ -108,7 +108,7 @@ describe('deploy/kubernetes', () => {
     });
   });
 
-  test('secrets come from files, and images of others are pinned', () => {
+  test('secrets come from files, and external images are pinned', () => {
     for (const { metadata, spec } of workloads()) {
       const [container] = spec.template?.spec.containers ?? [];
       expect(container?.volumeMounts, metadata.name).toContainEqual(
@@ -120,7 +120,7 @@ describe('deploy/kubernetes', () => {
     expect(objects.map(({ kind }) => kind)).not.toContain('Secret');
   });
 
-  test('the settings are those of docker-compose.yml, but for the addresses', async () => {
+  test('the settings are those of docker-compose.yml, except for the addresses', async () => {
     const [settings] = ofKind('ConfigMap').filter(({ metadata }) => metadata.name.includes('settings'));
     const compose = await run('sed', ['-n', 's/^    \\([A-Z_]*\\): \\(.*\\)$/\\1=\\2/p', 'docker-compose.yml'], {
       cwd: projectFolder,

@@ -10,9 +10,9 @@ import { run } from '../support/process/run.ts';
 import { temporaryFolder } from '../support/process/temporary.ts';
 import { missing, requireTool } from '../support/process/tools.ts';
 
-// The configurations of deploy/nginx in a real nginx, in front of stand-ins that tell what reached them.
+// The configurations of deploy/nginx in a real nginx, in front of stand-ins that return what they received.
 
-/** Answers with its name and the path as it came. */
+/** Answers with its name and the received path. */
 interface Backend {
   readonly name: string;
   readonly address: string;
@@ -56,7 +56,7 @@ test.for(['ingest', 'reader'] as const)('%s: nginx accepts its configuration', a
   expect(checked, checked.output).toMatchObject({ code: 0 });
 });
 
-test('ingest: paths pass byte for byte, both nodes are used, a lost one is not missed', async () => {
+test('ingest: paths are passed byte for byte, both nodes are used, and the loss of one has no effect', async () => {
   const [one, two] = [await startBackend('one'), await startBackend('two')];
   const balancer = await startBalancer('ingest', one.address, two.address);
   const path = '/metrics/job/a%2Fb//dir/x+y/@base64/%C3%A9/../z?ttl=5m';
@@ -74,7 +74,7 @@ test('ingest: paths pass byte for byte, both nodes are used, a lost one is not m
   }
 });
 
-test('ingest: a refusal reaches the sender, and takes no node out', async () => {
+test('ingest: an error reaches the client, and no node is taken out', async () => {
   const [one, two] = [await startBackend('one', 503), await startBackend('two', 503)];
   const balancer = await startBalancer('ingest', one.address, two.address);
   for (let i = 0; i < 20; i++) {
@@ -83,7 +83,7 @@ test('ingest: a refusal reaches the sender, and takes no node out', async () => 
   }
 });
 
-test('ingest: an unfinished large body is at the node already, an unfinished small one is not', async () => {
+test('ingest: an incomplete large body is streamed to the node, an incomplete small one is buffered', async () => {
   const [one, two] = [await startBackend('one'), await startBackend('two')];
   const balancer = await startBalancer('ingest', one.address, two.address);
   const received = new Promise<string>((resolve) => {
@@ -103,7 +103,7 @@ test('ingest: an unfinished large body is at the node already, an unfinished sma
   for (const socket of sockets) socket.destroy();
 });
 
-test('reader: a client keeps to one node while that one lives', async () => {
+test('reader: a client uses the same node as long as it runs', async () => {
   const [one, two] = [await startBackend('one'), await startBackend('two')];
   const balancer = await startBalancer('reader', one.address, two.address);
   const scrape = async () => (await request(balancer.url, '/metrics')).headers['x-node'];

@@ -9,7 +9,7 @@ import { promtoolCheckMetrics, startPrometheus, type Prometheus } from '../suppo
 import { startRedis, type RedisServer } from '../support/redis/server.ts';
 import { applied } from '../support/http/request.ts';
 
-// A real Prometheus scrapes what was pushed and answers for it; promtool has nothing to complain about.
+// A real Prometheus scrapes pushed metrics and answers queries; promtool reports no problems.
 
 const example = readFileSync(join(projectFolder, 'examples/data.txt'), 'utf8');
 let redis: RedisServer;
@@ -31,7 +31,7 @@ describe('Prometheus', () => {
     ]);
   });
 
-  /** Until Prometheus has scraped often enough to answer so. */
+  /** Waits until the answer of Prometheus is this. */
   async function expectAnswer(promql: string, expected: number | undefined): Promise<void> {
     await eventually(
       async () => {
@@ -49,7 +49,7 @@ describe('Prometheus', () => {
     await expectAnswer('time() - push_time_seconds{job="backup",instance="db-1"} < bool 60', 1);
   });
 
-  test('sees a pushed change, and after DELETE that it is gone', async () => {
+  test('sees a pushed change, and the end of the series after DELETE', async () => {
     const path = '/metrics/job/changing/instance/i';
     await gateway.push(path, 'changing 1\n', applied);
     await expectAnswer('changing', 1);
@@ -66,14 +66,14 @@ describe('Prometheus', () => {
     await expectAnswer('import_rows{host="db-1",quantile="0.5"}', 1200);
   });
 
-  test('scrapes every target without a fault', async () => {
+  test('scrapes every target without an error', async () => {
     await prometheus.waitUntilScraped();
     await expectAnswer('count(up == 1)', 2);
     await expectAnswer('pushgateway_redis_up{job="own"}', 1);
   });
 });
 
-test('the examples come back with every HELP, TYPE and sample', async () => {
+test('the examples are served with every HELP, TYPE and sample', async () => {
   await gateway.ingest(example, applied);
   const text = await gateway.scrape();
   const shown = new Set(sampleLines(text));

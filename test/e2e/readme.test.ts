@@ -10,7 +10,7 @@ import { projectFolder } from '../support/project.ts';
 import { run, type Outcome } from '../support/process/run.ts';
 import { temporaryFolder } from '../support/process/temporary.ts';
 
-// What the documents tell to type works: every line with curl, and what stands in examples/.
+// The commands in the documents work: every line with curl, and the files of examples/.
 
 const documents = [
   'README.md',
@@ -27,7 +27,7 @@ beforeAll(async () => {
   gateway = await startGateway({ port: await freePort(), args: ['--web.enable-lifecycle', '--web.enable-admin-api'] });
 });
 
-/** The commands with curl of the fenced blocks; one that goes on after a backslash, or has a here-document, is whole. */
+/** The commands with curl in fenced blocks, including continued lines and here-documents. */
 function curlCommands(markdown: string): string[] {
   const blocks = [...markdown.matchAll(/^```(?:sh|bash|shell|console)\n(.*?)^```$/gms)].map(([, block = '']) => block);
   const command = /^(?:.*\\\n)*(?:.*<<-?\s*['"]?(?<end>\w+)['"]?.*\n(?:.*\n)*?\s*\k<end>\n|.*\n)/gm;
@@ -37,7 +37,7 @@ function curlCommands(markdown: string): string[] {
     .map((text) => text.replace(/^\$ /, ''));
 }
 
-/** Runs it with our gateway in place of the one it names, and curl failing when it is refused; what it writes is left behind. */
+/** Runs it against our gateway, with curl failing on HTTP errors, in a temporary folder. */
 async function sh(command: string): Promise<Outcome> {
   const cwd = temporaryFolder();
   symlinkSync(join(projectFolder, 'examples'), join(cwd, 'examples'));
@@ -46,13 +46,13 @@ async function sh(command: string): Promise<Outcome> {
   return await run('sh', ['-euc', strict + here], { cwd });
 }
 
-test('the README has such lines', () => {
+test('the README has commands with curl', () => {
   expect(documents.map(({ path }) => path)).toContain('README.md');
 });
 
 describe.each(documents)('$path', ({ commands }) => {
   test.for(commands)('%s', async (command, { skip }) => {
-    skip(/https:|unix:|--unix-socket/.test(command), 'it asks a gateway that is set up otherwise');
+    skip(/https:|unix:|--unix-socket/.test(command), 'it needs a gateway with another configuration');
     expect(await sh(command)).toMatchObject({ code: 0 });
     if (command.includes('/-/quit')) {
       await gateway.process.waitForExit();
@@ -61,7 +61,7 @@ describe.each(documents)('$path', ({ commands }) => {
   });
 });
 
-test('the README pushes what it says it pushes, and deletes it', async () => {
+test('the README pushes the metrics that it shows, and deletes them', async () => {
   const [push = '', remove = ''] = documents.find(({ path }) => path === 'README.md')?.commands ?? [];
   await sh(push);
   await eventually(async () => {
@@ -95,7 +95,7 @@ describe('examples/push.sh', () => {
     return await run('sh', [script, 'nightly', 'sh', '-c', command], { env });
   }
 
-  test('reports how a job went, and ends as it did', async () => {
+  test('reports the result of a job, and ends with its status', async () => {
     expect(await nightly('echo done')).toMatchObject({ code: 0, output: 'done\n' });
     await eventually(async () => expect(await reported('job_exit_status')).toBe(0));
     const success = await reported('job_last_success_timestamp_seconds');
@@ -105,7 +105,7 @@ describe('examples/push.sh', () => {
     expect(await reported('job_last_success_timestamp_seconds')).toBe(success);
   });
 
-  test('lets the job be when the gateway is away', async () => {
+  test('does not affect the job if the gateway is not reachable', async () => {
     const { code, output } = await nightly('exit 0', `http://127.0.0.1:${await freePort()}`);
     expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('push.sh: could not push to') });
   });

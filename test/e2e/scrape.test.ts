@@ -11,7 +11,7 @@ import { applied } from '../support/http/request.ts';
 import { findTool, missing } from '../support/process/tools.ts';
 import { ask } from '../support/http/web-server.ts';
 
-// What a real Prometheus stores after scrapes in text and protobuf: all series, and no others.
+// A real Prometheus stores all series, and no others, after scrapes in text and protobuf.
 
 const PROTOBUF = 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited';
 const TEXT_BODY = `# HELP requests_total Requests,\\nby "path" and \\\\.
@@ -231,7 +231,7 @@ describe('a scrape', () => {
     ['of Prometheus 3', PROMETHEUS_3, 'text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8'],
     ['of Prometheus 3 for native histograms', NATIVE_3, `${PROTOBUF}; escaping=underscores`],
     ['of a browser', 'text/html,*/*;q=0.8', 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'],
-  ])('%s gets its format, gzip or not', async (_, accept, type) => {
+  ])('%s gets its format, with and without gzip', async (_, accept, type) => {
     const plain = await gateway.request('/metrics', { headers: { accept } });
     expect(plain).toMatchObject({ status: 200, headers: { 'content-type': type } });
     expect(plain.headers).not.toHaveProperty('content-encoding');

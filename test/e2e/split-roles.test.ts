@@ -10,7 +10,7 @@ import { auditPushes, countOutcomes } from '../support/redis/push-audit.ts';
 import { startRedis, type RedisServer } from '../support/redis/server.ts';
 import { Watch } from '../support/watch.ts';
 
-// Two processes of each role on one Redis are one gateway: same result as `all`, replaceable one by one.
+// Two processes of each role on one Redis are one gateway: same result as `all`, and each can be replaced.
 
 interface Fleet {
   readonly redis: RedisServer;
@@ -36,7 +36,7 @@ beforeAll(async () => {
 
 const example = readFileSync(join(projectFolder, 'examples/data.txt'), 'utf8');
 
-/** A bit of everything. Waits for each, so that the order is the same on both sides. */
+/** Pushes of all kinds. Waits for each, so that the order is the same on both sides. */
 async function pushEverything(pick: (i: number) => Gateway): Promise<void> {
   const steps: [method: 'PUT' | 'POST' | 'DELETE', path: string, body: string][] = [
     ['POST', '/ingest', example],
@@ -76,7 +76,7 @@ test('the same pushes give the same /metrics as `all`, and both readers the same
   await eventually(async () => expect(await two.scrape()).toBe(await one.scrape()));
 });
 
-test('both workers take part, and their counts add up', async () => {
+test('both workers merge pushes, and the sum of their counts is right', async () => {
   const telemetry = await Promise.all(fleet.workers.map(async (worker) => worker.telemetry()));
   const applied = telemetry.map((text) => sampleSum(text, 'pushgateway_pushes_settled_total', { outcome: 'applied' }));
   for (const count of applied) expect(count).toBeGreaterThan(0);
@@ -93,15 +93,15 @@ const statuses = async (gateway: Gateway) => ({
   ready: (await gateway.request('/-/ready')).status,
 });
 
-test('each role serves its own paths, and says no to the others', async () => {
+test('each role serves its own paths, and refuses others', async () => {
   const probes = { telemetry: 200, ready: 200 };
   expect(await statuses(fleet.ingest[0])).toEqual({ push: 202, ingest: 202, scrape: 404, ...probes });
   expect(await statuses(fleet.workers[0])).toEqual({ push: 404, ingest: 404, scrape: 404, ...probes });
   expect(await statuses(fleet.readers[0])).toEqual({ push: 404, ingest: 404, scrape: 200, ...probes });
 });
 
-test('every one restarted in turn while pushes and scrapes go on: none refused, none lost', async () => {
-  // Of its own: what is restarted here ends with this test.
+test('every process is restarted in turn during pushes and scrapes: none is refused, none lost', async () => {
+  // A separate fleet, because the restarted processes end with this test.
   const { redis, ingest, workers, readers } = await startFleet();
   const refusals: string[] = [];
   /** Why pushes had to be sent to the other node. */
@@ -109,7 +109,7 @@ test('every one restarted in turn while pushes and scrapes go on: none refused, 
   let acknowledged = 0;
   const stop = new AbortController();
 
-  /** As a load balancer: what was not answered is sent to the other one. */
+  /** As a load balancer: a push without an answer is sent to the other node. */
   async function push(lane: number, value: number): Promise<void> {
     for (const to of (lane + value) % 2 === 0 ? ingest : ingest.toReversed()) {
       try {
@@ -149,7 +149,7 @@ test('every one restarted in turn while pushes and scrapes go on: none refused, 
   expect(refusals).toEqual([]);
   const reset = moved.filter((reason) => reason !== 'ECONNREFUSED');
   console.log(`${acknowledged} pushes acknowledged; ${moved.length} found a closed port, ${reset.length} were cut off`);
-  // A connection that the kernel has taken and we have not, when the port closes. None that we have.
+  // Connections that the kernel has accepted, but the process has not, are reset when the port closes; others are not.
   expect(reset.length, reset.join()).toBeLessThan(5);
 
   for (const reader of readers) {
@@ -162,19 +162,19 @@ test('every one restarted in turn while pushes and scrapes go on: none refused, 
   const audit = await auditPushes(redis);
   const { a = 0, s = 0, ...others } = countOutcomes(audit);
   expect(others).toEqual({});
-  // What got no answer may have been stored nevertheless.
+  // A push without an answer may have been stored.
   expect(a + s).toBeGreaterThanOrEqual(acknowledged);
   expect(a + s).toBeLessThanOrEqual(acknowledged + reset.length);
   await eventually(async () => expect(await readers[1].scrape()).toBe(await readers[0].scrape()));
 });
 
-test('told to stop, every role drains and ends with 0', async () => {
+test('on SIGTERM every role drains and ends with status 0', async () => {
   const { redis, ingest, workers, readers } = fleet;
   const values = Array.from({ length: 40 }, (_, i) => i);
   const pushes = values.map(async (i) => ingest[0].push(`/metrics/job/drained${i}`, `drained ${i}\n`));
   await eventually(async () => sampleSum(await ingest[0].telemetry(), 'pushgateway_pushes_total') > 0);
   expect(await ingest[0].stop()).toEqual({ code: 0, signal: null });
-  // Those that were connected are answered, the others find a closed port.
+  // Connected clients are answered, others find a closed port.
   const answers = await Promise.all(pushes.map(async (one) => one.catch(() => undefined)));
   const taken = values.filter((i) => answers[i]?.status === 202);
   expect(taken.length).toBeGreaterThan(0);

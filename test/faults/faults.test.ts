@@ -3,12 +3,12 @@ import { everyCase, shortCases } from './catalogue/catalogue.ts';
 import { writeFaults, type Absence } from './harness/report.ts';
 import { runFault, type Result } from './harness/scenario.ts';
 
-// Something breaks while pushes come in: none that was acknowledged is lost, and no scrape shows what nobody pushed.
+// Faults during pushes: no acknowledged push is lost, and no scrape shows data that was not pushed.
 //
 //   FAULTS=all       every fault on every topology, in both shapes; without it, one of each kind
-//   FAULTS=PATTERN   those that match, by `name, topology, shape`
-//   FAULT_REPORT=1   docs/faults.md is written (make faults); with a pattern, the rows of these
-//   FAULT_SECONDS    how long a fault lasts that ends by itself; default 4
+//   FAULTS=PATTERN   the cases whose `name, topology, shape` matches
+//   FAULT_REPORT=1   writes docs/faults.md (make faults); with a pattern, only the rows of these cases
+//   FAULT_SECONDS    duration of faults that end by themselves; default 4
 
 const wanted = process.env['FAULTS'] ?? '';
 const holdMs = Number(process.env['FAULT_SECONDS'] ?? 4) * 1_000;

@@ -4,12 +4,12 @@ import { startGateway, type Gateway } from '../support/servers/gateway.ts';
 import { sampleSum } from '../support/metrics-text.ts';
 import { startRedis } from '../support/redis/server.ts';
 
-// The chores are done once in the fleet, and go on whatever happens to Redis.
+// Housekeeping runs once in the fleet, and continues after failures of Redis.
 
 const SWEEP_EVERY_MS = 5_000;
 const runs = (telemetry: string) => sampleSum(telemetry, 'pushgateway_housekeeping_runs_total', { chore: 'sweep' });
 
-test('two workers sweep as often as one; also after Redis lost everything', async () => {
+test('two workers sweep as often as one, also after Redis lost all data', async () => {
   const redis = await startRedis({ args: ['--appendonly', 'no'] });
   const args = ['--redis.shards=2'];
   const workers: Gateway[] = [
@@ -23,7 +23,7 @@ test('two workers sweep as often as one; also after Redis lost everything', asyn
   const until = async (count: number) =>
     eventually(async () => (await sweeps()) >= count, { timeoutMs: 30_000, intervalMs: 100, what: `sweep ${count}` });
 
-  // As when a group has expired in Redis: what is left of it is its place in the index.
+  // The state after a group has expired in Redis: only its index entry remains.
   for (const shard of [0, 1]) await redis.cli('ZADD', `pgw:{${shard}}:groups`, '1', 'expired', '+inf', 'lives');
   await until(1);
   await until((await sweeps()) + 1);

@@ -7,7 +7,7 @@ import { freePort } from '../support/process/ports.ts';
 import { kill } from '../support/process/process.ts';
 import { keepAlive, type Answer } from '../support/http/request.ts';
 
-// `kill -9` of the gateway and its embedded Redis, right after a 202: what was acknowledged is there when they are back.
+// `kill -9` of the gateway and its embedded Redis right after a 202: acknowledged pushes are there after the restart.
 
 const ROUNDS = 10;
 const PUSHES = 20;
@@ -27,7 +27,7 @@ test(`${ROUNDS} times: every acknowledged push is there after the restart`, asyn
         .catch(() => undefined);
       if (answer?.status !== 202) return;
       acknowledged.set(n, value);
-      // Later from round to round: before, amid and behind the merge of the others.
+      // Later in each round: before, during and after the merge of the others.
       if (++answered === 1 + round) for (const pid of tree) kill(pid);
     });
     await Promise.all(pushes);
@@ -46,7 +46,7 @@ test(`${ROUNDS} times: every acknowledged push is there after the restart`, asyn
   console.log(`${acknowledged.size} of ${ROUNDS * PUSHES} pushes were acknowledged, none lost`);
   expect(acknowledged.size).toBeGreaterThanOrEqual((ROUNDS * (ROUNDS + 1)) / 2);
 
-  // Those that were not acknowledged may be there too, but as they were sent.
+  // Unacknowledged pushes may be there too, but only complete.
   for (const { name, labels, value } of samples(await gateway.scrape())) {
     if (name !== 'killed') continue;
     const [round = NaN, i = NaN] = (labels['n'] ?? '').split('-').map(Number);

@@ -7,7 +7,7 @@ import { auditPushes, countOutcomes } from '../support/redis/push-audit.ts';
 import { startRedis, type RedisServer } from '../support/redis/server.ts';
 import { keepAlive } from '../support/http/request.ts';
 
-// A worker dies or freezes in the middle of its work: it holds up nothing, and each push takes effect once.
+// A worker dies or freezes during its work: it delays nothing, and each push takes effect once.
 
 const GROUPS = 25;
 interface Fleet {
@@ -25,12 +25,15 @@ async function startFleet(): Promise<Fleet> {
   return { redis, ingest, reader, appended: 0 };
 }
 
-/** One that merges a few pushes at a time, so that there is a middle. */
+/** A worker that merges few pushes per batch, so that a backlog takes many batches. */
 async function startWorker({ redis }: Fleet, options: GatewayOptions = {}): Promise<Gateway> {
   return startGateway({ redis, role: 'worker', args: ['--worker.batch-size=2'], ...options });
 }
 
-/** Pushes each group's next `count` values in order, all groups at once; big enough to keep a worker busy for a moment. */
+/**
+ * Pushes the next `count` values of each group in order, all groups at the same time, to keep a worker busy for a
+ * moment.
+ */
 async function pushValues(fleet: Fleet, from: number, count: number): Promise<void> {
   const agent = keepAlive(GROUPS);
   const ballast = Array.from({ length: 100 }, (_, i) => `ballast${i} 1\n`).join('');
@@ -51,7 +54,7 @@ async function pushValues(fleet: Fleet, from: number, count: number): Promise<vo
 
 const logged = async ({ redis }: Fleet): Promise<number> => (await auditPushes(redis)).logged;
 
-/** All groups show the value, nothing is left in the log, and every push was settled exactly once. */
+/** Checks that all groups show the value, the log is empty, and every push has exactly one outcome. */
 async function expectSettled(fleet: Fleet, value: number): Promise<void> {
   await eventually(async () => (await logged(fleet)) === 0, { timeoutMs: 20_000, what: 'an empty log' });
   const audit = await auditPushes(fleet.redis);
@@ -66,13 +69,13 @@ async function expectSettled(fleet: Fleet, value: number): Promise<void> {
   });
 }
 
-/** Until a worker has merged some of a backlog, and by far not all. */
+/** Waits until a worker has merged a small part of a backlog. */
 async function untilInTheMiddle(fleet: Fleet): Promise<void> {
   const isBegun = async (): Promise<boolean> => (await logged(fleet)) < fleet.appended;
   await eventually(isBegun, { timeoutMs: 20_000, intervalMs: 1, what: 'a worker that has begun' });
 }
 
-test('killed in the middle of a large backlog: another one goes on, every push is applied once', async () => {
+test('killed in the middle of a large backlog: another worker continues, every push is applied once', async () => {
   const fleet = await startFleet();
   await pushValues(fleet, 1, 100);
   const first = await startWorker(fleet, { waitUntilReady: false });
@@ -90,7 +93,7 @@ test('killed in the middle of a large backlog: another one goes on, every push i
   expect(sampleSum(await second.telemetry(), 'pushgateway_pushes_settled_total')).toBe(left);
 });
 
-test('killed again and again while pushes come in: every push is applied once', async () => {
+test('killed repeatedly during pushes: every push is applied once', async () => {
   const fleet = await startFleet();
   const [one, two] = [
     await startWorker(fleet, { port: await freePort() }),
@@ -108,7 +111,7 @@ test('killed again and again while pushes come in: every push is applied once', 
   await expectSettled(fleet, 24);
 });
 
-test('frozen: the other one goes on at once, and it does no harm when it wakes', async () => {
+test('frozen: the other worker continues at once, and the frozen one does no harm when it resumes', async () => {
   const fleet = await startFleet();
   await pushValues(fleet, 1, 100);
   const frozen = await startWorker(fleet, { waitUntilReady: false });
@@ -121,13 +124,13 @@ test('frozen: the other one goes on at once, and it does no harm when it wakes',
   await expectSettled(fleet, 101);
   const pushing = pushValues(fleet, 102, 10);
   frozen.process.signal('SIGCONT');
-  // It answers again, so it has gone on with what it was at.
+  // It answers again, so it has resumed its work.
   await frozen.waitUntilReady();
   await pushing;
   await expectSettled(fleet, 111);
 });
 
-test('stopped in an orderly way: it ends with what it is at, and leaves the rest in the log', async () => {
+test('stopped with SIGTERM: it completes the current batch, and leaves the rest in the log', async () => {
   const fleet = await startFleet();
   await pushValues(fleet, 1, 100);
   const worker = await startWorker(fleet, { port: await freePort(), waitUntilReady: false });

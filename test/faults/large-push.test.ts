@@ -5,11 +5,11 @@ import { sampleValue } from '../support/metrics-text.ts';
 import { startRedis } from '../support/redis/server.ts';
 import { applied, keepAlive, type Answer } from '../support/http/request.ts';
 
-// A large push takes its time, and nobody else's.
+// A large push does not delay other requests.
 
 const MB = 1_000_000;
 
-/** Lines of that length, until it is so long. */
+/** Repeats lines up to this length. */
 function bodyOf(bytes: number, line: (i: number) => string): string {
   const lines: string[] = [];
   let length = 0;
@@ -21,7 +21,7 @@ function bodyOf(bytes: number, line: (i: number) => string): string {
   }
 }
 
-test('while a push of 16 MB is read, small ones are answered', async () => {
+test('small pushes are answered while a push of 16 MB is parsed', async () => {
   const redis = await startRedis();
   const gateway = await startGateway({ redis, args: ['--ingest.threads=1'] });
   await gateway.push('/metrics/job/warm', 'warm 1\n', applied);
@@ -29,7 +29,7 @@ test('while a push of 16 MB is read, small ones are answered', async () => {
   let answer: Answer | undefined;
   const sent = performance.now();
   const large = gateway.push('/metrics/job/large', body, { timeoutMs: 60_000 }).then((one) => (answer = one));
-  // Its body is in, and in the hands of a thread.
+  // Its body has arrived and is being parsed in a thread.
   while (!/^pushgateway_inflight_bytes [1-9]\d{7}/m.test(await gateway.telemetry())) await sleep(5);
   await sleep(100);
 
@@ -50,14 +50,14 @@ test('while a push of 16 MB is read, small ones are answered', async () => {
   console.log(
     `50 small pushes in ${Math.round(totalMs)} ms, the slowest ${Math.round(worst)} ms; the large one took ${Math.round(largeMs)} ms`,
   );
-  // Had it been read in one go, one of them would have waited for nearly all of that.
+  // If it blocked the event loop, one small push would wait for nearly all of that time.
   expect(worst).toBeLessThan(largeMs / 3);
   expect((await gateway.push('/metrics/job/large', 'last 1\n', { method: 'POST', ...applied })).status).toBe(200);
   const series = 'http_requests_total';
   expect(sampleValue(await gateway.scrape(), series, { path: '/api/v1/items/7', job: 'large' })).toBe(7);
 });
 
-test('one that is too much is refused in one line, and the gateway lives', async () => {
+test('a push that is too large is refused with one line, and the gateway survives', async () => {
   const redis = await startRedis();
   const gateway = await startGateway({ redis, args: ['--ingest.threads=1'] });
   // A million series of a few bytes each.
@@ -75,7 +75,7 @@ test('one that is too much is refused in one line, and the gateway lives', async
   expect(status).toBe(413);
   expect(text).toBe('the push has more than the 500000 series allowed (--push.max-series-per-push): split it\n');
   expect(gateway.process.exit).toBeUndefined();
-  // The next large one is read.
+  // The next large push is accepted.
   const next = bodyOf(MB, (i) => `next{i="${i}"} ${i}\n`);
   expect((await gateway.push('/metrics/job/next', next, applied)).status).toBe(200);
   expect(sampleValue(await gateway.scrape(), 'next', { i: '9' })).toBe(9);
@@ -90,7 +90,7 @@ test.for<[what: string, path: string, line: (i: number) => string, said: string]
     (i) => `z{i="${i}"} ${i}\n`,
     'brings 400000 families to its groups, more than the 20000 allowed',
   ],
-])('too many families for %s: refused before they cost anyone else anything', async ([, path, line, said]) => {
+])('too many families for %s: refused without a delay for others', async ([, path, line, said]) => {
   const redis = await startRedis();
   const gateway = await startGateway({ redis, args: ['--ingest.threads=1'] });
   await gateway.push('/metrics/job/small', 'small 0\n', applied);
@@ -112,7 +112,7 @@ test.for<[what: string, path: string, line: (i: number) => string, said: string]
   console.log(`${small} small pushes were merged and scraped meanwhile`);
   expect(small).toBeGreaterThan(0);
   expect((await gateway.scrape()).match(/^z/gm), 'nothing of it was stored').toBeNull();
-  // As many as are allowed are taken, in parts.
+  // The maximum number is accepted, split over several pushes.
   for (const part of [0, 1]) {
     const lines = Array.from({ length: 10_000 }, (_, i) => line(part * 10_000 + i)).join('');
     expect((await gateway.request(path, { method: 'POST', body: lines, ...applied })).status).toBe(200);

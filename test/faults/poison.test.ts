@@ -6,7 +6,8 @@ import { sampleLines, sampleSum, sampleValue } from '../support/metrics-text.ts'
 import { startRedis, type RedisServer } from '../support/redis/server.ts';
 import { applied } from '../support/http/request.ts';
 
-// What no gateway would write stands in the log: it ends in the dead letters with the reason, and hinders nobody.
+// Entries that no gateway writes are in the log: they become dead letters with the reason, and do not block other
+// pushes.
 
 let redis: RedisServer;
 let gateway: Gateway;
@@ -20,7 +21,7 @@ beforeAll(async () => {
 const LOG = 'pgw:{0}:pushes';
 const DEAD = 'pgw:{0}:dead';
 
-/** A body that brings one family with one sample. */
+/** A body with one family with one sample. */
 function bodyOf(job: string, family: string, value: number): string {
   const { id } = makeGroup('push', [['job', job]]);
   const line = `${family}{instance="",job="${job}"} ${value}\n`;
@@ -28,7 +29,7 @@ function bodyOf(job: string, family: string, value: number): string {
   return `${strings.map(({ length }) => length).join(' ')}\n${strings.join('')}`;
 }
 
-/** The fields of a good push, and what is to be different; undefined leaves a field out. */
+/** The fields of a valid push with these changes; undefined omits a field. */
 function entry(changes: Record<string, string | undefined>): string[] {
   const good = {
     v: '2',
@@ -45,7 +46,7 @@ function entry(changes: Record<string, string | undefined>): string[] {
 
 /** The newest entry of a stream, its ID and its fields. */
 async function lastEntry(of: RedisServer, key: string): Promise<Record<string, string>> {
-  // Raw, a value that ends in a newline can't be told from two values.
+  // In the raw format, a value that ends in a newline looks like two values.
   const reply: unknown = JSON.parse(await of.cli('--json', 'XREVRANGE', key, '+', '-', 'COUNT', '1'));
   const [newest] = reply as [string, string[]][];
   const [entryId, flat] = newest ?? ['', []];
@@ -76,7 +77,7 @@ describe('dead-lettered with the reason', () => {
     const before = Number(await redis.cli('XLEN', DEAD));
     const counted = await deadLettered(gateway);
     const job = `beside-${what.replaceAll(/\W+/g, '-')}`;
-    // In one take with good ones before and behind it.
+    // In one batch with valid pushes before and after it.
     gateway.process.signal('SIGSTOP');
     const good = (n: number) => entry({ id: `good.${n}`, body: bodyOf(`${job}-${n}`, 'good', n) });
     await redis.cli('XADD', LOG, '*', ...good(1));
@@ -99,12 +100,12 @@ describe('dead-lettered with the reason', () => {
   });
 });
 
-describe('what can be merged, and not be read', () => {
+describe('a body that can be merged, but not be read', () => {
   const { id } = makeGroup('push', [['job', 'unread']]);
   test.for<[what: string, strings: string[]]>([
-    ['labels that are none', [id, 'job=unread', '0']],
-    ['a family that was cut short', [id, '["job","unread"]', '1', 'unread', 'untyped 1']],
-  ])('%s: its group is named in the log, and left out', async ([what, strings]) => {
+    ['labels that are not a list', [id, 'job=unread', '0']],
+    ['a truncated family', [id, '["job","unread"]', '1', 'unread', 'untyped 1']],
+  ])('%s: the group is logged and not exposed', async ([what, strings]) => {
     const body = `${strings.map(({ length }) => length).join(' ')}\n${strings.join('')}`;
     const seen = gateway.process.log().length;
     await redis.cli('XADD', LOG, '*', ...entry({ id: 'unread.1', body }));
@@ -114,7 +115,7 @@ describe('what can be merged, and not be read', () => {
     const text = await gateway.scrape();
     expect(sampleValue(text, 'after', { job })).toBe(1);
     expect(text).not.toContain('unread');
-    // A push to the group makes it good again.
+    // The next push to the group makes it valid again.
     expect((await gateway.push('/metrics/job/unread', 'unread 2\n', applied)).status).toBe(200);
     expect(sampleValue(await gateway.scrape(), 'unread')).toBe(2);
     await gateway.delete('/metrics/job/unread', applied);
@@ -130,14 +131,14 @@ describe('the script fails as a whole', () => {
     await eventually(async () => (await failures()) > before + 4, { timeoutMs: 20_000, what: 'more attempts' });
   }
 
-  test('the push that makes it so goes to the dead letters after --worker.max-attempts, those behind it are merged', async () => {
-    // As when a push keeps Redis from all others for so long that somebody kills the script.
+  test('the push that causes it becomes a dead letter after --worker.max-attempts, the pushes after it are merged', async () => {
+    // As if a push blocks Redis for so long that an operator kills the script.
     const own = await startRedis();
     const ingest = await startGateway({ redis: own, role: 'ingest', args: ['--redis.shards=1'] });
     const reader = await startGateway({ redis: own, role: 'reader', args: ['--redis.shards=1'] });
     const many = `redis.call('XADD', KEYS[1], '*', 'pushes', string.rep('a:a ', ARGV[1]), 'groups', '')`;
     await own.cli('EVAL', many, '1', 'pgw:{0}:changes', '1000000');
-    // It may have been applied long ago: a million pushes are looked through.
+    // The script searches a million recorded outcomes for an earlier append of this push.
     const slow = await own.cli('XADD', LOG, '*', ...entry({ id: 'slow.1', since: '0-1' }));
     for (const job of ['a', 'b']) expect((await ingest.push(`/metrics/job/${job}`, 'behind 1\n')).status).toBe(202);
     await own.cli('CONFIG', 'SET', 'lua-time-limit', '1');
@@ -157,7 +158,7 @@ describe('the script fails as a whole', () => {
       { timeoutMs: 60_000, intervalMs: 1, what: 'a dead letter' },
     );
     await own.cli('CONFIG', 'SET', 'lua-time-limit', '5000');
-    // One that is being killed may be killed once more.
+    // SCRIPT KILL may be repeated while the script is being killed.
     expect(killed).toBeGreaterThanOrEqual(3);
     const dead = await lastEntry(own, DEAD);
     expect(dead).toMatchObject({ entry: slow, id: 'slow.1', attempts: '3' });
@@ -168,7 +169,7 @@ describe('the script fails as a whole', () => {
     expect(worker.process.log()).toContain('cannot merge pushes; they stay in the log');
   });
 
-  test('for want of a right: the pushes stay in the log until it is there', async () => {
+  test('because a permission is missing: the pushes stay in the log until it is granted', async () => {
     const own = await startRedis();
     const ingest = await startGateway({ redis: own, role: 'ingest', args: ['--redis.shards=1'] });
     await own.cli('ACL', 'SETUSER', 'worker', 'on', '>secret', '~*', '&*', '+@all', '-time');
@@ -184,7 +185,7 @@ describe('the script fails as a whole', () => {
     expect(await own.cli('XLEN', DEAD)).toBe('0');
   });
 
-  test('somebody put another key in the place of one of ours: the pushes stay in the log until it is gone', async () => {
+  test('because a key has the wrong type: the pushes stay in the log until it is deleted', async () => {
     const own = await startRedis();
     const flags = ['--redis.shards=1', '--redis.prefix=user_scripts'];
     const [log, groups] = ['user_scripts:{0}:pushes', 'user_scripts:{0}:groups'];
@@ -201,8 +202,8 @@ describe('the script fails as a whole', () => {
   });
 });
 
-test('who waits for a push that is dead-lettered is told', async () => {
-  // A good push whose body is swapped for a bad one before a worker gets it.
+test('a client that waits for a dead-lettered push gets an error', async () => {
+  // The body of a valid push is replaced by an invalid one before a worker merges it.
   const own = await startRedis();
   const ingest = await startGateway({ redis: own, role: 'ingest', args: ['--redis.shards=1'] });
   const waiting = ingest.push('/metrics/job/j', 'm 1\n', { headers: { prefer: 'wait=20' } });
@@ -214,7 +215,7 @@ test('who waits for a push that is dead-lettered is told', async () => {
   expect(await waiting).toMatchObject({ status: 202, text: expect.stringContaining('dead letters') as string });
 });
 
-test('the gateway goes on', async () => {
+test('the gateway still works', async () => {
   expect((await gateway.push('/metrics/job/last', 'last 1\n', applied)).status).toBe(200);
   expect(sampleValue(await gateway.scrape(), 'last')).toBe(1);
   expect(await gateway.telemetry()).toMatch(/^pushgateway_dead_letters [1-9]/m);

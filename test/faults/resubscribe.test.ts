@@ -6,9 +6,9 @@ import { applied } from '../support/http/request.ts';
 import { startBackend } from './harness/backend.ts';
 import { startLink } from './harness/link.ts';
 
-// A connection that has just come back breaks again, with the subscription under way.
+// A connection that has just been restored breaks again during its subscription.
 
-test('a subscription that breaks while it is restored ends nothing, and is restored after all', async () => {
+test('a subscription that breaks while it is being restored is restored later, and no process ends', async () => {
   const backend = await startBackend('single');
   const link = await startLink(backend);
   const gateway = await startGateway({ redis: link });

@@ -8,15 +8,15 @@ import { startFleet } from './harness/fleet.ts';
 import { circumstances, writePart } from './harness/report.ts';
 import { Workload } from './harness/workload.ts';
 
-// A steady load for SOAK_MINUTES (make soak): memory of every process stays flat, and nothing is left behind.
+// A steady load for SOAK_MINUTES (make soak): the memory of every process stays flat, and the log is empty at the end.
 
 const minutes = Number(process.env['SOAK_MINUTES'] ?? 0);
 const SAMPLE_MS = 5_000;
-/** Caches fill, the heap finds its size. */
+/** Time for caches to fill and heaps to reach their size. */
 const WARM_UP = 0.25;
 /**
- * Of the size at the start of the measured part. Not the slope, which is told: V8's young generation grows in steps of 8 MiB
- * until it has its size, and in 20 minutes one of them looks like a leak. A leak fails the longer run.
+ * Relative to the size at the start of the measured part. The slope is only reported: the young generation of V8 grows
+ * in steps of 8 MiB up to its size, and in 20 minutes one step looks like a leak. A leak fails a longer run.
  */
 const MAX_GROWTH = 0.15;
 
@@ -80,7 +80,7 @@ test('memory stays flat, and the log is empty', { timeout: (minutes + 5) * 60_00
   expect(failedScrapes).toEqual([]);
   expect(others).toEqual([]);
   expect(books).toEqual({ logged: 0, deadLetters: 0, settledTwice: [] });
-  // Too short a run says nothing about slopes.
+  // A short run does not allow a slope.
   if (minutes >= 20) for (const { name, from, to } of growth) expect(to / from - 1, name).toBeLessThan(MAX_GROWTH);
 });
 

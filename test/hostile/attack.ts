@@ -4,7 +4,9 @@
  */
 import type { Tally } from './client/tally.ts';
 
-/** `plain`: HTTP without users. `tls`: HTTPS with HTTP/2. `secured`: the same with users, of whom the attacker is none. */
+/**
+ * `plain`: HTTP without users. `tls`: HTTPS with HTTP/2. `secured`: the same with users, of whom the attacker is none.
+ */
 export type GatewayKind = 'plain' | 'tls' | 'secured';
 
 export interface Target {
@@ -18,12 +20,12 @@ export interface Attack {
   /** One line for the report. */
   readonly what: string;
   readonly against: GatewayKind;
-  /** Connections at a time if nothing else is asked for. */
+  /** Default number of connections at a time. */
   readonly clients: number;
-  /** `false`: nobody scrapes meanwhile, because a scrape would release what the attack makes the gateway hold. */
+  /** `false`: no scrapes during the attack, because a scrape would release what the attack makes the gateway hold. */
   readonly scrapes?: false;
-  /** Makes what is to be sent, and pushes what is to be asked for, before the time begins; bounded by the signal. */
+  /** Prepares requests and pushes groups that they need, before the measured time; bounded by the signal. */
   prepare?(target: Target, signal: AbortSignal): Promise<void> | void;
-  /** Lasts until the signal, and returns what was sent and answered. */
+  /** Runs until the signal, and returns what was sent and answered. */
   start(target: Target, signal: AbortSignal): Promise<Tally>;
 }

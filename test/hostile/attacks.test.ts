@@ -8,8 +8,8 @@ import type { Times, Verdict } from './judge.ts';
 import { type Assault, besiege, compileAttackers, raisePriority, type Report } from './siege.ts';
 
 /**
- * Without HOSTILE_SECONDS: all attacks at once, a few clients each, for a few seconds. With it: every attack alone, then
- * 1,000 clients of every kind at once, each for so long; only then times are judged.
+ * Without HOSTILE_SECONDS: all attacks at once, a few clients each, for a few seconds. With it: every attack alone,
+ * then 1,000 clients of every kind at once, each for that time; only then times are judged.
  */
 const seconds = Number(process.env['HOSTILE_SECONDS'] ?? 0);
 const isShort = seconds === 0;
@@ -18,7 +18,7 @@ const SHORT_SECONDS = 6;
 /** Memory that the gateway may hold at most: its heap, and what is outside of it, MiB. */
 const MAX_PEAK_MIB = Number(process.env['HOSTILE_MAX_MIB'] ?? 1_400);
 const MAX_HEALTHY_MS = 250;
-/** p99 below this is not told apart from noise, ms. */
+/** p99 values below this are noise, ms. */
 const NOISE_MS = 50;
 
 /** A line of JSON for each attack. */

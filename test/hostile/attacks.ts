@@ -20,7 +20,7 @@ import { stalledUploads } from './attacks/connections/stalled-uploads.ts';
 import { textBombs } from './attacks/bodies/text-bombs.ts';
 import { waitingPushes } from './attacks/requests/waiting-pushes.ts';
 
-/** To add one: a file in attacks/, and a line here. */
+/** To add an attack, write a file in a folder of attacks/ and list it here. */
 export const ATTACKS: Readonly<Record<string, Attack>> = {
   'compressed-bombs': compressedBombs,
   'deleted-families': deletedFamilies,

@@ -1,6 +1,6 @@
 /**
  * Uses as much CPU time as an attack, and does nothing with it: `node burner.js SHARE SECONDS`, where 1 is one core.
- * What the judge measures meanwhile is what the machine does to a gateway that nobody attacks.
+ * Meanwhile the judge measures a gateway that is not attacked on a machine with this load.
  */
 const [share = 0, seconds = 0] = process.argv.slice(2).map(Number);
 const SLICE_MS = 20;

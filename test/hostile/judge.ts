@@ -3,8 +3,8 @@
  * a service that pushes on one connection, and a scraper. Everything comes from 127.0.0.1.
  *
  * A time is judged after the time is taken off for which the main thread of the gateway, or that of this process, was
- * ready to run and had to wait for a CPU (the longer of the two, as they may have waited at the same time): attackers and
- * tests share the machine with the gateway. The raw time is kept as well.
+ * ready to run and had to wait for a CPU (the longer of the two, as they may have waited at the same time): attackers
+ * and tests share the machine with the gateway. The raw time is kept as well.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
@@ -80,7 +80,7 @@ export class Judge {
     this.#keptAlive = watched.kind === 'plain' ? new HttpAgent(options) : new HttpsAgent(options);
   }
 
-  /** Watches for so long, and returns what was seen. */
+  /** Watches for this time, and returns what was seen. */
   async watch(seconds: number, { scrapes = true }: { scrapes?: boolean } = {}): Promise<Verdict> {
     this.#samples = none();
     this.#failures = {};

@@ -1,5 +1,5 @@
 /**
- * A gateway under attack: what its well-behaved clients see before, while something else uses as much CPU time as the
+ * A gateway under attack: what its well-behaved clients see before, while other processes use as much CPU time as the
  * attackers, during the attack, and after it.
  */
 import { writeFileSync } from 'node:fs';
@@ -124,7 +124,7 @@ export async function besiege(
   }
 }
 
-/** A gateway that nobody has attacked, while burners use as much CPU time as the attackers did. */
+/** A gateway without attacks, while burners use as much CPU time as the attackers did. */
 async function controlRun(
   kind: GatewayKind,
   ends: readonly string[],

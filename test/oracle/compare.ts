@@ -1,5 +1,5 @@
 /**
- * What we make of a body, beside what the official parser makes of it; docs/text-format.md explains the differences that are known.
+ * Compares how our parser and the official one read a body; docs/text-format.md explains the known differences.
  */
 import { GatewayError } from '../../shared/errors.ts';
 import { checkPush } from '../../shared/exposition/check/check-push.ts';
@@ -29,54 +29,54 @@ function render(families: Families): string {
     .join('');
 }
 
-/** Undefined when both agree: on taking it and what it says, or on the line and the kind of fault. */
+/** Undefined if both agree on the content, or on the line and the kind of the error. */
 export function textDifference(body: string, ours: Verdict, official: Verdict): string | undefined {
   if (isKnown(body, ours, official)) return undefined;
   if (ours.verdict !== official.verdict) return `we: ${ours.verdict}, official: ${official.verdict}`;
   if (ours.verdict === 'taken' && withColonsUnquoted(ours.text) !== withColonsUnquoted(official.text))
     return 'different families';
   if (ours.verdict === 'refused' && fault(ours.text) !== fault(official.text)) return 'different faults';
-  // The official check meets the families in random order, so the reason of an inconsistency is one of several.
+  // The official check has a random order of families, so it reports one of several inconsistencies.
   return undefined;
 }
 
-/** Undefined when both agree, as for text; a reason is only ours. */
+/** Undefined if both agree, as for text; reasons are not compared. */
 export function protobufDifference(ours: Verdict, official: Verdict): string | undefined {
-  // What could not be shown, or would break the scrape, is refused by us alone.
+  // We refuse content that cannot be shown or would break the scrape; the official gateway accepts it.
   if (ours.verdict === 'refused' && /name|unknown metric type|not UTF-8/.test(ours.text)) return undefined;
   if (ours.verdict === 'inconsistent' && / is not a | has /.test(ours.text)) return undefined;
-  // Found while it is read, so before what else may be wrong with the stream, and also in a family that a later one replaces.
+  // We find it while reading, before other faults of the stream, and also in a family that a later one replaces.
   if (ours.verdict === 'inconsistent' && ours.text.includes('a string is not UTF-8')) return undefined;
-  // A gauge histogram is one like any other, also as far as its suffixes and labels are concerned.
+  // We treat a gauge histogram like other histograms, including its suffixes and labels.
   if (ours.verdict === 'inconsistent' && /explicit "le" label| collides /.test(ours.text)) return undefined;
   if (ours.verdict !== official.verdict) return `we: ${ours.verdict}, official: ${official.verdict}`;
-  // An empty help is as good as none.
+  // An empty help text counts as none.
   const withoutEmptyHelp = official.text.replaceAll(/^# HELP \S+ \n/gm, '');
   return ours.verdict === 'taken' && ours.text !== withoutEmptyHelp ? 'different families' : undefined;
 }
 
 function isKnown(body: string, ours: Verdict, official: Verdict): boolean {
   if (/^[ \t]*\{/m.test(body)) {
-    // Labels without a name are given to the series of the line before, or crash the official parser.
+    // The official parser adds labels without a name to the series of the previous line, or crashes.
     if (ours.verdict === 'refused' && ours.text.endsWith(': invalid metric name')) return true;
-    // A summary or histogram whose name is in braces is assembled by the labels of the line before.
+    // The official parser assembles a summary or histogram with its name in braces by the labels of the previous line.
     if (/summary|histogram/iu.test(body.replaceAll('\\', ''))) return true;
-    // The name of the series before stands in the reason.
+    // The reason contains the name of the previous series.
     if (ours.verdict === 'refused' && official.verdict === 'refused') return true;
   }
-  // A gauge histogram is one like any other, also as far as its suffixes are concerned.
+  // We treat a gauge histogram like other histograms, including its suffixes.
   if (ours.verdict === 'inconsistent' && ours.text.includes(' collides ') && /gauge_?histogram/iu.test(body))
     return true;
   // The official gateway would show a series twice.
   return ours.verdict === 'inconsistent' && / has two or more (?:buckets|values) | explicit "le" label/.test(ours.text);
 }
 
-/** A label name with a colon is quoted by us alone: unquoted, nobody could read the text. */
+/** Only we quote a label name with a colon; unquoted, the text cannot be parsed. */
 function withColonsUnquoted(text: string): string {
   return text.replaceAll(/(?<=[{,])"([a-zA-Z_:][\w:]*)"=/g, '$1=');
 }
 
-/** `text format parsing error in line 3: expected float as value, got …`: up to what is quoted. */
+/** `text format parsing error in line 3: expected float as value, got …`: up to the quoted input. */
 function fault(message: string): string {
   return message.split(/["']/, 1)[0] ?? '';
 }

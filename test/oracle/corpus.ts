@@ -1,5 +1,5 @@
 /**
- * Bodies that mutations start from: each shows some feature of the text format, or a trap others have fallen into.
+ * Bodies from which mutations start: each has a feature of the text format, or a known pitfall.
  */
 export const TEXT_CORPUS: readonly string[] = [
   '',

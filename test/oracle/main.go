@@ -33,7 +33,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// The official gateway has no limit, and allocates what is claimed.
+// The official gateway has no limit, and allocates the announced length.
 const maxMessageSize = 1 << 26
 
 func main() {

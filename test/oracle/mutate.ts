@@ -1,4 +1,4 @@
-/** A small seeded generator (mulberry32), so that what was found can be found again. */
+/** A small seeded generator (mulberry32), so that a failure can be repeated. */
 export function seededRandom(seed: number): () => number {
   let state = seed | 0;
   return () => {
@@ -9,7 +9,7 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** A body of the corpus with a few pieces taken out, doubled, swapped in from another body, or put in. */
+/** A body of the corpus with a few pieces removed, repeated, copied from another body, or inserted. */
 export function mutateText(random: () => number, corpus: readonly string[], tokens: readonly string[]): string {
   const below = (limit: number): number => Math.floor(random() * limit);
   const pick = (from: readonly string[]): string => from[below(from.length)] ?? '';
@@ -37,6 +37,6 @@ export function mutateText(random: () => number, corpus: readonly string[], toke
         text = text.slice(0, at) + pick(tokens) + text.slice(at);
     }
   }
-  // A cut may have parted a surrogate pair.
+  // A cut may split a surrogate pair.
   return Buffer.from(text).toString();
 }

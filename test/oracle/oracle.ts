@@ -1,5 +1,5 @@
 /**
- * Asks Prometheus' own Go code (main.go beside this file, which has the protocol) what it makes of exposition bodies.
+ * Reads exposition bodies with the Go code of Prometheus (main.go in this folder, which describes the protocol).
  */
 import { spawnSync } from 'node:child_process';
 import { hash } from 'node:crypto';
@@ -7,15 +7,18 @@ import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Text with legacy names, text with UTF-8 names, protobuf, protobuf to be written again as such, or a number to be formatted. */
+/**
+ * Text with legacy names, text with UTF-8 names, protobuf, protobuf to be written again as such, or a number to be
+ * formatted.
+ */
 export type Mode = 't' | 'u' | 'p' | 'm' | 'n';
 
 export interface Verdict {
-  /** `inconsistent`: parsed, but a push of it would be refused. `panicked`: the official parser did. */
+  /** `inconsistent`: parsed, but a push of it would be refused. `panicked`: the official parser panicked. */
   verdict: 'taken' | 'inconsistent' | 'refused' | 'panicked';
   /** Re-rendered by expfmt; for `inconsistent` the reason and a newline come before; for `refused` the reason. */
   text: string;
-  /** The answer as it came: for mode `m` it is no text. */
+  /** The raw answer, which is not text in mode `m`. */
   bytes?: Buffer;
 }
 
@@ -23,14 +26,14 @@ const VERDICTS: Record<string, Verdict['verdict']> = { y: 'taken', i: 'inconsist
 
 export type Oracle = { command: string } | { skipped: string };
 
-/** Builds the Go program, unless that was done before, or says why it cannot be asked here. */
+/** Builds the Go program if necessary, or returns why it cannot be used here. */
 export function buildOracle(): Oracle {
   if (spawnSync('go', ['version']).error !== undefined) return { skipped: 'go is not installed' };
   const sources = ['main.go', 'go.mod', 'go.sum'].map((file) => readFileSync(join(import.meta.dirname, file), 'utf8'));
   const command = join(tmpdir(), `exposition-oracle-${hash('sha1', sources.join('\0'))}`);
   if (existsSync(command)) return { command };
 
-  // Built beside and renamed, for another run may be doing the same.
+  // Built under another name and renamed, because another run may build it at the same time.
   const built = `${command}.${String(process.pid)}`;
   const build = spawnSync('go', ['build', '-o', built, '.'], { cwd: import.meta.dirname, encoding: 'utf8' });
   if (build.status === 0) {

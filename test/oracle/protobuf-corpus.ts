@@ -1,6 +1,6 @@
 /**
- * Makes protobuf bodies at random, mostly as a client would, and sometimes with what a decoder must bear: fields in any order, repeated,
- * unknown, of another wire type, cut short. Knows nothing of the encoder it helps to test.
+ * Generates random protobuf bodies, mostly as clients write them, sometimes with what a decoder must tolerate: fields
+ * in any order, repeated, unknown, of another wire type, truncated. Independent of the encoder that it helps to test.
  */
 type Random = () => number;
 
@@ -146,7 +146,7 @@ class Maker {
     return bytes(number, Buffer.concat(Array.from({ length: count }, () => varint(this.#pick(INTEGERS)))));
   }
 
-  /** The fields, sometimes in another order, sometimes with some that mean nothing between them. */
+  /** The fields, sometimes in another order, sometimes with unknown ones between them. */
   #mixed(fields: Buffer[]): Buffer {
     if (this.#chance(0.1)) fields.reverse();
     if (this.#chance(0.03)) fields.splice(this.below(fields.length + 1), 0, this.#unknown());

@@ -9,8 +9,8 @@ import type { FamilyRecord } from '../../shared/records/family-record.ts';
 import type { GroupRecord } from '../../shared/records/group-record.ts';
 import { stampOf } from '../support/stamp.ts';
 
-// A catalogue that was told of changes, of groups or of families, and of pushes of its own node, refuses what one refuses that has read
-// everything anew.
+// A catalogue that follows changes of groups or families and pushes of its own node refuses the same pushes as one that
+// has just read everything.
 
 /** Two of them could hold the same series. */
 const GROUPS: readonly Group[] = [
@@ -26,7 +26,7 @@ const TYPES: readonly MetricType[] = ['gauge', 'counter', 'histogram'];
 const NAMES = ['x', 'x_sum', 'x_bucket', 'y', 'z'];
 const FILLING = Array.from({ length: 110 }, (_, i) => `filling_${i}`);
 const PROBES = [...NAMES, 'filling_7'];
-/** Longer than the catalogue takes its time over what expired in a large group. */
+/** Longer than the catalogue may delay removing expired families of a large group. */
 const STEP_MS = 1_000;
 const START_MS = 1_000_000;
 
@@ -42,9 +42,9 @@ interface Pushed {
   readonly group: number;
   readonly put: boolean;
   readonly families: readonly Family[];
-  /** It is one of this node. */
+  /** A push of this node. */
   readonly own: boolean;
-  /** Of a POST the feed brings the families, where that is enough. */
+  /** For a POST the feed names only the families, if that is enough. */
   readonly part: boolean;
 }
 
@@ -84,7 +84,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const isPast = (deadlineMs: number, nowMs: number): boolean => deadlineMs !== 0 && deadlineMs <= nowMs;
 const latest = (deadlines: readonly number[]): number => (deadlines.includes(0) ? 0 : Math.max(...deadlines));
 
-/** What merge.lua would do, and the feed tell. */
+/** Does what merge.lua would do, and reports it as the feed would. */
 class Run {
   readonly catalogue = new Catalogue();
   readonly #stored = new Map<string, GroupRecord>();
@@ -114,7 +114,7 @@ class Run {
         for (const { push, isPart } of this.#log.splice(0, one.count)) this.#merge(push, isPart);
         break;
       case 'abandon': {
-        // Not the last that was appended, for a later one may count on it: that is the feed's to tell.
+        // Not the last appended push, because a later one may rely on it; the feed reports that one.
         const last = this.#log.findLastIndex(({ isOwn }) => isOwn);
         const [lost] = last === -1 ? [] : this.#log.splice(last, 1);
         if (lost !== undefined) for (const id of this.catalogue.unsettled.settle(lost.push.id)) this.#setWhole(id);
@@ -131,10 +131,10 @@ class Run {
   check(): void {
     this.take({ do: 'merge', count: Infinity });
     for (let i = 0; i < 4; i++) {
-      const anew = new Catalogue();
-      for (const [id, record] of this.#stored) anew.set(id, record, this.#nowMs);
-      expect(this.#refused(this.catalogue)).toEqual(this.#refused(anew));
-      expect(new Set(this.catalogue.ids())).toEqual(new Set(anew.ids()));
+      const fresh = new Catalogue();
+      for (const [id, record] of this.#stored) fresh.set(id, record, this.#nowMs);
+      expect(this.#refused(this.catalogue)).toEqual(this.#refused(fresh));
+      expect(new Set(this.catalogue.ids())).toEqual(new Set(fresh.ids()));
       this.#nowMs += STEP_MS;
     }
   }
@@ -142,7 +142,7 @@ class Run {
   #append(one: Pushed, families: readonly Family[]): void {
     const { id: groupId, kind, labels } = GROUPS[one.group] as Group;
     const ttls = new Map(families.map(({ name, ttl }) => [name, ttl]));
-    // As a push has one TTL, families of others are pushes of their own.
+    // A push has one TTL, so families with another TTL are separate pushes.
     for (const ttl of new Set(families.length === 0 ? [2] : ttls.values())) {
       const push: CataloguedPush = {
         id: `p${this.#count++}`,
@@ -198,7 +198,7 @@ class Run {
     this.catalogue.set(id, this.#stored.get(id), this.#nowMs);
   }
 
-  /** Of all pushes of one family, those that are refused, or that another group's content decides on. */
+  /** Of all pushes of one family, those that are refused or depend on the content of another group. */
   #refused(catalogue: Catalogue): string[] {
     const refused: string[] = [];
     for (const { id: groupId, kind, labels } of GROUPS) {
@@ -223,10 +223,10 @@ class Run {
   }
 }
 
-/** `make fuzz` sets no number of runs, but a time. */
+/** `make fuzz` sets a time instead of a number of runs. */
 const runs = (count: number) => ({ numRuns: Number.isFinite(fc.readConfigureGlobal().numRuns) ? count : Infinity });
 
-it('knows what one knows that has read everything anew', () => {
+it('is equal to a catalogue that has just read everything', () => {
   fc.assert(
     fc.property(fc.subarray([0, 1, 2]), fc.array(step, { maxLength: 30 }), (large, steps) => {
       const run = new Run();

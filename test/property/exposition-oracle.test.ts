@@ -9,7 +9,7 @@ import { mutateText, seededRandom } from '../oracle/mutate.ts';
 import { randomProtobuf } from '../oracle/protobuf-corpus.ts';
 import { askOracle, buildOracle } from '../oracle/oracle.ts';
 
-/** `make fuzz` gives each test its FUZZ_SECONDS and a new seed; else a second and always the same one. */
+/** With `make fuzz` each test runs for FUZZ_SECONDS with a new seed, otherwise for a second with a fixed seed. */
 const fuzzSeconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
 const seconds = fuzzSeconds > 0 ? fuzzSeconds : 1;
 const seed = Number(process.env['FUZZ_SEED'] ?? (fuzzSeconds > 0 ? Date.now() % 1e9 : 1));
@@ -35,7 +35,7 @@ function isTaken(body: Uint8Array): boolean {
   }
 }
 
-/** Calls `round` until the time is up, at least once. `make fuzz` says how much was tried. */
+/** Calls `round` until the time is up, at least once. `make fuzz` prints the number of rounds. */
 function repeatedly(round: () => void): void {
   const deadline = Date.now() + seconds * 1_000;
   let rounds = 0;
@@ -49,7 +49,7 @@ function repeatedly(round: () => void): void {
 it.for([
   ['t', false],
   ['u', true],
-] as const)('text is taken and refused as by the official parser (mode %s)', ([mode, utf8Names], context) => {
+] as const)('text is accepted and refused as by the official parser (mode %s)', ([mode, utf8Names], context) => {
   const command = commandOrSkip(context);
   const random = seededRandom(seed);
   repeatedly(() => {
@@ -70,7 +70,7 @@ it.for([
   });
 });
 
-it('protobuf is taken and refused as by the official decoder', (context) => {
+it('protobuf is accepted and refused as by the official decoder', (context) => {
   const command = commandOrSkip(context);
   const random = seededRandom(seed);
   repeatedly(() => {
@@ -86,7 +86,7 @@ it('protobuf is taken and refused as by the official decoder', (context) => {
   });
 });
 
-it('protobuf means the same to the official decoder, theirs and ours', (context) => {
+it('protobuf written by either encoder has the same meaning to the official decoder', (context) => {
   const command = commandOrSkip(context);
   const random = seededRandom(seed + 1);
   repeatedly(() => {

@@ -51,7 +51,7 @@ const family: fc.Arbitrary<Family> = fc.oneof(
     metrics: seriesOf((own) =>
       fc.record({
         labels: fc.constant(own),
-        // With +Inf at the end, as rendering adds it where it is missing.
+        // With +Inf at the end, because rendering adds it if it is missing.
         buckets: fc
           .array(fc.tuple(fc.double({ noNaN: true, min: 0.1, max: 1e9 }), count), { maxLength: 3 })
           .map((some): [number, number][] => [...some, [Infinity, 7]]),
@@ -76,7 +76,7 @@ function checked(all: Families): Families {
   return all;
 }
 
-/** Undefined when it was refused in the way it should be. */
+/** Undefined if the text was refused with the expected kind of error. */
 function attempt<T>(act: () => T): T | undefined {
   try {
     return act();
@@ -87,36 +87,36 @@ function attempt<T>(act: () => T): T | undefined {
 }
 
 describe('the text format', () => {
-  it('reads back what it wrote', () => {
+  it('text that was rendered is parsed to the same families', () => {
     fc.assert(
       fc.property(families, (all) => {
-        // A docstring's leading blanks belong to the format, not to the text.
+        // Leading spaces of a help text belong to the format.
         for (const one of all.values()) one.help = one.help.replace(/^[ \t]+/, '');
         expect(parseText(render(all))).toEqual(all);
       }),
     );
   });
-  it('is a fixed point after one rendering, whatever was sent', () => {
+  it('rendering is a fixed point after the first time', () => {
     fc.assert(
       fc.property(mutated, fc.boolean(), (body, utf8Names) => {
         const all = attempt(() => parseText(body, { utf8Names }));
         if (all === undefined || attempt(() => checked(all)) === undefined) return;
         const rendered = render(all);
-        // A negative count of a summary wraps around, as it does in Go: to 2^64, which then does not fit.
+        // A negative count of a summary wraps around to 2^64 as in Go, which is then out of range.
         fc.pre(!rendered.includes(' 1.8446744073709552e+19\n'));
         expect(render(parseText(rendered, { utf8Names }))).toBe(rendered);
       }),
       { numRuns: 2_000 },
     );
   });
-  it('takes or refuses any text, and never fails otherwise', () => {
+  it('any text is accepted or refused, without other errors', () => {
     fc.assert(
       fc.property(fc.oneof(mutated, fc.string({ unit: 'binary' })), (body) => {
         attempt(() => parseText(body));
       }),
     );
   });
-  it('takes or refuses any bytes', () => {
+  it('any bytes are accepted or refused', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
         attempt(() => parseText(decodeUtf8(bytes)));
@@ -147,7 +147,7 @@ describe('grouping labels', () => {
 });
 
 describe('splitByLabelSet', () => {
-  it('neither loses nor invents a series', () => {
+  it('keeps every series and adds none', () => {
     fc.assert(
       fc.property(families, (all) => {
         const series = [...all.values()].map((one) => one.metrics.length).reduce((a, b) => a + b, 0);

@@ -12,12 +12,13 @@ import {
   type Verb,
 } from '../faults/harness/history.ts';
 
-// The judge must let pass all that a gateway may do, and notice when one acknowledged push is taken out of its log.
+// The checker must accept everything that a gateway may do, and find one acknowledged push that is missing from the
+// log.
 
 interface Plan {
   readonly verb: Verb;
   readonly fate: Fate;
-  /** Of an indeterminate push: how many later ones come before it in the log; null = it never comes. */
+  /** Of an indeterminate push: number of later pushes that precede it in the log; null = it is never in the log. */
   readonly delay: number | null;
 }
 
@@ -30,7 +31,7 @@ const plans = fc
   .array(plan, { maxLength: 16 })
   .filter((all) => all.filter(({ fate }) => fate === 'indeterminate').length <= 5);
 
-/** At i × 100 push i is sent, at i × 100 + 50 it is answered. */
+/** Push i is sent at i × 100 and answered at i × 100 + 50. */
 function toPushes(all: readonly Plan[]): Push[] {
   return all.map(({ verb, fate }, i) => {
     return { group: 'g', value: i + 1, verb, fate, sentMs: i * 100, answeredMs: i * 100 + 50, answer: '' };
@@ -65,7 +66,7 @@ function contents(pushes: readonly Push[], log: readonly number[]): Step[] {
   return steps;
 }
 
-/** A reader that shows some of the steps, as soon as they can be there and `lagMs` later. */
+/** A reader that shows some of the steps, between the earliest possible time and `lagMs` later. */
 function observe(
   reader: string,
   pushes: readonly Push[],
@@ -88,7 +89,7 @@ function toObservation(reader: string, pushes: readonly Push[], content: Content
 
 const shows = fc.array(fc.boolean(), { minLength: 1, maxLength: 7 });
 
-test('whatever a gateway may do is accepted', () => {
+test('everything that a gateway may do is accepted', () => {
   fc.assert(
     fc.property(plans, shows, shows, fc.nat(500), (all, one, two, lagMs) => {
       const pushes = toPushes(all);
@@ -101,7 +102,7 @@ test('whatever a gateway may do is accepted', () => {
   );
 });
 
-test('without an acknowledged push that mattered, it is found to be lost', () => {
+test('a missing acknowledged push that has an effect is reported as lost', () => {
   fc.assert(
     fc.property(plans, fc.nat(), (all, pick) => {
       const certain = all.map((one) => ({

@@ -11,7 +11,7 @@ const labels = fc
   .tuple(fc.string({ unit: 'binary', minLength: 1 }), fc.array(fc.tuple(labelName, value), { maxLength: 4 }))
   .map(([job, others]): [string, string][] => [...others, ['job', job]]);
 
-it('the path of a group means the group', () => {
+it('the path of a group is parsed to the group', () => {
   fc.assert(
     fc.property(labels, (all) => {
       const group = makeGroup('push', all);
@@ -21,7 +21,7 @@ it('the path of a group means the group', () => {
   );
 });
 
-it('takes or refuses any path, and never fails otherwise', () => {
+it('any path is accepted or refused, without other errors', () => {
   const part = fc.oneof(
     fc.constantFrom('/job/', '/', '@base64', '%2F', '%', '=', '..', 'a', '%ff', 'U__'),
     fc.string({ maxLength: 5 }),
@@ -42,7 +42,7 @@ it('takes or refuses any path, and never fails otherwise', () => {
   );
 });
 
-it('labels survive their encoding', () => {
+it('encoded labels are decoded to the same labels', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.string({ unit: 'binary' }), value)), (all) => {
       expect(decodeLabels(encodeLabels(all))).toEqual(all);

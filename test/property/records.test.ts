@@ -14,11 +14,11 @@ const streamId = fc.tuple(
   fc.oneof(fc.nat({ max: 11 }), fc.nat({ max: 9_999_999_999 })),
 );
 const stamp = streamId.map(([time, sequence]) => stampOf(`${time}-${sequence}`));
-/** No half surrogate pairs: nothing that was decoded from UTF-8 has them. */
+/** Without lone surrogates, which text decoded from UTF-8 never contains. */
 const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('größer\n', '\u{1f600} 1\n', '1 2 3\n4', '\0'));
 
 describe('a stamp', () => {
-  it('orders as the stream IDs do', () => {
+  it('has the order of the stream IDs', () => {
     fc.assert(
       fc.property(streamId, streamId, ([ms1, n1], [ms2, n2]) => {
         const [a, b] = [`${ms1}-${n1}`, `${ms2}-${n2}`];
@@ -50,13 +50,13 @@ interface Written {
   readonly arrivalMs: number;
 }
 
-/** As merge.lua puts it together. */
+/** As merge.lua writes it. */
 function recordOf({ stamp: by, deadlineMs, arrivalMs }: Written, family: FamilyContent): Buffer {
   return Buffer.concat([Buffer.from(`${by} ${deadlineMs} ${arrivalMs} `), Buffer.from(encodeFamilyContent(family))]);
 }
 
 describe('a family record', () => {
-  it('says what was written, byte by byte', () => {
+  it('is read as it was written, byte for byte', () => {
     fc.assert(
       fc.property(written, content, (by, family) => {
         const stored = recordOf(by, family);
@@ -65,21 +65,21 @@ describe('a family record', () => {
         expect(others).toEqual({ ...by, ...rest });
         expect(lines.toString()).toBe(given);
         expect(new Uint8Array(exact)).toEqual(bytes);
-        // What the merge script reads of it.
+        // The fields that the merge script reads.
         const [stampRead, deadlineRead] = /^(\S+) (\d+) /.exec(stored.toString('latin1'))?.slice(1) ?? [];
         expect([stampRead, Number(deadlineRead)]).toEqual([by.stamp, by.deadlineMs]);
       }),
     );
   });
 
-  it('that was cut short is refused', () => {
+  it('that is truncated is refused', () => {
     expect(() => decodeFamilyRecord(Buffer.from('01700000000000-0000000001 0 1\n'))).toThrow('cut short');
     const words = '01700000000000-0000000001 0 1 gauge 1 0 4'.split(' ');
     const say = (header: readonly string[], behind: string): string => `${header.join(' ')}${behind}`;
     expect(decodeFamilyRecord(Buffer.from(say(words, '\na 1\n'))).text.toString()).toBe('a 1\n');
     for (let n = 0; n < words.length; n++) {
       const cut = words.slice(0, n);
-      // Also when the rest stands on the next line.
+      // Also if the rest is on the next line.
       for (const behind of ['', '\n', `\n${words.slice(n).join(' ')}\na 1\n`]) {
         const record = say(cut, behind);
         expect(() => decodeFamilyRecord(Buffer.from(record)), record).toThrow('cut short');
@@ -94,13 +94,13 @@ describe('a group record', () => {
   const group = fc.record({ kind: fc.constantFrom('push', 'ingest'), labels, families });
   const times = fc.record({ top: fc.oneof(stamp, fc.constant('')), pushed: ms, failed: ms, until: ms });
 
-  it('says what is in the hash, whatever the order of its fields', () => {
+  it('has the content of the hash, in any order of fields', () => {
     fc.assert(
       fc.property(group, times, fc.infiniteStream(fc.nat()), (given, { top, pushed, failed, until }, shuffle) => {
         const fields: [string, string | Uint8Array][] = [
           ['labels', `${given.kind} ${encodeLabels(given.labels)}`],
           ['meta', `${top === '' ? '-' : top} ${pushed} ${failed} ${until} 1`],
-          ['of a version to come', 'x'],
+          ['of a later version', 'x'],
           ...given.families.map(([name, by, family]): [string, Uint8Array] => [
             familyField(name),
             recordOf(by, family),
@@ -130,20 +130,20 @@ describe('a group record', () => {
 
   const decode = (...fields: string[]) => decodeGroupRecord('id', fieldsOf(fields.map((field) => Buffer.from(field))));
 
-  it('that does not exist is none', () => {
+  it('that does not exist is undefined', () => {
     expect(decode()).toBeUndefined();
   });
 
   it.for<[what: string, fields: string[]]>([
     ['no labels', ['meta', '- 0 0 0 0']],
     ['no meta', ['labels', 'push []']],
-    ['a meta that was cut short', ['labels', 'push []', 'meta', '- 0 0']],
-    ['labels without their kind', ['labels', '["job","j"]', 'meta', '- 0 0 0 0']],
-    ['labels that are none', ['labels', 'push {}', 'meta', '- 0 0 0 0']],
-    ['labels that are no JSON', ['labels', 'push job', 'meta', '- 0 0 0 0']],
-    ['a family that was cut short', ['labels', 'push []', 'meta', '- 0 0 0 0', 'f:m', 'x']],
-    ['nothing of ours', ['name', 'value']],
-  ])('that no gateway wrote is refused: %s', ([, fields]) => {
+    ['a truncated meta field', ['labels', 'push []', 'meta', '- 0 0']],
+    ['labels without a kind', ['labels', '["job","j"]', 'meta', '- 0 0 0 0']],
+    ['labels that are not a list', ['labels', 'push {}', 'meta', '- 0 0 0 0']],
+    ['labels that are not JSON', ['labels', 'push job', 'meta', '- 0 0 0 0']],
+    ['a truncated family', ['labels', 'push []', 'meta', '- 0 0 0 0', 'f:m', 'x']],
+    ['a foreign hash', ['name', 'value']],
+  ])('that is invalid is refused: %s', ([, fields]) => {
     expect(() => decode(...fields)).toThrow();
   });
 });

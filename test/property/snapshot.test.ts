@@ -12,7 +12,7 @@ import type { GroupRecord } from '../../shared/records/group-record.ts';
 import { Snapshot } from '../../services/reader/snapshot/snapshot.ts';
 import { stampOf } from '../support/stamp.ts';
 
-// The snapshot, changed piece by piece, group by group or family by family, always says what a plain rendering of everything that lives would say.
+// The snapshot, changed by group or by family, is always equal to a plain rendering of everything that has not expired.
 
 /** Some can hold the same series: {job="a",host="h"} has those of {job="a"} with a host label of their own. */
 const GROUPS: readonly Group[] = [
@@ -53,7 +53,7 @@ type Step =
       readonly do: 'push';
       readonly group: number;
       readonly put: boolean;
-      /** Where it can be, the families that it brings are all that the snapshot is told. */
+      /** If possible, the snapshot only receives the families of the push. */
       readonly part: boolean;
       readonly at: number;
       readonly families: Pushed[];
@@ -72,10 +72,10 @@ const pushed: fc.Arbitrary<Pushed> = fc.record({
   help: fc.constantFrom('', 'help', 'größer\n\\'),
   own: fc.subarray<Labels>([[], [['host', 'h']], [['zone', '"z\n"']]]),
   value: fc.nat({ max: 9 }),
-  // What is late may have expired when it comes.
+  // A late change may have expired when it arrives.
   ttl: fc.integer({ min: -1, max: 6 }),
 });
-/** Few, so that they meet. */
+/** Few names, so that groups have names in common. */
 const someNames = fc.oneof(
   fc.constantFrom(['x'], ['x', 'x_sum', 'x_bucket'], [PUSH_TIME, 'x']),
   fc.subarray(NAMES, { minLength: 1, maxLength: 3 }),
@@ -137,7 +137,7 @@ function familyRecord(
   return { stamp, deadlineMs: after(ms, nowMs), arrivalMs: nowMs, type, samples, help, text, exact: Buffer.alloc(0) };
 }
 
-/* ---------------------------------------------------------------- the model: everything anew */
+/* ---------------------------------------------------------------- the model: a complete rendering */
 
 interface Holding {
   readonly group: Group;
@@ -177,7 +177,7 @@ function holdingsOf(held: Held, nowMs: number): Holding[] {
   const { record, group: of } = held;
   const found: Holding[] = [];
   for (const [name, family] of record.families) {
-    // Gateways took families of these names on /ingest once.
+    // Older gateways accepted families of these names on /ingest.
     if (isPast(family.deadlineMs, nowMs) || family.samples === 0 || isPushTime(name)) continue;
     found.push(holding(held, name, family, family.stamp, family.text.toString()));
   }
@@ -202,7 +202,7 @@ const by =
   (a: T, b: T): number =>
     key(a) < key(b) ? -1 : 1;
 
-/** `part`: what is shown of these groups alone; all decide together what that is. */
+/** `part`: renders only these groups; conflicts are decided among all groups. */
 function renderAll(groups: Iterable<Held>, nowMs: number, part: (group: Group) => boolean = () => true) {
   const live = [...groups].filter(({ record }) => !isPast(record.untilMs, nowMs));
   const all = live.flatMap((held) => holdingsOf(held, nowMs));
@@ -252,7 +252,7 @@ class Run {
   readonly #names: readonly string[];
   #nowMs = START_MS;
   #count = 0;
-  /** Once it is, it stays so. */
+  /** Does not become false again. */
   divided = false;
 
   constructor(names: readonly string[]) {
@@ -269,13 +269,13 @@ class Run {
     const before = held !== undefined && !isPast(held.record.untilMs, this.#nowMs) ? held : undefined;
     switch (one.do) {
       case 'push': {
-        // What other groups push may be seen in another order than that of the log.
+        // Changes of different groups may arrive in another order than that of the log.
         const stamp = stampOf(`${one.at}-${this.#count++}`);
         const families = new Map(one.put ? [] : before?.record.families);
         const written = new Map<string, FamilyRecord>();
         for (const family of one.families) {
           const name = this.#names[family.name % this.#names.length] ?? '';
-          // In a pushed group that name is taken.
+          // In a pushed group that name is reserved.
           if (name === PUSH_TIME && of.kind === 'push') continue;
           written.set(name, familyRecord(name, family, of, stamp, this.#nowMs));
         }
@@ -330,7 +330,7 @@ class Run {
       .keptOut(Infinity)
       .map((one) => `${one.family} of ${one.kind}${encodeLabels(one.labels)}: ${one.reason}`);
     expect(keptOut.toSorted()).toEqual(expected.keptOut);
-    // Valid: one TYPE a family (the parser refuses a second), no series twice, no name that is also a part of another.
+    // Valid: one TYPE for each family (the parser refuses a second), no duplicate series, no suffix collisions.
     checkPush(parseText(text, { utf8Names: true }));
     const before = this.#handedOut.at(-1);
     if (before !== undefined && before.text !== text) expect(this.snapshot.version).not.toBe(before.version);
@@ -348,9 +348,9 @@ class Run {
     for (const { buffers, text } of this.#handedOut) expect(Buffer.concat(buffers).toString()).toBe(text);
   }
 
-  /** `part` is what the snapshot is told, if it holds the group. */
+  /** `part` is what the snapshot receives if it holds the group. */
   #set(of: Group, record: GroupRecord | undefined, part?: GroupRecord): void {
-    // Whatever is done first: nobody tells the snapshot when something expires.
+    // In any order: the snapshot is not notified when something expires.
     if (part === undefined) this.snapshot.expire(this.#nowMs);
     for (const [id, held] of this.#model) if (isPast(held.record.untilMs, this.#nowMs)) this.#model.delete(id);
     const isUpdated = part !== undefined && this.snapshot.update(of.id, part, this.#nowMs);
@@ -362,28 +362,28 @@ class Run {
   }
 }
 
-/** `make fuzz` sets no number of runs, but a time. */
+/** `make fuzz` sets a time instead of a number of runs. */
 const runs = (count: number) => ({ numRuns: Number.isFinite(fc.readConfigureGlobal().numRuns) ? count : Infinity });
 
-/** What went wrong once. */
+/** Regressions. */
 function pushOf(group: number, name: number, type: MetricType, label: string): Step {
   const family = { name, type, help: '', own: [[[label, 'h']] as const], value: 0, ttl: 0 };
   return { do: 'push', group, put: false, part: false, at: 0, families: [family] };
 }
 const EXAMPLES: [string[], Step[], number, number][] = [
-  // A summary becomes a histogram: now its buckets clash, too.
+  // A summary becomes a histogram, so its buckets collide, too.
   [['x', 'x_bucket'], [pushOf(0, 0, 'summary', 'z'), pushOf(0, 1, 'gauge', 'z'), pushOf(0, 0, 'histogram', 'z')], 0, 0],
-  // Two types become one: now these two hold the same series.
+  // Two types become one, so these two hold the same series.
   [['x'], [pushOf(3, 0, 'summary', 'z'), pushOf(0, 0, 'gauge', 'host'), pushOf(3, 0, 'gauge', 'host')], 0, 0],
 ];
 
-it('says what a plain rendering of everything alive says, and stays valid, whole and divided', async () => {
+it('is equal to a plain rendering, and valid, as a whole and in partitions', async () => {
   const divideAt = fc.nat({ max: 60 });
   await fc.assert(
     fc.asyncProperty(
       someNames,
       fc.array(step, { maxLength: 30 }),
-      // At the last, nobody reads until all is there.
+      // Finally a snapshot that is not read until it is complete.
       fc.oneof({ weight: 4, arbitrary: fc.nat({ max: 3 }) }, fc.constant(30)),
       divideAt,
       async (names, steps, every, divided) => {

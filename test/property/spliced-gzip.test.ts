@@ -6,7 +6,7 @@ import { crc32Join, crc32Shift } from '../../services/reader/scrape/crc32-combin
 import { spliceGzip } from '../../services/reader/scrape/spliced-gzip.ts';
 import { newChunks, nextSerial, type TextChunks } from '../../services/reader/text/text-chunks.ts';
 
-// The result is one gzip member, whatever the chunks are and however often they change.
+// The result is one gzip member, for any chunks and after any changes.
 
 /** Some are repetitive, some are incompressible. */
 const chunk = fc.oneof(

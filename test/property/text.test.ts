@@ -5,7 +5,7 @@ import { SegmentedText } from '../../services/reader/text/segmented-text.ts';
 
 // The data structures of the snapshot, compared with the simplest implementation of each.
 
-/** `make fuzz` sets no number of runs, but a time. */
+/** `make fuzz` sets a time instead of a number of runs. */
 const runs = (count: number) => ({ numRuns: Number.isFinite(fc.readConfigureGlobal().numRuns) ? count : Infinity });
 
 describe('SegmentedText is a sorted map', () => {
@@ -53,7 +53,7 @@ describe('SegmentedText is a sorted map', () => {
     ).toBe(0);
   });
 
-  it('whatever is set, deleted and read', () => {
+  it('after any sequence of changes and reads', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), fc.array(key, { maxLength: 5 }), (steps, probes) => {
         const text = new SegmentedText();
@@ -119,7 +119,7 @@ describe('SegmentedText is a sorted map', () => {
   });
 
   const change = fc.oneof(
-    // The slab of one of the largest has room left beyond SLAB_MAX_BYTES.
+    // The slab of one of the largest entries extends beyond SLAB_MAX_BYTES.
     {
       weight: 1,
       arbitrary: fc.record({ key, size: fc.constant(280_000), fill: fc.nat(1), isText: fc.constant(true) }),

@@ -83,7 +83,7 @@ describe('errors', () => {
     }
   });
 
-  test('may be other values, or their own cause', () => {
+  test('may be values other than Errors, or their own cause', () => {
     expect(logged({ err: 'text' })).toBe('err=text\n');
     const err: Error & { cause?: unknown } = new Error('round');
     err.cause = err;
@@ -145,7 +145,7 @@ test('no logged value can forge a line or a pair', () => {
   );
 });
 
-test('takes time proportional to the length of the text, whatever its end', () => {
+test('formatting takes time proportional to the length of the text', () => {
   const took = stopwatch();
   formatLogfmt(JSON.stringify({ url: `/metrics/job/${'a'.repeat(100_000)}=` }));
   expect(took()).toBeLessThan(1_000);

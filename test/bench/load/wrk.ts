@@ -41,12 +41,12 @@ export async function push(load: Load): Promise<LoadResult> {
   });
   const line = /^BENCH (.*)$/m.exec(output)?.[1];
   if (line === undefined) throw new Error(`wrk did not report:\n${output}`);
-  const told = JSON.parse(line) as Record<'requests' | 'us' | 'refused' | 'broken' | 'p50us' | 'p99us', number>;
-  if (told.refused + told.broken > 0) throw new Error(`not every push to ${url} was accepted: ${line}`);
+  const result = JSON.parse(line) as Record<'requests' | 'us' | 'refused' | 'broken' | 'p50us' | 'p99us', number>;
+  if (result.refused + result.broken > 0) throw new Error(`not every push to ${url} was accepted: ${line}`);
   return {
-    perSecond: told.requests / (told.us / 1e6),
-    requests: told.requests,
-    p50Ms: told.p50us / 1e3,
-    p99Ms: told.p99us / 1e3,
+    perSecond: result.requests / (result.us / 1e6),
+    requests: result.requests,
+    p50Ms: result.p50us / 1e3,
+    p99Ms: result.p99us / 1e3,
   };
 }

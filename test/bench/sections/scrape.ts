@@ -41,7 +41,7 @@ export const scrapeSection =
     }
     const scrape = async (name: string, encoding: Encoding, condition: string): Promise<void> => {
       const scraper = scrapers.get(`${name} ${encoding}`);
-      if (scraper === undefined) throw new Error(`nobody scrapes ${name}`);
+      if (scraper === undefined) throw new Error(`no scraper for ${name}`);
       const { ms, bytes } = await scraper.scrape();
       if (name === 'ours') megabytes = { ...megabytes, [encoding]: bytes / 1e6 };
       times.add(`${name} ${encoding} ${condition}`, ms);

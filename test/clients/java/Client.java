@@ -24,7 +24,7 @@ import java.util.Queue;
  *   delete JOB LABELS
  * </pre>
  *
- * It writes a line a step that goes to the gateway: `ok`, or what the client threw.
+ * It writes a line for each request: `ok`, or the exception of the client.
  */
 class Client {
   public static void main(String[] args) {

@@ -1,6 +1,6 @@
 /**
- * One line for each fact about the official gateway: the requests that show it. What is right is what a running official
- * gateway answers and shows (see cases.test.ts), so a case has no expectation of its own.
+ * One line for each fact about the official gateway: the requests that show it. What is right is what a running
+ * official gateway answers and shows (see cases.test.ts), so a case has no expectation of its own.
  */
 import { del, get, gzip, GZIP, post, put, raw, request, SNAPPY, type Step } from './step.ts';
 
@@ -40,18 +40,18 @@ const paths: readonly Case[] = [
   ['a redirect keeps the query', put('/job//j?x=y', A), get('//metrics?x=y')],
   ['a redirect of GET', get('//metrics'), get('/./metrics'), get('/x/../status'), get('//-/healthy'), get('/api//v1/status')],
   ['dots that belong to a value are no redirect', put('/job/...', A), put('/job/j/a/.b', A), put('/job/j/a/..b.', A)],
-  ['a slash at the end of what has none', get('/metrics/'), get('/status/'), put('/job/', A), del('/job/')],
+  ['a trailing slash on paths without one', get('/metrics/'), get('/status/'), put('/job/', A), del('/job/')],
   ['no job', put('/job', A), put('/job@base64', A), del('/job')],
   ['not a job', put('/instance/i', A), put('/jobs/j', A), request('PUT', '/metric/job/j', A), put('/job@base32/x', A)],
   ['a plus is a plus', put('/job/a+b/x/c+d', A), del('/job/a+b/x/c+d')],
-  ['a plus in the path and a blank are two groups', put('/job/a+b', A), put('/job/a%20b', A)],
-  ['%20 is a blank', put('/job/a%20b/x/%20', A)],
+  ['a plus in the path and a space are two groups', put('/job/a+b', A), put('/job/a%20b', A)],
+  ['%20 is a space', put('/job/a%20b/x/%20', A)],
   ['%2B is a plus', put('/job/a+b', A), del('/job/a%2Bb')],
   ['%2F splits the path', put('/job/a%2Fb', A), put('/job/a%2Fb%2Fc', A), put('/job/j/a%2Fb', A)],
   ['%2f too', put('/job/a%2fb%2fc', A)],
   ['%2F within a value: one component too many', put(`${J}/a/b%2Fc`, A)],
   ['%25 is a percent', put('/job/100%25', A)],
-  ['a bad escape', put('/job/a%zz', A), put('/job/a%', A), put('/job/a%2', A), del('/job/%zz')],
+  ['an invalid escape', put('/job/a%zz', A), put('/job/a%', A), put('/job/a%2', A), del('/job/%zz')],
   ['escaped UTF-8', put('/job/%C3%A9%E6%97%A5%F0%9F%98%80', A), post('/job/%c3%a9%e6%97%a5%f0%9f%98%80', 'b 1\n')],
   ['characters that URLs may hold', put("/job/!$&'()*,;:@=~_-.", A)],
   ['characters that need escapes', put('/job/%22%3C%3E%5C%5E%60%7B%7C%7D', A)],
@@ -68,7 +68,7 @@ const paths: readonly Case[] = [
   ['names that are reserved', put(`${J}/__x/1`, A), put(`${J}/__name__/1`, A), put(`${J}/__/1`, A), del(`${J}/__x/1`)],
   ['a name that is reserved, with a good one', put(`${J}/x/1/__y/2`, A)],
   ['one underscore is not reserved', put(`${J}/_x/1/_/2`, A)],
-  ['names that are none', put(`${J}/0x/1`, A), put(`${J}/x-y/1`, A), put(`${J}/x%20/1`, A), put(`${J}/x:y/1`, A)],
+  ['invalid names', put(`${J}/0x/1`, A), put(`${J}/x-y/1`, A), put(`${J}/x%20/1`, A), put(`${J}/x:y/1`, A)],
   ['an empty name', put(`${J}/@base64/eA`, A)],
   ['a name with an @', put(`${J}/x@base32/1`, A), put(`${J}/x@/1`, A), put(`${J}/x@base64@base64/eA`, A)],
   ['@base64 escaped', put(`/job%40base64/${b64('j')}/x%40base64/${b64('1')}`, A)],
@@ -81,9 +81,9 @@ const paths: readonly Case[] = [
   ['/-/quit', get('/-/quit'), request('PUT', '/-/quit'), request('POST', '/-/quit'), request('DELETE', '/-/quit')],
   ['probes', get('/-/healthy'), get('/-/ready'), request('POST', '/-/healthy'), request('PUT', '/-/ready')],
   ['/metrics ignores the query', get('/metrics?x=y'), get('/metrics?name[]=x')],
-  ['paths that are none', get('/nothing'), get('/metrics/x'), get('/-/'), get('/api/v1/nothing'), get('/api/v2/metrics'), get('/api/v1/')],
+  ['unknown paths', get('/nothing'), get('/metrics/x'), get('/-/'), get('/api/v1/nothing'), get('/api/v2/metrics'), get('/api/v1/')],
   ['methods of the API', request('POST', '/api/v1/metrics'), request('PUT', '/api/v1/status'), request('DELETE', '/api/v1/metrics')],
-  ['wipe is PUT alone', get('/api/v1/admin/wipe'), request('POST', '/api/v1/admin/wipe'), request('DELETE', '/api/v1/admin/wipe')],
+  ['wipe only accepts PUT', get('/api/v1/admin/wipe'), request('POST', '/api/v1/admin/wipe'), request('DELETE', '/api/v1/admin/wipe')],
   ['a path that ends before the job', get('/metrics/job/'), request('PATCH', '/metrics/job/', A), request('OPTIONS', '/metrics/job/'), get('/metrics/job@base64/')],
   ['the API without a slash', get('/api/v1'), get('/api/v1?x=y'), request('POST', '/api/v1'), get('/api')],
   ['each request of a connection waits for the one before', raw(`POST /metrics/job/j HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\na 1\nDELETE /metrics/job/j HTTP/1.1\r\nHost: a\r\nPrefer: wait=5\r\n\r\nPOST /metrics/job/j HTTP/1.1\r\nHost: a\r\nPrefer: wait=5\r\nConnection: close\r\nContent-Length: 4\r\n\r\nb 2\n`)],
@@ -92,7 +92,7 @@ const paths: readonly Case[] = [
   ['many labels', put(`${J}${Array.from({ length: 50 }, (_, i) => `/l${i}/v${i}`).join('')}`, A)],
 ];
 
-/** What the latest release made of an escaped `/`, `.` or `..`; 1.5.1 redirects. */
+/** How the latest release treats an escaped `/`, `.` or `..`; 1.5.1 redirects. */
 // prettier-ignore
 const pathsLatest: readonly Case[] = [
   ['an escaped .. is a value', put('/job/%2e%2e', A), put(`${J}/x/%2E%2E`, A), del('/job/%2e%2e')],
@@ -113,16 +113,16 @@ const base64: readonly Case[] = [
   ['the letters of base64url', put(`${J}/x@base64/${b64('ÿÿþ~?')}`, A)],
   ['UTF-8', put(`/job@base64/${b64('é日😀')}`, A)],
   ['a slash, a newline, dots', put(`/job@base64/${b64('a/b\n..')}/x@base64/${b64('..')}`, A)],
-  ['nothing but padding in a label', put(`${J}/x@base64/==`, A), put(`${J}/x/`, 'b 1\n')],
+  ['only padding in a label', put(`${J}/x@base64/==`, A), put(`${J}/x/`, 'b 1\n')],
   ['the same group with and without', put(`/job@base64/${b64('j')}/x@base64/${b64('1')}`, A), put(`${J}/x/1`, 'b 1\n')],
   ['one digit too many in a label', put(`${J}/x@base64/abcde`, A), del(`${J}/x@base64/abcde`)],
   ['a plus in a label', put(`${J}/x@base64/a+b`, A), put(`${J}/x@base64/ab%2B`, A)],
   ['padding inside a label', put(`${J}/x@base64/YQ==YQ==`, A)],
   ['other characters in a label', put(`${J}/x@base64/a.b`, A), put(`${J}/x@base64/%20YQ`, A)],
-  ['line breaks are passed over', put(`${J}/x@base64/YW%0AJj`, A), put(`${J}/x@base64/YW%0D%0AJj`, 'b 1\n')],
+  ['line breaks are ignored', put(`${J}/x@base64/YW%0AJj`, A), put(`${J}/x@base64/YW%0D%0AJj`, 'b 1\n')],
 ];
 
-/** In 1.5.1 one of these blocks its route for good. */
+/** In 1.5.1 one of these blocks its route permanently. */
 // prettier-ignore
 const base64Latest: readonly Case[] = [
   ['an empty job', put('/job@base64/=', A), del('/job@base64/='), put('/job@base64/==', A)],
@@ -137,21 +137,21 @@ const groups: readonly Case[] = [
   ['PUT replaces the whole group', put(J, 'a 1\nb 1\n'), put(J, 'b 2\n')],
   ['POST replaces the families it brings', put(J, 'a 1\nb 1\n'), post(J, 'b 2\n')],
   ['POST replaces a family as a whole', put(J, 'a{x="1"} 1\na{x="2"} 2\n'), post(J, 'a{x="2"} 3\n')],
-  ['POST makes a group', post(J, A)],
-  ['groups are apart', put(J, A), put('/job/k', 'a 2\n'), put(`${J}/x/1`, 'a 3\n'), put(J, 'b 1\n')],
-  ['DELETE removes one group alone', put(J, A), put(`${J}/x/1`, 'b 1\n'), del(J)],
+  ['POST creates a group', post(J, A)],
+  ['groups are separate', put(J, A), put('/job/k', 'a 2\n'), put(`${J}/x/1`, 'a 3\n'), put(J, 'b 1\n')],
+  ['DELETE removes only one group', put(J, A), put(`${J}/x/1`, 'b 1\n'), del(J)],
   ['DELETE of the job does not reach its groups', put(`${J}/x/1`, A), del(J)],
-  ['DELETE of what is not there', del(J), del('/job/never/x/1')],
+  ['DELETE of an unknown group', del(J), del('/job/never/x/1')],
   ['DELETE twice', put(J, A), del(J), del(J)],
   ['DELETE with a body', put(J, A), del(J, 'a 1\n'), del('/job/k', 'no metric')],
   ['DELETE, then PUT', put(J, A), del(J), put(J, 'b 1\n')],
   ['DELETE, then POST', put(J, 'a 1\nb 1\n'), del(J), post(J, 'b 2\n')],
-  ['PUT of nothing empties the group and keeps it', put(J, A), put(J)],
-  ['PUT of nothing makes a group', put(J)],
-  ['POST of nothing makes a group', post(J)],
-  ['POST of nothing leaves the group as it is', put(J, A), post(J)],
-  ['PUT of blank lines and comments alone', put(J, '\n \n# nothing\n')],
-  ['PUT of a HELP and a TYPE alone', put(J, '# HELP a text\n# TYPE a gauge\n'), put(J, A), post(J, '# TYPE a counter\n')],
+  ['an empty PUT empties the group and keeps it', put(J, A), put(J)],
+  ['an empty PUT creates a group', put(J)],
+  ['an empty POST creates a group', post(J)],
+  ['an empty POST leaves the group unchanged', put(J, A), post(J)],
+  ['PUT of only blank lines and comments', put(J, '\n \n# nothing\n')],
+  ['PUT of only a HELP and a TYPE', put(J, '# HELP a text\n# TYPE a gauge\n'), put(J, A), post(J, '# TYPE a counter\n')],
   ['a type may change within the own group', put(J, '# TYPE a gauge\na 1\n'), put(J, '# TYPE a counter\na 1\n')],
   ['a type may change by POST', put(J, '# TYPE a gauge\na 1\n'), post(J, '# TYPE a counter\na 1\n')],
   ['a help may change within the own group', put(J, '# HELP a x\na 1\n'), post(J, '# HELP a y\na 1\n')],
@@ -184,8 +184,8 @@ const groups: readonly Case[] = [
   ['a failure in a group with labels', put(`${J}/x/1/instance/i`, 'a 1 1\n')],
   ['series with other label names in one family', put(J, 'a 1\na{x="1"} 2\na{y="1",x="2"} 3\n')],
   ['labels in any order', put(J, 'a{z="1",b="2",x="3"} 1\n')],
-  ['a label there twice', put(J, 'a{x="1",x="2"} 1\n')],
-  ['a label there twice, that the group overrides', put(`${J}/x/1`, 'a{x="1",x="2"} 1\n')],
+  ['a duplicate label', put(J, 'a{x="1",x="2"} 1\n')],
+  ['a duplicate label that the group overrides', put(`${J}/x/1`, 'a{x="1",x="2"} 1\n')],
   ['a hundred families', put(J, Array.from({ length: 100 }, (_, i) => `# TYPE f${i} gauge\nf${i}{x="${i}"} ${i}\n`).join(''))],
   ['a thousand series', put(J, Array.from({ length: 1_000 }, (_, i) => `a{x="${i}"} ${i}\n`).join(''))],
   ['wipe', put(J, A), put('/job/k', A), request('PUT', '/api/v1/admin/wipe'), put('/job/l', A)],
@@ -199,11 +199,11 @@ const consistency: readonly Case[] = [
   ['no TYPE is untyped, and no gauge', put(J, '# TYPE a gauge\na 1\n'), put('/job/k', A)],
   ['untyped by name and by default', put(J, '# TYPE a untyped\na 1\n'), put('/job/k', A)],
   ['a type in conflict by POST', put(J, '# TYPE a gauge\na 1\n'), post('/job/k', '# TYPE a counter\na 1\n')],
-  ['all types against each other', ...typePairs()],
+  ['all pairs of types', ...typePairs()],
   ['a type freed by DELETE', put(J, '# TYPE a gauge\na 1\n'), del(J), put('/job/k', '# TYPE a counter\na 1\n')],
   ['a type freed by PUT', put(J, '# TYPE a gauge\na 1\n'), put(J, 'b 1\n'), put('/job/k', '# TYPE a counter\na 1\n')],
   ['a type freed by a change', put(J, '# TYPE a gauge\na 1\n'), put(J, A), put('/job/k', A)],
-  ['a type freed by PUT of nothing', put(J, '# TYPE a gauge\na 1\n'), put(J), put('/job/k', '# TYPE a counter\na 1\n')],
+  ['a type freed by an empty PUT', put(J, '# TYPE a gauge\na 1\n'), put(J), put('/job/k', '# TYPE a counter\na 1\n')],
   ['a type not freed by POST of another family', put(J, '# TYPE a gauge\na 1\n'), post(J, 'b 1\n'), put('/job/k', A)],
   ['a type held by two groups', put(J, A), put('/job/k', A), del(J), put('/job/l', '# TYPE a gauge\na 1\n')],
   ['a type in conflict: the rest of the push is not stored', put(J, '# TYPE a gauge\na 1\n'), put('/job/k', 'a 1\nb 1\n')],
@@ -224,8 +224,8 @@ const consistency: readonly Case[] = [
   ['x_sum and x_count, then histogram x', put(J, 'x_sum 1\nx_count 1\n'), put('/job/k', '# TYPE x histogram\nx_count 1\n')],
   ['x_sum beside a gauge x', put(J, '# TYPE x gauge\nx 1\n'), put('/job/k', 'x_sum 1\nx_count 1\nx_bucket 1\n')],
   ['a summary x_sum and a summary x', put(J, '# TYPE x_sum summary\nx_sum_count 1\n'), put('/job/k', '# TYPE x summary\nx_count 1\n')],
-  ['the clash goes with the group', put(J, '# TYPE x summary\nx_count 1\n'), del(J), put('/job/k', 'x_sum 1\n')],
-  ['the clash goes with a PUT', put(J, '# TYPE x summary\nx_count 1\n'), put(J, 'y 1\n'), put('/job/k', 'x_sum 1\n')],
+  ['the collision ends with the group', put(J, '# TYPE x summary\nx_count 1\n'), del(J), put('/job/k', 'x_sum 1\n')],
+  ['the collision ends with a PUT', put(J, '# TYPE x summary\nx_count 1\n'), put(J, 'y 1\n'), put('/job/k', 'x_sum 1\n')],
   ['the own group may change from summary x to x_sum', put(J, '# TYPE x summary\nx_count 1\n'), put(J, 'x_sum 1\n')],
   ['the own group may not add x_sum by POST', put(J, '# TYPE x summary\nx_count 1\n'), post(J, 'x_sum 1\n')],
   ['the own group replaces summary x by gauge x and adds x_sum', put(J, '# TYPE x summary\nx_count 1\n'), post(J, '# TYPE x gauge\nx 1\n# TYPE x_sum gauge\nx_sum 1\n')],
@@ -309,9 +309,9 @@ const text: readonly Case[] = [
   ['CR, NUL and U+2028 in HELP', put(J, '# HELP a \r\0\u2028x\u2029\na 1\n')],
   ['any UTF-8 in label values', put(J, 'a{x="é日😀\ufeff\uffff"} 1\n')],
   ['free text that is no UTF-8', put(J, Buffer.from('# HELP a \xff\na 1\n', 'latin1')), put('/job/k', Buffer.from('# \xe9\n#\xe9\nb 1\n', 'latin1'))],
-  ['what is no UTF-8', put(J, Buffer.from('# TYPE a\xff gauge\n', 'latin1')), put(J, Buffer.from('# HELP a\xff x\n', 'latin1')), put(J, Buffer.from('a\xff 1\n', 'latin1')), put(J, Buffer.from('a 1\xff\n', 'latin1')), put(J, Buffer.from('# TYPE a \xff\n', 'latin1')), put(J, Buffer.from('a{x="\xff"} 1\n', 'latin1')), put(J, Buffer.from('# HELP a \xff\na 1\n', 'latin1'))],
+  ['bytes that are not UTF-8', put(J, Buffer.from('# TYPE a\xff gauge\n', 'latin1')), put(J, Buffer.from('# HELP a\xff x\n', 'latin1')), put(J, Buffer.from('a\xff 1\n', 'latin1')), put(J, Buffer.from('a 1\xff\n', 'latin1')), put(J, Buffer.from('# TYPE a \xff\n', 'latin1')), put(J, Buffer.from('a{x="\xff"} 1\n', 'latin1')), put(J, Buffer.from('# HELP a \xff\na 1\n', 'latin1'))],
   ['a byte order mark', put(J, '\ufeffa 1\n')],
-  ['names that are none', put(J, '1a 1\n'), put(J, 'a-b 1\n'), put(J, 'a.b 1\n'), put(J, 'é 1\n')],
+  ['invalid names', put(J, '1a 1\n'), put(J, 'a-b 1\n'), put(J, 'a.b 1\n'), put(J, 'é 1\n')],
   ['label names that are none', put(J, 'a{1="x"} 1\n'), put(J, 'a{x-y="x"} 1\n'), put(J, 'a{x:y="x"} 1\n'), put(J, 'a{é="x"} 1\n'), put(J, 'a{="x"} 1\n')],
   ['names with colons and underscores', put(J, ':a:b_ 1\n_ 2\n')],
   ['reserved label names', put(J, 'a{__name__="b"} 1\n'), put(J, 'a{__x="b"} 1\n')],
@@ -328,7 +328,7 @@ const text: readonly Case[] = [
   ['a summary', put(J, '# TYPE s summary\ns{quantile="0.5"} 1\ns{quantile="0.99"} 2.5\ns_sum 3\ns_count 4\n')],
   ['a summary with labels', put(J, '# TYPE s summary\ns{x="1",quantile="0.5"} 1\ns_sum{x="1"} 3\ns_count{x="1"} 4\ns_count{x="2"} 1\n')],
   ['a summary without sum or count', put(J, '# TYPE s summary\ns{quantile="0.5"} 1\n')],
-  ['a summary with nothing but a value', put(J, '# TYPE s summary\ns 1\n')],
+  ['a summary with only a value', put(J, '# TYPE s summary\ns 1\n')],
   ['a summary with NaN', put(J, '# TYPE s summary\ns{quantile="0.5"} NaN\ns_sum NaN\ns_count 0\n')],
   ['quantiles are written as floats', put(J, '# TYPE s summary\ns{quantile="0.50"} 1\ns{quantile="1.0"} 2\ns{quantile="1e-5"} 2\n')],
   ['a quantile that is no number', put(J, '# TYPE s summary\ns{quantile="x"} 1\n')],
@@ -352,7 +352,7 @@ const text: readonly Case[] = [
   ['large counts', put(J, '# TYPE s summary\ns_count 1e15\n# TYPE h histogram\nh_bucket{le="1"} 123456789012\nh_count 9007199254740993\n')],
 ];
 
-/** What the parser of 1.5.1 did not know yet. */
+/** Features that the parser of 1.5.1 does not have. */
 // prettier-ignore
 const textLatest: readonly Case[] = [
   ['counts that are no numbers', put(J, '# TYPE h histogram\nh_bucket{le="1"} NaN\nh_count NaN\n'), put('/job/k', '# TYPE s summary\ns_count NaN\n'), put('/job/l', '# TYPE h histogram\nh_bucket{le="1"} +Inf\nh_count +Inf\n'), put('/job/m', '# TYPE h histogram\nh_bucket{le="1"} 1e30\nh_count 1e21\n')],
@@ -363,24 +363,24 @@ const textLatest: readonly Case[] = [
   ['fractional counts', put(J, '# TYPE h histogram\nh_bucket{le="1"} 0.5\nh_count 1.5\n')],
   ['gaugehistogram', put(J, '# TYPE h gaugehistogram\nh_bucket{le="1"} 1\nh_count 1\n')],
   ['quoted names that are legacy names', put(J, '{"a"} 1\n'), put(J, '{"a",x="1"} 1\n'), put(J, '"a" 1\n')],
-  ['quoted names that are none', put(J, '{"a.b"} 1\n'), put(J, 'a{"x.y"="1"} 1\n')],
+  ['invalid quoted names', put(J, '{"a.b"} 1\n'), put(J, 'a{"x.y"="1"} 1\n')],
 ];
 
 // prettier-ignore
 const encodings: readonly Case[] = [
   ['gzip', put(J, gzip(A), GZIP)],
   ['gzip of several members', put(J, Buffer.concat([gzip('a 1\n'), gzip('b 2\n')]), GZIP)],
-  ['gzip of nothing', put(J, A), put(J, gzip(''), GZIP)],
+  ['gzip of an empty body', put(J, A), put(J, gzip(''), GZIP)],
   ['gzip without bytes', put(J, '', GZIP), post(J, '', GZIP)],
   ['gzip without bytes: DELETE and GET', put(J, A), del(J, '', GZIP), get('/metrics', GZIP), get('/-/healthy', GZIP), get('/status', GZIP)],
-  ['gzip without bytes: the API and pages that are none', get('/api/v1/status', GZIP), get('/nothing', GZIP)],
+  ['gzip without bytes: the API and unknown pages', get('/api/v1/status', GZIP), get('/nothing', GZIP)],
   ['gzip of a DELETE', put(J, A), del(J, gzip('x'), GZIP)],
-  ['gzip that is none', put(J, A, GZIP), del(J, A, GZIP), put(J, Buffer.from([0x1f]), GZIP)],
-  ['gzip that is none, on a path that is none', put(`${J}/a/b/c`, A, GZIP), put(`${J}/__a/b`, A, GZIP)],
-  ['gzip that nobody told of', put(J, gzip(A))],
-  ['gzip of what is malformed', put(J, gzip('no metric'), GZIP)],
+  ['invalid gzip', put(J, A, GZIP), del(J, A, GZIP), put(J, Buffer.from([0x1f]), GZIP)],
+  ['invalid gzip on an invalid path', put(`${J}/a/b/c`, A, GZIP), put(`${J}/__a/b`, A, GZIP)],
+  ['gzip without a Content-Encoding header', put(J, gzip(A))],
+  ['gzip of malformed text', put(J, gzip('no metric'), GZIP)],
   ['unknown encodings are read as they are', put(J, A, { 'content-encoding': 'br' }), put(J, 'b 1\n', { 'content-encoding': 'identity' }), put(J, gzip(A), { 'content-encoding': 'deflate' })],
-  ['two encodings are none we know', put(J, A, { 'content-encoding': 'gzip, gzip' }), put(J, 'b 1\n', { 'content-encoding': ' ' })],
+  ['two encodings are an unknown encoding', put(J, A, { 'content-encoding': 'gzip, gzip' }), put(J, 'b 1\n', { 'content-encoding': ' ' })],
   ['chunked', raw(chunked('/metrics/job/j', 'a 1\n', 'b', ' 2\n'))],
   ['chunked, nothing', raw(chunked('/metrics/job/j'))],
   ['Expect: 100-continue', raw('PUT /metrics/job/j HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\na 1\n')],
@@ -391,13 +391,13 @@ const encodings: readonly Case[] = [
 // prettier-ignore
 const encodingsLatest: readonly Case[] = [
   ['gzip in upper case', put(J, gzip(A), { 'content-encoding': 'GZIP' })],
-  ['a body cut short is not applied', raw('PUT /metrics/job/j HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\na 1\n')],
-  ['gzip cut short', put(J, gzip(A).subarray(0, -9), GZIP), put(J, gzip(A).subarray(0, -1), GZIP)],
+  ['a truncated body is not applied', raw('PUT /metrics/job/j HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\na 1\n')],
+  ['truncated gzip', put(J, gzip(A).subarray(0, -9), GZIP), put(J, gzip(A).subarray(0, -1), GZIP)],
   ['gzip with a bad checksum', put(J, withByte(gzip(A), -8, 0), GZIP)],
-  ['gzip with something behind it', put(J, Buffer.concat([gzip(A), Buffer.from('x')]), GZIP), put(J, Buffer.concat([gzip(A), Buffer.alloc(8)]), GZIP)],
+  ['gzip with trailing bytes', put(J, Buffer.concat([gzip(A), Buffer.from('x')]), GZIP), put(J, Buffer.concat([gzip(A), Buffer.alloc(8)]), GZIP)],
   ['snappy without bytes is an empty push', put(J, A), put(J, '', SNAPPY)],
   ['snappy, stored', put(J, snappy(A), SNAPPY)],
-  ['snappy that is none', put(J, A, SNAPPY), put(J, snappy(A).subarray(0, -1), SNAPPY), put(J, snappy(A).subarray(1), SNAPPY)],
+  ['invalid snappy', put(J, A, SNAPPY), put(J, snappy(A).subarray(0, -1), SNAPPY), put(J, snappy(A).subarray(1), SNAPPY)],
   ['snappy with a bad checksum', put(J, withByte(snappy(A), 14, 0), SNAPPY)],
   ['snappy in upper case', put(J, snappy(A), { 'content-encoding': 'Snappy' })],
   ['snappy of a DELETE', put(J, A), del(J, 'no snappy', SNAPPY)],
@@ -464,7 +464,7 @@ export const SECTIONS: readonly Section[] = [
   ['reading', reading],
 ];
 
-/** Where 1.5.1 does otherwise. */
+/** Cases in which 1.5.1 differs. */
 export const LATEST_SECTIONS: readonly Section[] = [
   ['paths and status codes', pathsLatest],
   ['base64', base64Latest],

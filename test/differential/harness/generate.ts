@@ -1,6 +1,7 @@
 /**
- * Random requests for a pushgateway, from few names and values, so that groups meet: in their families, types and series. Left out is
- * what the official gateway breaks on (poison.test.ts has that) or what differs on purpose (docs/migrating.md, docs/text-format.md).
+ * Random requests for a Pushgateway, from few names and values, so that groups have families, types and series in
+ * common. Requests that break the official gateway (see poison.test.ts) and intended differences (docs/migrating.md,
+ * docs/text-format.md) are left out.
  */
 import { isUtf8 } from 'node:buffer';
 import * as fc from 'fast-check';
@@ -10,7 +11,7 @@ import { del, gzip, GZIP, post, PROTOBUF, put, type Step } from './step.ts';
 
 export interface Operation {
   readonly step: Step;
-  /** Whether ours is asked to answer only when the push is merged. */
+  /** Whether ours answers only after the push is merged. */
   readonly wait: boolean;
 }
 
@@ -22,7 +23,7 @@ const value = fc.oneof(
 
 // Paths.
 
-/** Not `instance=""`, nor `le`: poison. */
+/** Without `instance=""` and `le`, which break the official gateway. */
 const groupingLabel = fc.oneof(
   { weight: 8, arbitrary: fc.tuple(fc.constantFrom('x', 'y'), value) },
   { weight: 2, arbitrary: fc.tuple(fc.constant('instance'), fc.constantFrom('1', '2', 'é')) },
@@ -33,7 +34,7 @@ const job = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom('é日', 'a b', 'a/b', 'x+y', '"', '100%', '..') },
 );
 
-/** How a value is written: escaped, in base64url, padded as it should be, padded too much. */
+/** How a value is written: escaped, in base64url, with correct padding, with too much padding. */
 const style = fc.constantFrom('plain', 'plain', 'plain', 'base64', 'padded', 'overpadded');
 
 function segment(name: string, text: string, as: string): string {
@@ -50,7 +51,10 @@ const goodPath = fc
     return path.join('') + (slash && labels.length === 0 ? '/' : '');
   });
 
-/** Of what paths are made of, put together without much sense. None is UTF-8 that is not escaped: Node's HTTP server refuses it. */
+/**
+ * Components of paths, in random combinations. None contains unescaped UTF-8, because Node's HTTP server
+ * refuses it.
+ */
 const badPath = fc
   .array(
     fc.constantFrom(
@@ -201,7 +205,7 @@ const mutatedText = fc
   })
   .filter(isSafe);
 
-/** Names in braces crash the official parser or mix it up, and families of its own it hides. */
+/** Names in braces crash or confuse the official parser, and families with the names of its self-metrics are hidden. */
 function isSafe(text: string): boolean {
   if (/^[ \t]*\{/m.test(text)) return false;
   if (/gauge_?histogram|push_(?:failure_)?time_seconds\b/i.test(text)) return false;
@@ -209,7 +213,8 @@ function isSafe(text: string): boolean {
   return Buffer.from(text).toString() === text;
 }
 
-// Protobuf. Not metrics of another type than their family: whether the official gateway takes those is by chance when groups share a family.
+// Protobuf. Not metrics of another type than their family: whether the official gateway takes those is by chance when
+// groups share a family.
 
 const pbLabels = ownLabels.map((labels) => ({ label: labels.map(([name, text]) => ({ name, value: text })) }));
 const pbNumber = number.map((text) => Number(text.replace('Inf', 'Infinity')));

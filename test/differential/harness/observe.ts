@@ -1,17 +1,17 @@
 /**
- * What can be seen of a gateway's state, in a form in which two gateways can be compared: the sample and comment lines of /metrics,
- * and the groups of /api/v1/metrics. Times that are of now are written as `now`.
+ * The visible state of a gateway, in a form in which two gateways can be compared: the sample and comment
+ * lines of /metrics, and the groups of /api/v1/metrics. Current times are replaced by `now`.
  */
 import type { Agent } from 'node:http';
 import { request, type Answer } from '../../support/http/request.ts';
 import { decodeFamilies, type Message } from './protobuf.ts';
 
 export interface Observation {
-  /** Sorted lines, without the gateway's metrics of itself. */
+  /** Sorted lines, without self-metrics. */
   readonly metrics: readonly string[];
   /** Sorted. */
   readonly groups: readonly Group[];
-  /** What is wrong with /metrics as such. */
+  /** Faults of /metrics itself. */
   readonly faults: readonly string[];
 }
 
@@ -24,7 +24,7 @@ interface ApiFamily {
   readonly metrics: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** What the official gateway says of itself stands in the same exposition as what was pushed. */
+/** The official gateway serves its self-metrics in the same exposition as pushed metrics. */
 const OWN = /^(?:go|process|promhttp|pushgateway|net_conntrack)_/;
 const PUSH_TIME = /^(push_(?:failure_)?time_seconds)(\{.*\})? (\S+)$/s;
 const RECENT_SECONDS = 120;
@@ -77,7 +77,7 @@ function metricsLines(text: string, helps: ReadonlyMap<string, ReadonlySet<strin
     if (OWN.test(name)) continue;
     const known = helps.get(name);
     if (comment?.[1] === 'HELP' && known !== undefined && known.size > 1) {
-      // Groups disagree: one of their helps is shown, and the official gateway takes any.
+      // If help texts of groups differ, one is shown; the official gateway chooses any.
       if (!Array.from(known, escapeHelp).includes(comment[3] ?? '')) faults.push(`help of no group: ${line}`);
       continue;
     }
@@ -102,7 +102,7 @@ function comparable(group: Group): Group {
     const isTime = /^push_(?:failure_)?time_seconds$/.test(name);
     const shown = metrics.map((metric) => {
       if (isTime) return { ...metric, value: shownTime(Number(metric['value'])) };
-      // A negative count, wrapped around: no float says it, and it is shown as one on /metrics.
+      // A negative count that wrapped around, which no float represents exactly; /metrics shows it as a float.
       return metric['count'] === WRAPPED ? { ...metric, count: '9223372036854775808' } : metric;
     });
     return [name, { time: shownTime(Date.parse(time) / 1000), type, help, metrics: shown.toSorted(byJson) }];
@@ -114,7 +114,7 @@ function byJson(a: unknown, b: unknown): number {
   return canonical(a) < canonical(b) ? -1 : 1;
 }
 
-/** JSON with its keys in order. */
+/** JSON with sorted keys. */
 export function canonical(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) =>
     typeof inner === 'object' && inner !== null && !Array.isArray(inner)
@@ -129,7 +129,7 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   summary: ['', '_sum', '_count'],
 };
 
-/** What Prometheus, or promtool, would say against it: one TYPE for each family, its samples together, no series twice. */
+/** Rules of Prometheus and promtool: one TYPE for each family, its samples together, no duplicate series. */
 export function expositionFaults(text: string): string[] {
   const faults: string[] = [];
   if (text !== '' && !text.endsWith('\n')) faults.push('the last line has no end');
@@ -166,7 +166,7 @@ export function expositionFaults(text: string): string[] {
   return faults;
 }
 
-/** Why the two look different, or undefined. */
+/** The difference between the two, or undefined. */
 export function stateDifference(ours: Observation, official: Observation): string | undefined {
   const found: string[] = ours.faults.map((fault) => `ours: ${fault}`);
   found.push(...official.faults.map((fault) => `official: ${fault}`));
@@ -188,7 +188,7 @@ export function listDifference(what: string, ours: readonly string[], official: 
   ];
 }
 
-/** As often as it is there more often. */
+/** Each element as often as it occurs more often in the first list. */
 function without(lines: readonly string[], others: readonly string[]): string[] {
   const left = new Map<string, number>();
   for (const line of others) left.set(line, (left.get(line) ?? 0) + 1);
@@ -201,7 +201,7 @@ function without(lines: readonly string[], others: readonly string[]): string[] 
 
 const DELIMITED = 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited';
 
-/** What a scrape in protobuf shows: the families as JSON, without the gateway's own. */
+/** The families of a protobuf scrape as JSON, without self-metrics. */
 export async function observeProtobuf(url: string, agent?: Agent): Promise<string[]> {
   const options = { headers: { accept: DELIMITED }, ...(agent === undefined ? {} : { agent }) };
   const { status, body } = await request(url, '/metrics', options);

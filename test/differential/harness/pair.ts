@@ -1,5 +1,5 @@
 /**
- * Ours and the official gateway side by side: the same requests go to both, and then they have to look the same.
+ * Our gateway and the official one: both receive the same requests, and must then show the same.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Agent } from 'node:http';
@@ -28,13 +28,13 @@ export function whyNot(release: Release): [condition: boolean, note: string] {
 export interface PairOptions {
   /** Flags for both. */
   readonly flags?: readonly string[];
-  /** Flags for ours alone. */
+  /** Flags only for ours. */
   readonly ours?: readonly string[];
-  /** Below which all paths are. */
+  /** Prefix of all paths. */
   readonly prefix?: string;
-  /** The admin API, which empties both in one call. Default true. */
+  /** Enables the admin API, which empties both with one call. Default true. */
   readonly admin?: boolean;
-  /** Header `Prefer: wait` on everything that goes to ours, so that its effect is seen at once. Default true. */
+  /** Sends `Prefer: wait` to ours, so that the effect is visible at once. Default true. */
   readonly wait?: boolean;
 }
 
@@ -129,14 +129,15 @@ async function sendRaw(url: string, bytes: Buffer, wait: boolean): Promise<Reply
   let text = bytes.toString('latin1');
   if (wait) text = text.replace('\r\n', '\r\nPrefer: wait=30\r\n');
   const received = await rawRequest(Number(new URL(url).port), [text], { ending: 'end' });
-  // What comes before the last answer is `100 Continue`.
+  // Before the last answer there may be `100 Continue`.
   const status = [...received.matchAll(/^HTTP\/1\.[01] (\d{3})/gm)].at(-1)?.[1] ?? '0';
   return { status: Number(status), text: received, location: undefined };
 }
 
 /**
- * Why the answers to a step differ, or undefined. A push the official gateway answers with 200 is 202 from us, or 200; all
- * other statuses are equal, but for those of a redirect, which Go has changed with its versions. Most refusals begin with the same words.
+ * The difference between the answers to a step, or undefined. If the official gateway answers 200 to a push, ours
+ * answers 202 or 200; all other statuses are equal, except for redirects, which depend on the Go version. Most refusals
+ * begin with the same words.
  */
 export function answerDifference(step: Step, ours: Reply, official: Reply): string | undefined {
   const [reason = ''] = isUtf8(step.body) ? (REASONS.exec(official.text) ?? []) : [];
@@ -151,6 +152,6 @@ function classOf({ method }: Step, { status }: Reply): string {
   return String(status);
 }
 
-/** Refusals that are worded alike, up to what they quote. */
+/** Refusals with the same wording, up to the quoted input. */
 const REASONS =
   /^(?:text format parsing error in line \d+|pushed metrics are invalid|odd number of|improper label|invalid base64|job name is)[^:"']*/;

@@ -1,4 +1,4 @@
-/** The same for pushes in protobuf (see cases.ts). They are looked at with a protobuf scrape, too. */
+/** Cases for pushes in protobuf (see cases.ts). They are also compared with a protobuf scrape. */
 import type { Case } from './cases.ts';
 import { encodeFamilies, TYPES, varint, type Message } from './protobuf.ts';
 import { gzip, GZIP, post, PROTOBUF, put, type Step } from './step.ts';
@@ -30,10 +30,10 @@ export const protobufCases: readonly Case[] = [
   ['a counter', pb({ name: 'a', type: TYPES.counter, metric: [{ counter: { value: 2 } }] })],
   ['an untyped', pb({ name: 'a', type: TYPES.untyped, metric: [{ untyped: { value: 2 } }] })],
   ['a summary', pb({ name: 's', type: TYPES.summary, metric: [{ summary: { count: 3, sum: 4.5, quantile: [{ quantile: 0.5, value: 1 }, { quantile: 0.99, value: NaN }] } }] })],
-  ['a summary of nothing', pb({ name: 's', type: TYPES.summary, metric: [{ summary: {} }] })],
+  ['an empty summary', pb({ name: 's', type: TYPES.summary, metric: [{ summary: {} }] })],
   ['a histogram', pb(histogram({ count: 3, sum: 4.5, bucket: [{ count: 1, bound: 0.5 }, { count: 2, bound: 1 }] }))],
   ['a histogram with +Inf', pb(histogram({ count: 3, sum: 4.5, bucket: [{ count: 1, bound: 0.5 }, { count: 3, bound: Infinity }] }))],
-  ['a histogram of nothing', pb(histogram({}))],
+  ['an empty histogram', pb(histogram({}))],
   ['exemplars', pb(histogram({ count: 1, sum: 1, bucket: [{ count: 1, bound: 1, exemplar: [{ label: [{ name: 'trace', value: 'x' }], value: 0.5, timestamp: { seconds: 1600000000, nanos: 5 } }] }] }), { name: 'c', type: TYPES.counter, metric: [{ counter: { value: 2, exemplar: { label: [{ name: 'trace', value: 'y' }], value: 1 } } }] })],
   ['created timestamps', pb(histogram({ count: 1, sum: 1, created: { seconds: 1600000000, nanos: 5 } }), { name: 'c', type: TYPES.counter, metric: [{ counter: { value: 2, created: { seconds: 1600000000 } } }] }, { name: 's', type: TYPES.summary, metric: [{ summary: { count: 2, created: { seconds: 1 } } }] })],
   ['a unit', pb({ ...gauge('a'), unit: 'seconds' })],
@@ -49,17 +49,17 @@ export const protobufCases: readonly Case[] = [
   ['help with escapes', pb({ ...gauge('a'), help: 'a\n\\ "b"\r' })],
   ['timestamps', pb(gauge('a', 1, { timestampMs: 1 })), pb(gauge('a', 1, { timestampMs: 0 })), pb(gauge('a', 1, { timestampMs: -1 }))],
   ['labels in any order, and those of the group', pbAt(`${J}/x/1`, gauge('a', 1, labelled(['z', '1'], ['x', '2'], ['b', ''])))],
-  ['a label there twice', pb(gauge('a', 1, labelled(['x', '1'], ['x', '2'])))],
+  ['a duplicate label', pb(gauge('a', 1, labelled(['x', '1'], ['x', '2'])))],
   ['a label without a value', pb({ name: 'a', type: TYPES.gauge, metric: [{ gauge: { value: 1 }, label: [{ name: 'x' }] }] })],
   ['a reserved label', pb(gauge('a', 1, labelled(['__x', '1']))), pb(gauge('a', 1, labelled(['__name__', '1'])))],
   ['a label without a name', pb(gauge('a', 1, labelled(['', '1'])))],
   ['an instance', pb(gauge('a', 1, labelled(['instance', 'i'])))],
   ['a series twice', pb({ name: 'a', type: TYPES.gauge, metric: [{ gauge: { value: 1 } }, { gauge: { value: 2 } }] })],
-  ['a series twice, in other orders of labels', pb({ name: 'a', type: TYPES.gauge, metric: [{ gauge: { value: 1 }, ...labelled(['x', '1'], ['y', '2']) }, { gauge: { value: 2 }, ...labelled(['y', '2'], ['x', '1']) }] })],
+  ['a series twice, with another order of labels', pb({ name: 'a', type: TYPES.gauge, metric: [{ gauge: { value: 1 }, ...labelled(['x', '1'], ['y', '2']) }, { gauge: { value: 2 }, ...labelled(['y', '2'], ['x', '1']) }] })],
   ['a quantile label of a summary', pb({ name: 's', type: TYPES.summary, metric: [{ summary: { count: 1 }, ...labelled(['quantile', '1']) }] })],
   ['values', pb({ name: 'a', type: TYPES.gauge, metric: [0, -0, NaN, Infinity, -Infinity, 1e6, 1e21, 5e-324, 0.1].map((value, i) => ({ gauge: { value }, ...labelled(['x', String(i)]) })) })],
   ['large counts', pb(histogram({ count: 9007199254740991, sum: 1, bucket: [{ count: 123456789012, bound: 1e6 }] }))],
-  ['what is no UTF-8', pb(gauge('a', 1, labelled(['x', Buffer.from([0xff])]))), pb(gauge('a', 1, labelled([Buffer.from([0xff]), '1']))), pb({ ...gauge('a'), help: Buffer.from([0xff]) })],
+  ['bytes that are not UTF-8', pb(gauge('a', 1, labelled(['x', Buffer.from([0xff])]))), pb(gauge('a', 1, labelled([Buffer.from([0xff]), '1']))), pb({ ...gauge('a'), help: Buffer.from([0xff]) })],
   ['nothing', pb(gauge('a')), pb()],
   ['text', put(J, 'a 1\n', PROTOBUF)],
   ['garbage', raw(varint(4), Buffer.from([0x0a, 0xff, 0xff, 0xff])), raw(varint(1), Buffer.from([0x00]))],
@@ -71,7 +71,7 @@ export const protobufCases: readonly Case[] = [
   ['push_time_seconds', pb(gauge('push_time_seconds'), { name: 'push_failure_time_seconds', type: TYPES.counter, metric: [{ counter: { value: 1 } }] })],
 ];
 
-/** What 1.5.1 does not know, or does otherwise. */
+/** Cases in which 1.5.1 differs. */
 // prettier-ignore
 export const protobufLatestCases: readonly Case[] = [
   ['a histogram with counts that are floats', pb(histogram({ countFloat: 3.5, sum: 4.5, bucket: [{ countFloat: 1.5, bound: 0.5 }] }))],

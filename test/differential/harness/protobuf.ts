@@ -1,6 +1,6 @@
 /**
- * Just enough of protobuf to write and read what clients push and scrape. On purpose not the project's codec: a test must not share the
- * mistakes of what it tests.
+ * A minimal protobuf codec for pushes and scrapes. It does not use the project's codec, because a test must not share
+ * the mistakes of what it tests.
  * https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto
  */
 type Kind = 'uint' | 'sint' | 'double' | 'text' | 'packed-sint' | 'packed-double' | Schema;
@@ -103,7 +103,7 @@ function double(value: number): Buffer {
   return bytes;
 }
 
-/** Negative numbers as int64 has them: in ten bytes. */
+/** Negative numbers are encoded as int64, in ten bytes. */
 export function varint(value: number): Buffer {
   const bytes: number[] = [];
   let rest = BigInt.asUintN(64, BigInt(value));
@@ -119,7 +119,7 @@ function zigzag(value: number): number {
   return value < 0 ? -2 * value - 1 : 2 * value;
 }
 
-/** A delimited body as families; what the schema does not know is under the number of its field. */
+/** Families of a delimited body; unknown fields are under their field number. */
 export function decodeFamilies(body: Buffer): Message[] {
   const reader = new Reader(body);
   const families: Message[] = [];
@@ -190,7 +190,7 @@ function decodeBytes(bytes: Buffer, kind: Kind): Value[] {
   return values;
 }
 
-/** JSON knows neither NaN nor the infinities, nor two zeros. */
+/** JSON has no NaN, infinities or negative zero. */
 function shown(value: number): Value {
   return Number.isFinite(value) && !Object.is(value, -0) ? value : `${value === 0 ? '-' : ''}${value}`;
 }

@@ -1,11 +1,11 @@
-/** Sends a case to a pair, and compares. */
+/** Sends a case to a pair and compares the results. */
 import { beforeAll, expect } from 'vitest';
 import type { Case } from './cases.ts';
 import { listDifference, stateDifference } from './observe.ts';
 import { answerDifference, Pair, whyNot, type PairOptions, type Release } from './pair.ts';
 
 export interface RunOptions {
-  /** Also look at both with a scrape in protobuf. */
+  /** Also compares a scrape in protobuf. */
   readonly protobuf?: boolean;
 }
 
@@ -22,7 +22,7 @@ export async function runCase(pair: Pair, [, ...steps]: Case, { protobuf = false
   if (differences.length > 0) expect.fail(differences.join('\n'));
 }
 
-/** A pair for all tests of a describe. What uses it has to skip when `whyNot(release)`. */
+/** A pair for all tests of a describe. Tests that use it have to skip if `whyNot(release)`. */
 export function pairOf(release: Release, options: PairOptions = {}): () => Pair {
   let pair: Pair | undefined;
   beforeAll(async () => {

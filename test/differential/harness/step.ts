@@ -1,4 +1,4 @@
-/** One request, byte for byte as it goes out to both gateways. */
+/** One request, byte for byte as it is sent to both gateways. */
 import { gzipSync } from 'node:zlib';
 
 export interface Step {
@@ -7,7 +7,7 @@ export interface Step {
   readonly path: string;
   readonly body: Buffer;
   readonly headers: Readonly<Record<string, string>>;
-  /** Everything, for what no HTTP client would send; the other fields then only describe it. */
+  /** The whole request, for requests that no HTTP client sends; the other fields then only describe it. */
   readonly raw?: Buffer;
 }
 
@@ -28,7 +28,7 @@ export function request(method: string, path: string, body: Body = '', headers: 
   return { method, path: bytes(path), body: Buffer.from(body as string), headers };
 }
 
-/** A whole request; `\r\n` are to be in it. */
+/** A whole request, with `\r\n`. */
 export function raw(text: string): Step {
   const [method = '', path = ''] = text.split(' ');
   return { method, path, body: Buffer.alloc(0), headers: {}, raw: Buffer.from(text) };
@@ -41,7 +41,7 @@ export const PROTOBUF = {
   'content-type': 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited',
 };
 
-/** What is not ASCII goes out as its UTF-8 bytes. */
+/** Other characters than ASCII are sent as UTF-8. */
 function bytes(path: string): string {
   return Buffer.from(path, 'utf8').toString('latin1');
 }

@@ -10,7 +10,7 @@ import { run, type Outcome } from '../../support/process/run.ts';
 import { temporaryFolder } from '../../support/process/temporary.ts';
 import { findTool } from '../../support/process/tools.ts';
 
-// client_golang's push package, which takes nothing but 202 for a DELETE; the program is test/clients/go/main.go.
+// The push package of client_golang, which accepts only 202 for a DELETE; the program is test/clients/go/main.go.
 
 let gateway: Gateway;
 let client = '';
@@ -25,7 +25,7 @@ beforeEach(({ skip }) => {
   skip(missing !== undefined, missing);
 });
 
-/** Go's own cache makes it quick from the second time on. Returns why it cannot be had here. */
+/** Compiles the program; fast from the second time on because of the Go cache. Returns why that is not possible. */
 async function buildClient(): Promise<string | undefined> {
   if (findTool('go') === undefined) return 'Go is not installed';
   client = join(temporaryFolder(), 'client');
@@ -79,7 +79,7 @@ describe.each([
     await go('delete');
   });
 
-  test('what a Gatherer brings arrives', async () => {
+  test('the metrics of a Gatherer arrive', async () => {
     const job = `types-${format}`;
     await go('push', { job, flags: [...flags, '-types'], grouping: { instance: 'i' }, gauges: { go_gauge: 1.5 } });
     const lines = [
@@ -103,7 +103,7 @@ describe.each([
     await expectJob(gateway, job, NOTHING);
   });
 
-  test('an inconsistent push is refused as a whole, and the client tells why', async () => {
+  test('an inconsistent push is refused as a whole, and the client reports the reason', async () => {
     const job = `refused-${format}`;
     await go('push', { job: 'first', gauges: { go_requests_total: 1 }, flags });
     const { code, output } = await attempt('push', { job, gauges: { go_innocent: 1 }, flags: [...flags, '-types'] });
@@ -124,7 +124,7 @@ test.each([
   ['nothing', '', ''],
   ['UTF-8', 'Zürich', 'Zürich'],
   ['a plus, a percent sign, ? and #', '1+1=100%?#', '1+1=100%?#'],
-  // The client writes a blank as "+", which is a plus to the gateway, and to the official one, too.
+  // The client encodes a space as "+", which both gateways take for a plus.
   ['a blank', 'x y', 'x+y'],
 ])('grouping: %s', async (_, value, stored) => {
   const call = { job: 'grouping', grouping: { a: value, b: '2' } };

@@ -29,8 +29,8 @@ beforeEach(({ skip }) => {
 });
 
 /**
- * Maven's own cache makes it quick from the second time on; two that fill it at once may spoil it. Returns why it cannot be had
- * here.
+ * Compiles the program; fast from the second time on because of the Maven cache, which must not be filled twice at the
+ * same time. Returns why that is not possible.
  */
 async function buildClient(): Promise<string | undefined> {
   for (const tool of ['java', 'javac', 'mvn']) if (findTool(tool) === undefined) return `${tool} is not installed`;
@@ -52,11 +52,11 @@ async function buildClient(): Promise<string | undefined> {
   return undefined;
 }
 
-/** One line for each step that goes to the gateway. */
+/** Runs the program. Returns one line for each request. */
 async function java(steps: string, address = `127.0.0.1:${gateway.port}`, flags: string[] = []): Promise<string[]> {
   const words = steps.trim().split(/\s+/);
   const args = ['-XX:TieredStopAtLevel=1', ...flags, '-cp', classPath, 'Client', address, ...words];
-  const env = { ...process.env, LC_ALL: 'C.UTF-8' }; // or it cannot read its arguments
+  const env = { ...process.env, LC_ALL: 'C.UTF-8' }; // needed to read its arguments
   return (await runOrThrow('java', args, { env })).trimEnd().split('\n');
 }
 

@@ -8,7 +8,7 @@ import { eventually } from '../../support/eventually.ts';
 import { startGateway, type Gateway } from '../../support/servers/gateway.ts';
 import { sampleValue } from '../../support/metrics-text.ts';
 
-// prom-client, as its users have it: with the agents of Node, which keep connections open.
+// prom-client with the default agents of Node, which keep connections open.
 
 let gateway: Gateway;
 
@@ -54,7 +54,7 @@ test('push replaces, pushAdd adds, delete deletes', async () => {
   await expectJob(gateway, jobName, NOTHING);
 });
 
-test('what is deleted twice, or was never there, is no failure', async () => {
+test('deleting a group twice, or one that never existed, succeeds', async () => {
   await client().delete({ jobName: 'never' });
   await client().delete({ jobName: 'never', groupings: { a: 'b' } });
 });
@@ -62,7 +62,7 @@ test('what is deleted twice, or was never there, is no failure', async () => {
 describe('groupings', () => {
   test.each([
     ['several', { instance: 'db-1', zone: 'eu' }, 'g{instance="db-1",job="J",zone="eu"} 1'],
-    ['a blank, a plus, a percent sign', { a: 'x y+z 100%' }, 'g{a="x y+z 100%",instance="",job="J"} 1'],
+    ['a space, a plus, a percent sign', { a: 'x y+z 100%' }, 'g{a="x y+z 100%",instance="",job="J"} 1'],
     ['quotes, a backslash', { a: '"\\' }, 'g{a="\\"\\\\",instance="",job="J"} 1'],
     ['UTF-8', { a: 'Zürich 🚀' }, 'g{a="Zürich 🚀",instance="",job="J"} 1'],
     ['? and #', { a: '?x=1#y' }, 'g{a="?x=1#y",instance="",job="J"} 1'],
@@ -86,7 +86,7 @@ describe('groupings', () => {
     await expectJob(gateway, jobName, { lines, groups: [{ job: jobName, ...second }] });
   });
 
-  // It encodes "/" as %2F, which splits the path, as at the official gateway.
+  // The client encodes "/" as %2F, which splits the path, as with the official gateway.
   test.each([
     ['job', { jobName: 'a/b' }],
     ['value', { jobName: 'slash', groupings: { a: 'b/c' } }],
@@ -95,7 +95,7 @@ describe('groupings', () => {
   });
 });
 
-describe('what it pushes', () => {
+describe('pushed metrics', () => {
   const registry = new Registry();
   const registers = [registry];
   new Counter({ name: 'node_requests_total', help: 'A counter\nin "two" lines.', labelNames: ['path'], registers }).inc(
@@ -121,7 +121,7 @@ describe('what it pushes', () => {
   test.each([
     ['plain', {}],
     ['gzip', { headers: { 'Content-Encoding': 'gzip' } }],
-  ])('arrives, %s', async (jobName, options) => {
+  ])('arrive, %s', async (jobName, options) => {
     const pusher = new Pushgateway(gateway.url, options, registry);
     await pusher.push({ jobName });
     const lines = expected.map((line) => line.replace('"J"', `"${jobName}"`)).toSorted();
@@ -134,7 +134,7 @@ describe('what it pushes', () => {
     await expectJob(gateway, jobName, NOTHING);
   });
 
-  test('is refused as a whole when it is inconsistent, and that shows', async () => {
+  test('are refused as a whole if they are inconsistent, with an error', async () => {
     await client({ taken: 1 }).push({ jobName: 'first' });
     const other = new Registry();
     new Counter({ name: 'taken', help: 'Not a gauge.', registers: [other] }).inc();

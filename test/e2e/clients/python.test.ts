@@ -6,7 +6,7 @@ import { startGateway, type Gateway } from '../../support/servers/gateway.ts';
 import { sampleValue } from '../../support/metrics-text.ts';
 import { run, type Outcome } from '../../support/process/run.ts';
 
-// The official client for Python, in programs as one writes them.
+// The official client for Python, in typical programs.
 
 const interpreter = await findInterpreter();
 let gateway: Gateway;
@@ -19,7 +19,7 @@ beforeEach(({ skip }) => {
   skip(interpreter === undefined, 'prometheus_client for Python is not installed');
 });
 
-/** Debian's package serves Debian's Python, which need not be the first in PATH. */
+/** The Debian package belongs to the Python of Debian, which may not be the first in PATH. */
 async function findInterpreter(): Promise<string | undefined> {
   for (const command of ['/usr/bin/python3', 'python3']) {
     const found = await run(command, ['-c', 'import prometheus_client']).catch(() => undefined);
@@ -68,7 +68,7 @@ test.each([
   [`{'zone': ''}`, { zone: '' }, 'g{instance="",job="keyed",zone=""} 1'],
   [`{'zone': '', 'a': 'b'}`, { a: 'b', zone: '' }, 'g{a="b",instance="",job="keyed",zone=""} 1'],
   [`{'a': '100%+"ü"'}`, { a: '100%+"ü"' }, 'g{a="100%+\\"ü\\"",instance="",job="keyed"} 1'],
-  // The client writes a blank as "+", which is a plus to the gateway, and to the official one, too.
+  // The client encodes a space as "+", which both gateways take for a plus.
   [`{'a': 'x y'}`, { a: 'x+y' }, 'g{a="x+y",instance="",job="keyed"} 1'],
 ])('grouping key %s', async (key, labels, line) => {
   await python(`push_to_gateway(gateway, job='keyed', grouping_key=${key}, registry=gauges(g=1))`);
@@ -119,7 +119,7 @@ push_to_gateway(gateway, job='types', registry=registry)
   );
 });
 
-test('an inconsistent push and an empty job are an HTTPError', async () => {
+test('an inconsistent push and an empty job raise an HTTPError', async () => {
   await python(`push_to_gateway(gateway, job='first', registry=gauges(taken=1))`);
   const refused = await attempt(`
 registry = gauges(innocent=1)

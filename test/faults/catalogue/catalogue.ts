@@ -24,7 +24,7 @@ export interface Case {
   readonly shape: Shape;
 }
 
-/** In the order of running: each fault once, each time on another topology, then each a second time …: one may break off. */
+/** Every case, ordered so that an interrupted series has run each fault equally often, on different topologies. */
 export function everyCase(): Case[] {
   const byFault = catalogue.map((fault, i) => {
     const cases = fault.topologies.flatMap((topology) => fault.shapes.map((shape) => ({ fault, topology, shape })));

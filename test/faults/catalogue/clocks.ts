@@ -3,11 +3,11 @@ import { startBackend } from '../harness/backend.ts';
 import { Clock, missingForClock, requireOffset } from '../harness/clock.ts';
 import type { Fault } from '../harness/scenario.ts';
 
-// A server's clock is wrong, or is put right.
+// The clock of a server is wrong, or is corrected.
 
 const BEHIND_S = 30;
 
-/** A promoted master that is 30 s behind gives the same stream IDs again, unless they go on from the last one. */
+/** A promoted master whose clock is 30 s behind would repeat stream IDs if they did not continue from the last one. */
 const clockBehind: Fault = {
   name: `SIGKILL of the Redis master, the promoted one's clock ${BEHIND_S} s behind`,
   topologies: ['sentinel', 'cluster'],
@@ -33,7 +33,7 @@ const clockBehind: Fault = {
 /** Of the server of the next fault. */
 let clock: Clock | undefined;
 
-/** Expirations, timeouts of blocking reads and stream IDs go by it. */
+/** Affects expirations, timeouts of blocking reads and stream IDs. */
 const clockSteps: Fault = {
   name: `clock of a single server stepping ${BEHIND_S} s back, and forward again`,
   topologies: ['single'],

@@ -2,7 +2,7 @@ import { SHAPES, type Member } from '../harness/fleet.ts';
 import { TOPOLOGIES } from '../harness/backend.ts';
 import type { Fault, Ground } from '../harness/scenario.ts';
 
-// What lies between us and Redis breaks, while both sides live.
+// The connection between gateways and Redis breaks while both sides run.
 
 /** Every 250 ms while the fault lasts. */
 async function again(ground: Ground, times: number, act: (round: number) => Promise<void> | void): Promise<void> {
@@ -48,7 +48,7 @@ function partition(role: 'ingest' | 'worker' | 'reader'): Fault {
       link?.cut();
       // Longer than a connection may stay silent.
       await hold(8_000);
-      link?.mend();
+      link?.restore();
     },
   };
 }
@@ -85,7 +85,7 @@ const notificationsForbidden: Fault = {
   shapes: SHAPES,
   redisArgs: ['--user', 'gateway', 'on', '>secret', '~*', '&*', '+@all', '-config', '-subscribe', '-psubscribe'],
   gatewayArgs: (topology) => {
-    // Whether every append is synced cannot be known without CONFIG.
+    // Without CONFIG the gateway cannot know whether every append is synced.
     const durability = topology === 'single' ? ['--push.durability=memory'] : [];
     return ['--redis.username=gateway', '--redis.password=secret', ...durability];
   },

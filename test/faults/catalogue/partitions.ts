@@ -8,7 +8,7 @@ import type { Fault } from '../harness/scenario.ts';
 /** Of the backend of the next fault. */
 let isolation: Isolation | undefined;
 
-/** The old master, with half of the gateways, on one side; all other servers and Sentinels, the other gateways on the other. */
+/** One side: the old master and half of the gateways. Other side: all other servers, Sentinels and gateways. */
 const minorityMaster: Fault = {
   name: 'partition of a minority master, with half of the gateways',
   topologies: ['sentinel', 'cluster'],
@@ -28,16 +28,16 @@ const minorityMaster: Fault = {
     await requireCutOff(master, backend.topology);
     await hold();
     await requireCutOff(master, backend.topology);
-    isolation?.mend();
-    for (const { link } of fleet.members) link?.mend();
+    isolation?.restore();
+    for (const { link } of fleet.members) link?.restore();
     await backend.whole();
   },
-  // Who can reach only the old master is told that what it wrote there is on no replica; whoever reads there sees it, though
-  // what was acknowledged by the new master meanwhile is missing. (A Cluster's old master soon stops to answer.)
+  // Pushes to the old master are answered that they are on no replica. Readers of the old master show them, although
+  // pushes that the new master has acknowledged are missing. (The old master of a Cluster soon stops answering.)
   allows: { indeterminate: true, backwards: true, ahead: true },
 };
 
-/** It does not know that another has taken its place; in a Cluster, it knows that it has lost the others. */
+/** It does not notice that it was replaced; in a Cluster, it notices that it cannot reach the others. */
 async function requireCutOff(master: RedisServer, topology: Topology): Promise<void> {
   if ((await master.info('role')) !== 'master') throw new Error('the old master has heard of the new one');
   if (topology !== 'cluster') return;

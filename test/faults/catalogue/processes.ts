@@ -3,7 +3,7 @@ import { SHAPES, type Fleet, type Member, type Shape } from '../harness/fleet.ts
 import { TOPOLOGIES } from '../harness/backend.ts';
 import type { Fault } from '../harness/scenario.ts';
 
-// A process of ours dies, freezes, or is replaced.
+// A process of the gateway dies, freezes or is replaced.
 
 const START_TIMEOUT_MS = 60_000;
 const ROLES: readonly Role[] = ['ingest', 'worker', 'reader', 'all'];
@@ -36,7 +36,7 @@ function killed(role: Role): Fault {
       await hold();
       await comeBack(gateway);
     },
-    // Of what was under way in it, nobody knows.
+    // The outcome of its pushes in flight is unknown.
     allows: { indeterminate: takesPushes(role), silent: (fleet) => [victim(fleet, role).name] },
   };
 }
@@ -80,5 +80,5 @@ export const processFaults: readonly Fault[] = [
   rollingRestart,
 ];
 
-/** Takes its time. */
+/** Takes longer than the other faults. */
 export const longFreeze = frozen('worker', 60_000);

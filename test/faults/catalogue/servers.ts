@@ -3,7 +3,7 @@ import { SHAPES } from '../harness/fleet.ts';
 import { TOPOLOGIES, type Topology } from '../harness/backend.ts';
 import type { Fault } from '../harness/scenario.ts';
 
-// A Redis server dies or hangs, and comes back: where there are replicas, as a master that does not know that it is none any more.
+// A Redis server dies or hangs, and returns; with replicas, as a stale master.
 
 const REPLICATED: readonly Topology[] = ['sentinel', 'cluster'];
 
@@ -52,7 +52,7 @@ const frozenServer: Fault = {
   },
 };
 
-/** Longer than a connection may stay silent: it is given up, with what was sent on it. */
+/** Longer than the limit of silence on a connection, which is then closed with everything in flight. */
 const frozenForLong: Fault = {
   ...frozenServer,
   name: 'Redis frozen for 8 s, longer than connections are held',
@@ -64,7 +64,7 @@ const frozenForLong: Fault = {
   },
 };
 
-/** The one that every gateway asks first; connections to it are accepted, and never answered. */
+/** The first Sentinel in the list of every gateway. It accepts connections, but does not answer. */
 const frozenSentinel: Fault = {
   name: 'SIGKILL of the Redis master while a Sentinel hangs',
   topologies: ['sentinel'],

@@ -3,7 +3,7 @@ import { SHAPES } from '../harness/fleet.ts';
 import { TOPOLOGIES } from '../harness/backend.ts';
 import type { Fault } from '../harness/scenario.ts';
 
-// Something is wrong with what Redis holds, or with who comes to us.
+// The content of Redis is wrong, or clients misbehave.
 
 const scriptFlush: Fault = {
   name: 'SCRIPT FLUSH, again and again',
@@ -26,7 +26,7 @@ const full: Fault = {
     for (const node of masters) await node.cli('CONFIG', 'SET', 'maxmemory', (await node.info('used_memory')) ?? '');
     await hold();
     for (const node of masters) await node.cli('CONFIG', 'SET', 'maxmemory', '0');
-    // Until the gateways have seen it: they look each second.
+    // Until the gateways have noticed it; they check every second.
     await hold(1_500);
   },
   allows: { refused: true },
@@ -54,14 +54,14 @@ const moved: Fault = {
       const from = await backend.masterOf(`{${shard}}`);
       const to = masters[(masters.indexOf(from) + 1) % masters.length];
       const migration = to && (await backend.migrate?.(`{${shard}}`, to));
-      // One at a time, so that scripts meet a shard that is half here and half there.
+      // One key at a time, so that scripts find a shard that is split between two masters.
       for (const key of (await migration?.keys()) ?? []) await migration?.move([key]);
       await migration?.finish();
     }
   },
 };
 
-/** Not what a gateway writes: something else, a version to come, a body that is none. */
+/** Entries that no gateway writes: a foreign entry, a later version, an invalid body. */
 const POISON: readonly (readonly string[])[] = [
   ['hello', 'world'],
   ['v', '99', 'id', 'poison.1', 'body', ''],
@@ -84,7 +84,7 @@ const poisoned: Fault = {
   allows: { deadLetters: ({ shards }) => POISON.length * shards },
 };
 
-/** It asks, all the time, and never reads what it is told. */
+/** Sends requests continuously and never reads the answers. */
 const slowReader: Fault = {
   name: 'scrapers that do not read',
   topologies: TOPOLOGIES,

@@ -1,6 +1,6 @@
 /**
- * The three topologies, seen alike: where a gateway finds Redis, at which level of durability it is to be run so that what
- * it acknowledges survives the loss of a server, and how the faults reach the servers.
+ * A common interface to the three topologies: the endpoint, the durability level at which
+ * acknowledged pushes survive the loss of a server, and access to the servers for faults.
  */
 import { eventually } from '../../support/eventually.ts';
 import type { TestProcess } from '../../support/process/process.ts';
@@ -11,16 +11,16 @@ import { startSentinel, type SentinelOptions } from '../../support/redis/sentine
 export type Topology = 'single' | 'sentinel' | 'cluster';
 export const TOPOLOGIES: readonly Topology[] = ['single', 'sentinel', 'cluster'];
 
-/** What the gateways lay out. */
+/** Number of shards. */
 const SHARDS: Readonly<Record<Topology, number>> = { single: 1, sentinel: 1, cluster: 16 };
 
 export interface Backend {
   readonly topology: Topology;
   /** As `--redis.endpoint` takes it. */
   readonly endpoint: string;
-  /** What tells a gateway about topology and durability. */
+  /** Flags of a gateway for topology and durability. */
   readonly gatewayArgs: readonly string[];
-  /** In words, for the report. */
+  /** Description for the report. */
   readonly durability: string;
   readonly nodes: readonly RedisServer[];
   readonly shards: number;
@@ -28,16 +28,16 @@ export interface Backend {
   readonly migrate?: ClusterTopology['migrate'];
   /** Sentinel only, in the order of `endpoint`. */
   readonly sentinels?: readonly TestProcess[];
-  /** Ports under which others know a server, where these are not its own: own port → known port. */
+  /** Ports under which others know a server, if they differ: own port → known port. */
   readonly knownPorts: Map<number, number>;
   /** The living masters. */
   masters(): Promise<RedisServer[]>;
-  /** The master of shard 0: the victim where there are several. */
+  /** The master of shard 0, which faults choose if there are several. */
   master(): Promise<RedisServer>;
   masterOf(key: string): Promise<RedisServer>;
-  /** Resolves when another server has taken the place of this one, which was killed or hangs. */
+  /** Resolves when another server has replaced this one, which was killed or hangs. */
   replaced(old: RedisServer): Promise<void>;
-  /** Resolves when every server that runs is a master that serves or a replica in step. */
+  /** Resolves when every running server is a working master or a synchronised replica. */
   whole(): Promise<void>;
 }
 
@@ -167,7 +167,7 @@ async function inStep(nodes: readonly RedisServer[]): Promise<void> {
   );
 }
 
-/** What is left to do, and what became of pushes; of the whole keyspace. */
+/** The remaining backlog and the outcomes of pushes, over all shards. */
 export interface Books {
   readonly logged: number;
   readonly deadLetters: number;
@@ -175,7 +175,8 @@ export interface Books {
   readonly settledTwice: readonly string[];
 }
 
-// A master of a Cluster refuses the keys of others' shards: those it leaves out, and says how many it has read.
+// A master of a Cluster refuses keys of shards on other masters. The script skips them, and returns how many it has
+// read.
 const BOOKS = `
   local settled, read, logged, dead = {}, 0, 0, 0
   for n = 0, ARGV[1] - 1 do
@@ -200,7 +201,7 @@ export async function readBooks(backend: Backend): Promise<Books> {
   if (sum(0) !== backend.shards) throw new Error(`the masters hold ${sum(0)} of ${backend.shards} shards`);
   const words = (field: number): string[] =>
     replies.flatMap((reply) => (reply[field] ?? '').split(' ').filter(Boolean));
-  // `ID:OUTCOME`; a second append of a push is found to be a duplicate (d), which is no second effect.
+  // `ID:OUTCOME`; the outcome of a second append is `d` (duplicate), which has no effect.
   const effects = words(3).filter((word) => !word.endsWith(':d'));
   const ids = effects.map((word) => word.slice(0, word.lastIndexOf(':')));
   return {

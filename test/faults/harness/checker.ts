@@ -1,16 +1,16 @@
 /**
- * Holds what readers showed against what was pushed. Pure: a history and observations in, violations out.
+ * Compares the observations of readers with the history of pushes and returns the violations. Pure.
  *
  *   lost          an acknowledged push is not in force at the end
- *   torn          half of a PUT, or what is left of a group after its DELETE
- *   resurrected   a reader shows again what an acknowledged push had replaced, after it had shown that
- *   backwards     the same, but what it had shown before was not acknowledged yet when it last showed it
- *   reordered     a push is shown while an older one is still to come, though no family goes back
+ *   torn          a part of a PUT, or the rest of a group after its DELETE
+ *   resurrected   a reader shows replaced data again, after it had shown the acknowledged push that replaced it
+ *   backwards     the same, but the push was not acknowledged yet when the reader last showed it
+ *   reordered     a push is visible before an older one, although no family goes back
  *   ahead         the same, but that push was not acknowledged yet
- *   unpushed      a value that nobody has pushed, or not yet
+ *   unpushed      a value that was not pushed, or not yet
  *   refused       a push that was refused took effect
- *   push time     push_time_seconds is of none of the pushes that are shown
- *   invalid       no valid exposition
+ *   push time     push_time_seconds is not that of a visible push
+ *   invalid       the exposition is invalid
  *   unequal       two readers differ at the end
  */
 import { GroupLog, holding, type State } from './group-log.ts';
@@ -35,21 +35,24 @@ export interface Violation {
   readonly group: string;
   readonly atMs: number;
   readonly what: string;
-  /** Of a final loss: how many acknowledged pushes. */
+  /** Number of acknowledged pushes, for a final loss. */
   readonly count?: number;
 }
 
 export interface Verdict {
   readonly violations: readonly Violation[];
-  /** When each reader showed all that was acknowledged before the fault ended, ms after that end; undefined = never. */
+  /**
+   * Time from the end of the fault until each reader showed all pushes acknowledged before that end, ms; undefined =
+   * never.
+   */
   readonly convergedMs: ReadonlyMap<string, number | undefined>;
 }
 
 export interface Evidence {
   readonly history: History;
-  /** Of all readers, each reader's in order of time. */
+  /** Observations of all readers; those of one reader are in order of time. */
   readonly observations: readonly Observation[];
-  /** Once no push is under way any more and all readers have had their time: one of each reader. */
+  /** The last observation of each reader, after all pushes are answered and readers are equal. */
   readonly final: readonly Observation[];
   /** When the last fault ended. */
   readonly faultEndMs: number;
@@ -87,7 +90,7 @@ class GroupFollower {
   readonly #marks: Marks;
   #states: readonly State[];
   #shown: GroupView = NO_VIEW;
-  /** When it was last asked and showed that. */
+  /** Start of the last scrape that showed it. */
   #shownMs = 0;
   /** Wall clock; undefined while it has not. */
   convergedMs: number | undefined;
@@ -140,10 +143,10 @@ class GroupFollower {
     const shown = `${describe(view)} after ${describe(this.#shown)}`;
     if (this.#isTorn(content)) return [this.#violation('torn', observation, shown)];
 
-    // Without what was shown before it might be right: then that was taken back.
+    // It may be consistent without the previous observation: then the reader went back.
     const ever = holding(this.#log.advance(this.#log.start, observation.answeredMs), content);
     if (ever.length === 0 && this.#marks.allow(content, observation.answeredMs)) {
-      // What is still to come will bring it back in line.
+      // Later pushes make it consistent again.
       this.#marks.note(content);
       const isFinal = this.#isAcknowledged(Math.max(...content), observation.askedMs);
       return [this.#violation(isFinal ? 'reordered' : 'ahead', observation, shown), ...time];
@@ -197,15 +200,15 @@ class GroupFollower {
 }
 
 /**
- * What a reader has shown, family by family: below that nothing may come again, in whatever order pushes are merged. Of an
- * indeterminate push it is not known where in the log it stands, so it binds nobody.
+ * The newest values that a reader has shown, by family. Older values must not appear again, in any order of merges. The
+ * position of an indeterminate push in the log is unknown, so it implies nothing.
  */
 class Marks {
   readonly #log: GroupLog;
   /** The newest PUT or DELETE that must have been merged, and the newest push to the middle family. */
   #whole = 0;
   #middle = 0;
-  /** Values that others have replaced. */
+  /** Values that were replaced by other pushes. */
   readonly #replaced: [whole: Set<number>, middle: Set<number>] = [new Set(), new Set()];
   #last: [whole: number, middle: number] = [0, 0];
 
@@ -249,7 +252,9 @@ class Marks {
   }
 }
 
-/** A float of seconds does not keep the last digits; the arrival is taken a moment after the client has begun to send. */
+/**
+ * A float of seconds does not keep the last digits; the arrival is taken a moment after the client has begun to send.
+ */
 function isWithin(pushedMs: number, { sentMs, answeredMs, fate }: Push): boolean {
   return pushedMs > sentMs - 2 && (fate === 'indeterminate' || pushedMs < answeredMs + 2);
 }
@@ -269,7 +274,7 @@ function judgeWhole(observation: Observation, logs: ReadonlyMap<string, GroupLog
   const at = { reader, atMs: answeredMs };
   if (invalid !== undefined) return [{ kind: 'invalid', group: '', ...at, what: invalid }];
   const unknown = [...groups.keys()].filter((group) => !logs.has(group));
-  return unknown.map((group) => ({ kind: 'unpushed', group, ...at, what: 'a group that nobody has pushed' }));
+  return unknown.map((group) => ({ kind: 'unpushed', group, ...at, what: 'a group that was never pushed' }));
 }
 
 function differences(final: readonly Observation[]): Violation[] {

@@ -1,6 +1,6 @@
 /**
- * A clock in place of the C library's, for one server, which a test can step. Not libfaketime: it and the allocator that Redis
- * brings along call each other without end.
+ * A replacement of the clock of the C library, for one server, which a test can step. Not libfaketime, because it and
+ * the allocator of Redis call each other without end.
  */
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,11 +41,11 @@ time_t time(time_t *t) {
 }
 `;
 
-/** Wide enough for a machine that is busy. */
+/** Tolerance, wide enough for a busy machine. */
 const TOLERANCE_S = 5;
 
 export class Clock {
-  /** Of the server that is to go by it. */
+  /** Environment of the server that uses it. */
   readonly env: Record<string, string>;
   readonly #file: string;
 
@@ -63,7 +63,7 @@ export class Clock {
     return clock;
   }
 
-  /** From now on it is that far from the right time. */
+  /** Sets the offset from the right time. */
   step(offsetS: number): void {
     // In place: the file is mapped.
     const file = openSync(this.#file, 'r+');
@@ -78,7 +78,7 @@ function bytesOf(offsetS: number): Buffer {
   return bytes;
 }
 
-/** Throws unless the server's clock is that far from ours. */
+/** Throws if the clock of the server does not have this offset from ours. */
 export async function requireOffset(server: RedisServer, expectedS: number): Promise<void> {
   const offsetS = Number((await server.cli('TIME')).split('\n')[0]) - Date.now() / 1_000;
   if (Math.abs(offsetS - expectedS) > TOLERANCE_S)

@@ -3,7 +3,7 @@ import { freePort } from '../../support/process/ports.ts';
 import type { Backend } from './backend.ts';
 import { startLink, type Link } from './link.ts';
 
-/** Two of each: where one is missing, another is there. */
+/** Two of each role, so that one may be missing. */
 export type Shape = 'all' | 'split';
 export const SHAPES: readonly Shape[] = ['all', 'split'];
 
@@ -12,7 +12,7 @@ export interface Member {
   readonly name: string;
   readonly role: Role;
   readonly gateway: Gateway;
-  /** Its way to Redis, where that is to be broken. */
+  /** Its link to Redis, if a fault breaks it. */
   readonly link: Link | undefined;
 }
 
@@ -23,7 +23,7 @@ export class Fleet {
     this.members = members;
   }
 
-  /** Those that do this; a process with all roles does everything. */
+  /** Members with this role; the role `all` includes every role. */
   doing(role: Exclude<Role, 'all'>): Member[] {
     return this.members.filter((member) => member.role === role || member.role === 'all');
   }
@@ -31,23 +31,23 @@ export class Fleet {
   /** The first of them: the victim. */
   one(role: Exclude<Role, 'all'>): Member {
     const [first] = this.doing(role);
-    if (first === undefined) throw new Error(`nobody is ${role}`);
+    if (first === undefined) throw new Error(`no member has the role ${role}`);
     return first;
   }
 }
 
-/** Six at a time, on a machine that may be busy. */
+/** Timeout for starting six processes on a busy machine, ms. */
 const START_TIMEOUT_MS = 60_000;
 
 export interface FleetOptions {
   readonly args?: readonly string[];
-  /** Each member gets a way to Redis of its own. */
+  /** Each member gets its own link to Redis. */
   readonly links?: boolean;
 }
 
 export async function startFleet(backend: Backend, shape: Shape, options: FleetOptions = {}): Promise<Fleet> {
   const roles: Role[] = shape === 'all' ? ['all', 'all'] : ['ingest', 'ingest', 'worker', 'worker', 'reader', 'reader'];
-  // To look closer: --log.level=debug, with TEST_KEEP=1.
+  // For debugging: --log.level=debug, with TEST_KEEP=1.
   const more = (process.env['FAULT_GATEWAY_ARGS'] ?? '').split(' ').filter((arg) => arg !== '');
   const members = roles.map(async (role, i): Promise<Member> => {
     const link = options.links === true ? await startLink(backend) : undefined;

@@ -1,24 +1,24 @@
 /**
- * In which orders the pushes to one group may have got into the log, and what the group may hold therefore.
+ * The possible orders of the pushes to one group in the log, and the resulting possible contents of the group.
  *
- * A push that was acknowledged before another was sent comes before it. An acknowledged push has to come; an indeterminate
- * one may, at any time after it was sent. A state is a set of pushes that have taken effect; from a set of states, `advance`
- * makes all that can be reached by a given time. Of two states that differ only in that one has used up more indeterminate
- * pushes, that one is dropped: whatever it can reach, the other can too.
+ * A push that was acknowledged before another was sent precedes it. An acknowledged push must be in the log; an
+ * indeterminate one may be, at any time after it was sent. A state is a set of pushes that have taken effect; from a
+ * set of states, `advance` computes all states that can be reached by a given time. If two states differ only in that
+ * one has used more indeterminate pushes, that one is dropped: the other one can reach the same states.
  */
 import { afterPush, EMPTY, isSame, type Content, type Flush, type Push } from './history.ts';
 
 interface Step {
   readonly sentMs: number;
-  /** Infinity where nobody knows. */
+  /** Infinity if it is unknown. */
   readonly answeredMs: number;
   readonly apply: (content: Content) => Content;
 }
 
 export interface State {
-  /** All certain steps before this one have been taken … */
+  /** All certain steps before this one have been taken. */
   readonly done: number;
-  /** … and these beyond it. */
+  /** Certain steps beyond it that have been taken. */
   readonly ahead: readonly number[];
   /** Indeterminate steps that have been taken. */
   readonly used: ReadonlySet<number>;
@@ -56,8 +56,9 @@ export class GroupLog {
   }
 
   /**
-   * The value of the newest DELETE that may have emptied the group after the push `mark` and before the push `before` (0: any
-   * later one); `mark` itself, if there never was anything or it was the removal; Infinity if it was a flush. Undefined = none.
+   * The value of the newest DELETE that may have emptied the group after the push `mark` and before the push `before`
+   * (0: any later one); `mark` itself, if there never was anything or it was the removal; Infinity if it was a flush.
+   * Undefined = none.
    */
   removalAfter(mark: number, before: number, untilMs: number): number | undefined {
     const removals = [...this.#byValue.values()].filter(
@@ -120,7 +121,7 @@ export class GroupLog {
   *#after(state: State, untilMs: number): Generator<State> {
     for (let i = state.done; i < this.#certain.length; i++) {
       const step = this.#certain[i] as Step;
-      // Nor may any that was sent later still.
+      // This also applies to all steps that were sent later.
       if (step.sentMs > untilMs || (i > state.done && (this.#certain[state.done] as Step).answeredMs < step.sentMs))
         break;
       if (!state.ahead.includes(i) && this.#mayFollow(state, step)) yield taken(state, i, step);
@@ -131,7 +132,7 @@ export class GroupLog {
     }
   }
 
-  /** Nothing may be left out that was acknowledged before the step was sent. */
+  /** True if the state includes all steps that were acknowledged before the step was sent. */
   #mayFollow(state: State, { sentMs }: Step): boolean {
     for (let i = state.done; i < this.#certain.length; i++) {
       const earlier = this.#certain[i] as Step;
@@ -149,7 +150,7 @@ function taken(state: State, i: number, { apply }: Step): State {
   return { done, ahead: [...ahead].toSorted((a, b) => a - b), used: state.used, content: apply(state.content) };
 }
 
-/** False when one that is there already can reach all that this one can. */
+/** Returns false if an existing state can reach everything that this one can. */
 function keep(kept: Map<string, State[]>, state: State): boolean {
   const key = `${state.done}|${state.ahead.join()}|${state.content.join()}`;
   const alike = kept.get(key) ?? [];

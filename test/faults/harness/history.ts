@@ -1,8 +1,8 @@
 /**
- * What was done to the gateway, as its clients know it: the truth that scrapes are held against.
+ * The pushes to the gateway as its clients know them, with which scrapes are compared.
  *
- * Each group has one writer, which waits for each answer before the next push. A PUT carries all families with one value, a
- * POST only the middle one, so that half of a PUT can be told from a POST:
+ * Each group has one writer, which waits for each answer before the next push. A PUT carries all families with one
+ * value, a POST only the middle one, so that half of a PUT differs from a POST:
  *
  *     PUT 7      a=7 b=7 c=7
  *     POST 8     a=7 b=8 c=7
@@ -11,9 +11,9 @@
 export type Verb = 'PUT' | 'POST' | 'DELETE';
 
 /**
- * ok              answered 2xx: it has to take effect, once
- * refused         answered otherwise, and not as being unknown: it must never be seen
- * indeterminate   no answer, or one that says that nobody knows: it may take effect, once, at any time after it was sent
+ * ok              answered 2xx: it must take effect, once
+ * refused         answered with a definite error: it must never be visible
+ * indeterminate   no answer, or an unknown outcome: it may take effect, once, at any time after it was sent
  */
 export type Fate = 'ok' | 'refused' | 'indeterminate';
 
@@ -26,11 +26,11 @@ export interface Push {
   readonly sentMs: number;
   readonly answeredMs: number;
   readonly fate: Fate;
-  /** Status and text, or what became of the connection. */
+  /** Status and text, or the error of the connection. */
   readonly answer: string;
 }
 
-/** Redis was emptied on purpose, at some moment within: what was before is gone. */
+/** Redis was emptied by the test at some moment in this interval: earlier pushes are gone. */
 export interface Flush {
   readonly sentMs: number;
   readonly answeredMs: number;
@@ -41,7 +41,7 @@ export interface History {
   readonly flushes: readonly Flush[];
 }
 
-/** The values of the families a, b and c of a group; 0 = there is none, NaN = its series differ among themselves. */
+/** The values of the families a, b and c of a group; 0 = no such family, NaN = its series differ. */
 export type Content = readonly [a: number, b: number, c: number];
 
 export const EMPTY: Content = [0, 0, 0];
@@ -65,7 +65,7 @@ export function isSame(one: Content, other: Content): boolean {
 
 export interface GroupView {
   readonly content: Content;
-  /** push_time_seconds, in ms; undefined = there is none. */
+  /** push_time_seconds, in ms; undefined if it is missing. */
   readonly pushedMs: number | undefined;
 }
 
@@ -75,6 +75,6 @@ export interface Observation {
   readonly askedMs: number;
   readonly answeredMs: number;
   readonly groups: ReadonlyMap<string, GroupView>;
-  /** Why it is no valid exposition. */
+  /** Why the exposition is invalid. */
   readonly invalid?: string;
 }

@@ -1,18 +1,18 @@
 /**
- * Cuts one server off from the others of its kind: they reach it, and it reaches them, through proxies. A gateway's way to it
- * is another one (link.ts).
+ * Isolates one server from the other servers: all connections between them use proxies. The connections of gateways
+ * are separate (link.ts).
  */
 import { startBackend, type Backend } from './backend.ts';
 import { startProxy, type Proxy } from './link.ts';
 
 export interface Isolation {
   readonly backend: Backend;
-  /** Nothing goes between this server and the others. */
+  /** Stops all traffic between this server and the others. */
   cut(port: number): void;
-  mend(): void;
+  restore(): void;
 }
 
-/** Of the first master. It asks nobody: replicas and Sentinels come to it, by the port that it announces. */
+/** Isolates the first master. Replicas and Sentinels connect to it by the port that it announces. */
 export async function startSentinelIsolation(): Promise<Isolation> {
   const proxies: Proxy[] = [];
   const announce = async (port: number): Promise<number> => {
@@ -25,11 +25,13 @@ export async function startSentinelIsolation(): Promise<Isolation> {
   return {
     backend,
     cut: () => proxies.forEach((proxy) => proxy.cut()),
-    mend: () => proxies.forEach((proxy) => proxy.mend()),
+    restore: () => proxies.forEach((proxy) => proxy.restore()),
   };
 }
 
-/** Of any node. Each comes to the others' client ports (replication) and bus ports from an address of its own. */
+/**
+ * Isolates any node. Each connects to the client ports (replication) and bus ports of the others from its own address.
+ */
 export async function startClusterIsolation(): Promise<Isolation> {
   const nodes: { port: number; source: string; client: Proxy; bus: Proxy }[] = [];
   const announceNode = async (port: number, busPort: number, source: string) => {
@@ -47,6 +49,6 @@ export async function startClusterIsolation(): Promise<Isolation> {
       for (const node of nodes)
         for (const proxy of [node.client, node.bus]) proxy.cut(node.port === port ? undefined : source);
     },
-    mend: () => nodes.forEach(({ client, bus }) => [client, bus].forEach((proxy) => proxy.mend())),
+    restore: () => nodes.forEach(({ client, bus }) => [client, bus].forEach((proxy) => proxy.restore())),
   };
 }

@@ -1,8 +1,9 @@
 /**
- * A gateway's way to Redis, which a fault can break: a proxy before every server and Sentinel. Where Redis names servers
- * (Sentinels' answers, CLUSTER SLOTS, MOVED), the proxies' ports stand in their place, so that the gateway never leaves it.
+ * The connections of a gateway to Redis, which a fault can break: a proxy before every server and Sentinel. In replies
+ * that name servers (of Sentinels, CLUSTER SLOTS, MOVED), ports are replaced by those of the proxies, so that the
+ * gateway always uses them.
  *
- *     whole ──cut()──▶ cut: whatever is sent stays on the way ──mend()──▶ whole: it arrives, late
+ *     whole ──cut()──▶ cut: data is held back ──restore()──▶ whole: the data arrives late
  *       │
  *       └──break()──▶ connections are closed; new ones work
  */
@@ -25,8 +26,8 @@ export class Link {
     for (const proxy of this.#of(ports)) proxy.cut();
   }
 
-  mend(): void {
-    for (const proxy of this.#proxies) proxy.mend();
+  restore(): void {
+    for (const proxy of this.#proxies) proxy.restore();
   }
 
   /** Closes all connections. */
@@ -34,12 +35,15 @@ export class Link {
     for (const proxy of this.#proxies) proxy.break();
   }
 
-  /** Closes the next connection on which a command that contains this was sent, when its reply comes: that is lost. Resolves then. */
+  /**
+   * Closes the connection of the next command that contains this when its reply arrives, so that the reply is lost.
+   * Resolves then.
+   */
   async loseReply(command: string, times: number): Promise<void> {
     await Promise.race(this.#proxies.map(async (proxy) => proxy.loseReplies(command, times)));
   }
 
-  /** Messages of subscriptions that contain this are lost from now on. */
+  /** From now on, drops messages of subscriptions that contain this. */
   mute(pattern: string | undefined): void {
     for (const proxy of this.#proxies) proxy.muted = pattern;
   }
@@ -65,7 +69,7 @@ export async function startLink(backend: Backend): Promise<Link> {
 
 const asIs = (text: string): string => text;
 
-/** One connection of the gateway, and what became of it on the other side. */
+/** One connection of the gateway, and the connection to the server behind it. */
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
@@ -74,13 +78,13 @@ interface Pair {
   marked: boolean;
 }
 
-/** Nobody's connections, everybody's, or those from one address. */
+/** No connections, all of them, or those from one address. */
 type Reach = 'none' | 'all' | { readonly source: string };
 
 /** One port, chosen by the kernel, in front of another. */
 export class Proxy {
   readonly upstream: number;
-  /** What its clients read of replies. */
+  /** Changes the replies to its clients. */
   rename: (text: string) => string = asIs;
   muted: string | undefined;
   readonly #pairs = new Set<Pair>();
@@ -105,13 +109,13 @@ export class Proxy {
     });
   }
 
-  /** For all who come, or those from this address. */
+  /** For all clients, or those from this address. */
   cut(source?: string): void {
     this.#cut = source === undefined ? 'all' : { source };
     for (const pair of this.#pairs) this.#holdBack(pair);
   }
 
-  mend(): void {
+  restore(): void {
     this.#cut = 'none';
     for (const { client, server } of this.#pairs) {
       client.resume();
@@ -134,7 +138,7 @@ export class Proxy {
 
   #join(client: Socket): void {
     const server = connect({ port: this.upstream, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
-    // While it is known: it is not of one that has closed.
+    // Read now, because it is unknown after the connection has closed.
     const pair: Pair = { client, server, source: client.remoteAddress, marked: false };
     this.#pairs.add(pair);
     let rest = '';
@@ -145,7 +149,7 @@ export class Proxy {
     server.on('data', (chunk: Buffer) => {
       if (pair.marked && this.#lose !== undefined) return this.#losesReply(pair);
       if (this.rename === asIs) return client.write(chunk);
-      // A reply ends with a line feed; what comes behind the last one may be half of a port.
+      // A reply ends with a line feed; after the last line feed there may be half of a port.
       const text = rest + chunk.toString('latin1');
       const end = text.lastIndexOf('\n') + 1;
       rest = text.slice(end);
@@ -159,7 +163,7 @@ export class Proxy {
       server.destroy();
       this.#pairs.delete(pair);
     };
-    // What the gateway had sent before it gave the connection up still arrives, as it does from a kernel.
+    // Data that the gateway sent before it closed the connection still arrives, as from a kernel.
     client.on('end', () => server.end());
     client.on('error', () => undefined);
     server.on('error', () => undefined);
@@ -196,7 +200,10 @@ export async function startProxy(upstream: number): Promise<Proxy> {
   return proxy;
 }
 
-/** Ports as Redis writes them: `:17001` (an integer, MOVED), a bulk of its own, or behind an address. All have five digits. */
+/**
+ * Ports as Redis writes them: `:17001` (an integer, MOVED), a bulk string, or after an address. All have five
+ * digits.
+ */
 function makeRename(names: ReadonlyMap<number, number>): (text: string) => string {
   const pattern = new RegExp(`(^:|\\n:|\\n|127\\.0\\.0\\.1[ :])(${[...names.keys()].join('|')})(?=\\r|@| )`, 'g');
   return (text) => text.replace(pattern, (_, before: string, port: string) => before + names.get(Number(port)));

@@ -1,6 +1,6 @@
 import type { Content, GroupView } from './history.ts';
 
-/** Each family has two series, so that a family that is not of one push shows. */
+/** Each family has two series, so that a family with data of two pushes is detected. */
 export const SERIES = ['1', '2'];
 const FAMILIES = ['fault_a', 'fault_b', 'fault_c'];
 export const JOB = 'faults';
@@ -13,7 +13,7 @@ export function bodyOf(verb: 'PUT' | 'POST', value: number): string {
 
 export interface Reading {
   readonly groups: ReadonlyMap<string, GroupView>;
-  /** Why it is no valid exposition. */
+  /** Why the exposition is invalid. */
   readonly invalid?: string;
 }
 
@@ -22,7 +22,7 @@ const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/;
 const GROUP = /(?:^|,)group="(\w+)"/;
 const OUR_JOB = new RegExp(`(?:^|,)job="${JOB}"`);
 
-/** Reads a scrape as a strict scraper would, with a parser of its own. Other jobs' series are only checked. */
+/** Reads a scrape strictly, with an independent parser. Series of other jobs are only validated. */
 export function readScrape(text: string): Reading {
   const invalid = faultOf(text);
   if (invalid !== undefined) return { groups: new Map(), invalid };

@@ -1,5 +1,5 @@
 /**
- * docs/faults.md. Only the runs that it reports write it: each kind of run replaces the part between its two marks.
+ * Writes docs/faults.md. Each kind of run replaces the part between its two markers.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
@@ -54,8 +54,8 @@ export interface Absence {
 }
 
 /**
- * Writes the results after each run, so that an interrupted series leaves its results. `planned` is the number of runs of
- * the whole series. With `keep`, earlier results of other cases are kept.
+ * Writes the results after each run, so that an interrupted series leaves its results. `planned` is the number of runs
+ * of the whole series. With `keep`, earlier results of other cases are kept.
  */
 export function writeFaults(
   found: readonly Result[],

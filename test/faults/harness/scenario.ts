@@ -12,7 +12,7 @@ import { startFleet, type Fleet, type Shape } from './fleet.ts';
 import type { Observation } from './history.ts';
 import { Workload, type Endpoint, type FailedScrape, type WorkloadOptions } from './workload.ts';
 
-/** In which all readers have to agree once the fault is over. */
+/** Time after the fault within which all readers have to agree, ms. */
 export const CONVERGE_MS = 2_000;
 const STEADY_MS = 1_500;
 const AFTER_MS = 3_000;
@@ -35,12 +35,12 @@ export interface Fault {
   readonly redisArgs?: readonly string[];
   /** Of all gateways; they come last. */
   readonly gatewayArgs?: (topology: Topology) => readonly string[];
-  /** What is promised where that is less than what the topology is run with. */
+  /** The guaranteed durability, if it is lower than that of the topology. */
   readonly durability?: string;
   /** Gateways reach Redis through links. */
   readonly links?: boolean;
   readonly startBackend?: (topology: Topology) => Promise<Backend>;
-  /** Why it cannot be had on this machine. */
+  /** Why it cannot run on this machine. */
   readonly missing?: () => string | undefined;
   /** Before the fleet starts. */
   readonly prepare?: (backend: Backend) => Promise<void>;
@@ -52,9 +52,9 @@ export interface Fault {
 export interface Allowance {
   readonly refused?: boolean;
   readonly indeterminate?: boolean;
-  /** A state that was never acknowledged may be lost with a master, after a reader has shown it. */
+  /** An unacknowledged push may be lost with a master after a reader has shown it. */
   readonly backwards?: boolean;
-  /** As long as it is not acknowledged, a push may be shown without those before it: by a master that has been replaced. */
+  /** A replaced master may show an unacknowledged push without the pushes before it. */
   readonly ahead?: boolean;
   /** Members that cannot answer scrapes while the fault lasts. */
   readonly silent?: (fleet: Fleet) => readonly string[];
@@ -80,7 +80,7 @@ export interface Result {
   readonly convergeMs: number | undefined;
   /** See sleepAndMeasureStall. */
   readonly stallMs: number;
-  /** What should not be, with examples; none = passed. */
+  /** Violations with examples; passed if there are none. */
   readonly complaints: readonly string[];
 }
 
@@ -132,7 +132,7 @@ export async function runFault(fault: Fault, topology: Topology, shape: Shape, o
   }
 }
 
-/** Returns for how long the machine was too busy meanwhile: this process was late, or any other waited for a CPU or a disk. */
+/** Returns for how long the machine was too busy: this process was late, or any process waited for a CPU or a disk. */
 async function sleepAndMeasureStall(ms: number): Promise<number> {
   const pressureBefore = pressureMs();
   let stallMs = 0;
@@ -149,7 +149,10 @@ function endpoints(fleet: Fleet, role: 'ingest' | 'reader'): Endpoint[] {
   return fleet.doing(role).map(({ name, gateway }) => ({ name, url: gateway.url }));
 }
 
-/** Waits until the log is empty and readers are equal; what they show then is final. Gives up quietly: the judge says why. */
+/**
+ * Waits until the log is empty and readers are equal. Returns without an error at the timeout: the checker reports the
+ * reason.
+ */
 async function settle(backend: Backend, workload: Workload): Promise<{ final: Observation[]; books: Books }> {
   const isEmpty = ({ logged }: Books): boolean => logged === 0;
   await eventually(async () => isEmpty(await readBooks(backend)), {
@@ -168,7 +171,7 @@ async function settle(backend: Backend, workload: Workload): Promise<{ final: Ob
     },
     { timeoutMs: CONVERGE_MS, intervalMs: 50 },
   ).catch(() => undefined);
-  // One that does not answer in time is asked once more.
+  // A reader that does not answer in time is scraped a second time.
   if (final.length === 0) final = await workload.observe();
   return { final, books };
 }

@@ -1,7 +1,7 @@
 /**
- * Clients that push, and scrapers that watch. Each group has a writer that pushes, waits for the answer, and pushes its next
- * value when its turn comes. Where a gateway cannot be connected to, the writer goes to the next one at once, as a load
- * balancer does; it never sends a push twice that it may have sent already.
+ * Clients that push, and scrapers. Each group has a writer that pushes, waits for the answer, and pushes its next
+ * value in its turn. If a gateway refuses the connection, the writer uses the next one at once, as a load
+ * balancer does; it never repeats a push that may have been sent.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent } from 'node:http';
@@ -13,7 +13,7 @@ import { bodyOf, JOB, readScrape } from './read-scrape.ts';
 const PUSH_TIMEOUT_MS = 35_000;
 const SCRAPE_TIMEOUT_MS = 2_000;
 const CONNECT_PAUSE_MS = 20;
-/** So that the judge, which counts in ms, sees which of two pushes came first. */
+/** Pause that lets the checker, which counts in ms, order two pushes. */
 const APART_MS = 2;
 
 export interface WorkloadOptions {
@@ -69,7 +69,7 @@ export class Workload {
     for (const reader of this.#readers) this.#running.push(this.#scrape(reader));
   }
 
-  /** No new pushes; resolves when those under way are answered. */
+  /** Stops new pushes; resolves when those in flight are answered. */
   async stopPushing(): Promise<void> {
     this.#isPushing = false;
     await Promise.all(this.#writers);
@@ -110,7 +110,7 @@ export class Workload {
     for (let i = first; ; i++) {
       const { url, agent } = this.#ingests[i % this.#ingests.length] as Target;
       const timeoutMs = PUSH_TIMEOUT_MS - (Date.now() - sentMs);
-      if (timeoutMs <= 0) return done('refused', 'nobody to connect to');
+      if (timeoutMs <= 0) return done('refused', 'no gateway to connect to');
       try {
         const answer = await request(url, path, { method: verb, ...body, agent, timeoutMs });
         return done(fateOf(answer), `${answer.status} ${answer.text.trim()}`);
@@ -152,7 +152,7 @@ function wasNeverSent(error: unknown): boolean {
   return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED';
 }
 
-/** Mostly PUT, so that there are many that could be torn. */
+/** Mostly PUT, because only a PUT can be torn. */
 function verbOf(random: number): Verb {
   if (random < 0.08) return 'DELETE';
   return random < 0.35 ? 'POST' : 'PUT';

@@ -57,7 +57,7 @@ export function hpackString(text: string): Buffer {
   return Buffer.concat([hpackInteger(bytes.length, 7), bytes]);
 }
 
-/** With a prefix of so many bits, above which nothing is set. */
+/** With a prefix of this number of bits; the bits above it are 0. */
 function hpackInteger(value: number, bits: number): Buffer {
   const max = 2 ** bits - 1;
   if (value < max) return Buffer.from([value]);

@@ -1,6 +1,6 @@
 /**
- * Runs one conversation per seed until the time is over, several at a time. HOSTILE_SEED and HOSTILE_COUNT repeat what a
- * failure has printed.
+ * Runs one conversation per seed until the time is over, several at a time. HOSTILE_SEED and HOSTILE_COUNT repeat what
+ * a failure has printed.
  */
 import { randomInt } from 'node:crypto';
 

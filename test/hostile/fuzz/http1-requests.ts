@@ -3,8 +3,8 @@
  * repeats the path) or a push to an invalid path (the error quotes it).
  *
  * `valid`: has to be answered as expected. `tolerated`: as expected, or with an error. `malformed`: with an error, or
- * not at all; what follows on the connection may be answered or not. A tag that begins with `s` is hidden in the content
- * of another request: to answer it is request smuggling.
+ * not at all; what follows on the connection may be answered or not. A tag that begins with `s` is hidden in the
+ * content of another request: to answer it is request smuggling.
  */
 import type { Random } from './random.ts';
 

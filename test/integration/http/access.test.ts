@@ -8,7 +8,7 @@ import { startRedis, type RedisServer } from '../../support/redis/server.ts';
 import { request, type Answer } from '../../support/http/request.ts';
 import { temporaryFolder } from '../../support/process/temporary.ts';
 
-// The table of docs/security.md, row by row: who may do what.
+// Checks each row of the access table in docs/security.md.
 
 interface Row {
   readonly method: string;
@@ -59,7 +59,7 @@ async function send({ method, path }: Row, to: Gateway, headers: Record<string, 
   return request(to.url, url, { method, headers, ...(body !== undefined && { body }) });
 }
 
-test('the table has every route but those with several names', () => {
+test('the table has every route, except for aliases', () => {
   expect(rows).toHaveLength(17);
   for (const { path } of rows) expect(path).toMatch(/^\//);
 });

@@ -1,4 +1,4 @@
-/** The web configuration of a whole gateway, with curl for a client. */
+/** The web configuration of a complete gateway, with curl as the client. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -96,7 +96,7 @@ basic_auth_users: { alice: "${hashSync(PASSWORD, 10)}" }
   });
 });
 
-test('a flood of logins does not stop those who have logged in', async () => {
+test('a flood of logins does not block users who have logged in before', async () => {
   const { gateway } = await startSecured(`basic_auth_users: { alice: "${hashSync(PASSWORD, 10)}" }`);
   const known = { headers: basic('alice', PASSWORD), agent: keepAlive(1) };
   const timed = async () => {
@@ -122,7 +122,7 @@ test('a flood of logins does not stop those who have logged in', async () => {
   over.abort();
   await Promise.all(attackers);
   known.agent.destroy();
-  // Dozens of checks wait all the time, of which the login took one.
+  // Dozens of password checks wait all the time; the login needed one.
   expect(tookMs.toSorted((a, b) => a - b)[25]).toBeLessThan(loginMs);
   expect(new Set(statuses)).toEqual(new Set([401, 503]));
 });
@@ -148,7 +148,7 @@ test('a faulty file stops the start, with every fault', async () => {
 });
 
 describe('listeners', () => {
-  test('a unix socket and two ports; SIGTERM lets what is under way finish on each', async () => {
+  test('a unix socket and two ports; on SIGTERM requests in flight finish on each', async () => {
     const folder = temporaryFolder();
     const other = await freePort();
     const port = await freePort();
@@ -182,7 +182,7 @@ describe('listeners', () => {
     agent.destroy();
   });
 
-  test('SIGTERM, with time for load balancers to notice', async () => {
+  test('on SIGTERM load balancers have time to notice', async () => {
     const gateway = await startGateway({ args: ['--shutdown.delay=5s'] });
     gateway.process.signal('SIGTERM');
     await gateway.process.waitForLine(/msg="draining"/);
@@ -229,7 +229,8 @@ describe('listeners', () => {
     closeSync(log);
     hold('a gateway', async () => kill(child.pid ?? 0));
     const exited = once(child, 'exit');
-    // Here they are accepted from no more; the file of the unix socket is systemd's to remove, and goes with our server.
+    // The gateway no longer accepts connections on them. The socket file belongs to systemd; here our server removes
+    // it.
     tcp.close();
     await eventually(() => readFileSync(logFile, 'utf8').includes('msg="ready"'), { timeoutMs: 15_000 });
     expect(readFileSync(logFile, 'utf8')).toContain(`http://127.0.0.1:${port}`);

@@ -11,7 +11,7 @@ import { createLogger } from '../../../shared/logger.ts';
 import { startGateway, type Gateway } from '../../support/servers/gateway.ts';
 import { startRedis } from '../../support/redis/server.ts';
 
-// docs/openapi.yaml against what is really served.
+// Compares docs/openapi.yaml with the routes and answers of a gateway.
 
 interface Parameter {
   readonly name: string;
@@ -56,23 +56,23 @@ function routeOf(path: string, item: PathItem): string {
   return item['x-route'] ?? path.replaceAll(/\{(\w+)\}/g, ':$1');
 }
 
-test('it is valid OpenAPI', async () => {
+test('the document is valid OpenAPI', async () => {
   const { valid, errors } = await new Validator().validate({ ...structuredClone(document) });
   expect(errors).toBeUndefined();
   expect(valid).toBe(true);
 });
 
-test('it is that of this version', () => {
+test('the document has the version of the package', () => {
   expect(document.info.version).toBe(packageVersion());
 });
 
-test('every route is in it, and nothing else', async () => {
+test('the document has every route, and no others', async () => {
   expect([...new Set(operations.map(({ method, route }) => `${method} ${route}`))].toSorted()).toEqual(
     (await registeredRoutes()).toSorted(),
   );
 });
 
-/** Without listening: those of ingest and reader are those of all. */
+/** Of an app that does not listen. The routes of ingest and reader are those of the role `all`. */
 async function registeredRoutes(): Promise<string[]> {
   const routes = new Set<string>();
   const observe = (message: unknown): void => {
@@ -95,7 +95,7 @@ async function registeredRoutes(): Promise<string[]> {
   return [...routes];
 }
 
-describe('every call in it is answered as it says', () => {
+describe('every documented call is answered as documented', () => {
   let gateway: Gateway;
   beforeAll(async () => {
     gateway = await startGateway({ redis: await startRedis(), args: ENABLED });

@@ -4,7 +4,7 @@ import { startGateway, type Gateway } from '../../support/servers/gateway.ts';
 import { sampleValue, select } from '../../support/metrics-text.ts';
 import { startRedis, type RedisServer } from '../../support/redis/server.ts';
 
-// Above a high-water mark pushes are refused, below the low-water mark they flow again, and there is always room to drain.
+// Above a high-water mark pushes are refused until the low-water mark is reached. The log can always be drained.
 
 const LOG = 'pgw:{0}:pushes';
 const oneShard = '--redis.shards=1';
@@ -33,7 +33,7 @@ async function shrinkLog(redis: RedisServer, to: number): Promise<void> {
   await redis.cli('XTRIM', LOG, 'MAXLEN', String(to));
 }
 
-/** How often the gateway looks at the log. */
+/** Interval at which the gateway measures the log, ms. */
 const afterALook = async (ingest: Gateway): Promise<void> => {
   const length = async () => sampleValue(await ingest.telemetry(), 'pushgateway_stream_length');
   const before = await length();
@@ -53,7 +53,7 @@ describe('the log', () => {
     expect(refused.text).toContain('nothing was stored');
     expect(await ingest.ingest('m 1\n')).toMatchObject({ status: 429 });
 
-    // The log is as long as it is: by what it holds when the limit is just met, the marks are known.
+    // The marks follow from the content of the log at the moment when the limit is reached.
     const { high } = await sizes(redis, ingest, bytes);
     await shrinkLog(redis, Math.floor(high * 0.93));
     await afterALook(ingest);
@@ -66,7 +66,7 @@ describe('the log', () => {
     expect(await flows(ingest)).toBe(true);
   });
 
-  /** How many pushes are at the limit. */
+  /** Number of pushes at the limit. */
   async function sizes(redis: RedisServer, ingest: Gateway, bytes: number): Promise<{ high: number }> {
     if (bytes === 0) return { high: 100 };
     await afterSettling(ingest);
@@ -76,7 +76,7 @@ describe('the log', () => {
     return { high: (length * 1024 * 1024) / held };
   }
 
-  /** Nothing is taken any more, so two looks in a row see the same. */
+  /** Pushes are refused, so two successive measurements are equal. */
   async function afterSettling(ingest: Gateway): Promise<void> {
     let last: number | undefined;
     await eventually(
@@ -93,14 +93,14 @@ describe('the log', () => {
 
 describe('the memory of Redis', () => {
   const use = async (redis: RedisServer): Promise<number> => Number(await redis.info('used_memory'));
-  /** Sets maxmemory so that this part of it is in use. */
+  /** Sets maxmemory so that this share of it is in use. */
   const fillTo = async (redis: RedisServer, percent: number): Promise<unknown> =>
     redis.cli('CONFIG', 'SET', 'maxmemory', String(Math.round((await use(redis)) / (percent / 100))));
 
-  test('that what is stored needs most of it is no reason to refuse, once the log is empty', async () => {
+  test('stored groups that need most of it cause no refusals once the log is empty', async () => {
     const redis = await startRedis();
     const gateway = await startGateway({ redis, args: [oneShard] });
-    // Much, so that what is left has room for the gateway's own connections and scripts.
+    // A large amount, so that the rest is enough for the connections and scripts of the gateway.
     await redis.cli('SETRANGE', 'stored', '20000000', 'x');
     await fillTo(redis, 95);
     await eventually(async () => (await push(gateway, 1)) === 503, { what: 'a refusal' });
@@ -109,7 +109,7 @@ describe('the memory of Redis', () => {
     await eventually(async () => flows(gateway), { what: 'pushes to flow again' });
   });
 
-  test('full in the middle of a burst: what was taken is merged, and pushes flow again', async () => {
+  test('full in the middle of a burst: accepted pushes are merged, and later pushes are accepted again', async () => {
     const redis = await startRedis();
     const ingest = await startGateway({ redis, role: 'ingest' });
     const reader = await startGateway({ redis, role: 'reader' });
@@ -118,7 +118,7 @@ describe('the memory of Redis', () => {
     worker.process.signal('SIGSTOP');
     await redis.cli('CONFIG', 'SET', 'maxmemory', String((await use(redis)) + 20_000_000));
 
-    // To few groups, so that merging them needs less room than their pushes.
+    // Few groups, so that merging the pushes needs less memory than the pushes themselves.
     const taken = new Map<number, number>();
     const statuses = new Set<number>();
     for (let i = 0; i < 2_000 && !statuses.has(503); i += 10) {

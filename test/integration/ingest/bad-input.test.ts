@@ -5,7 +5,7 @@ import { rawRequest } from '../../support/http/raw-request.ts';
 import { startRedis, type RedisServer } from '../../support/redis/server.ts';
 import { applied, type RequestOptions } from '../../support/http/request.ts';
 
-// What can't be taken is refused with a 4xx in one line, leaves no trace, and does nobody else harm.
+// Invalid input is refused with a 4xx and one line of text, leaves no trace, and does not affect other clients.
 
 const MAX_BODY = 4_096;
 let redis: RedisServer;
@@ -24,7 +24,7 @@ let count = 0;
 beforeEach(() => count++);
 
 afterEach(async () => {
-  // The gateway goes on, and this push is behind the refused one in the log: had it been stored, it would show now.
+  // This push comes after the refused one in the log. If the refused one had been stored, it would be visible now.
   expect((await gateway.push('/metrics/job/next', `next ${count}\n`, applied)).status).toBe(200);
   expect(sampleLines(await gateway.scrape())).toEqual([
     `next{instance="",job="next"} ${count}`,
@@ -40,27 +40,27 @@ async function refused(path: string, options: RequestOptions, status: number, re
   expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
 }
 
-describe.for(['PUT', 'POST'])('%s: a body that is no exposition names the line and the reason', (method) => {
+describe.for(['PUT', 'POST'])('%s: an invalid body is refused with the line and reason', (method) => {
   test.for([
     ['no value', 'm 1\nm{\n', /line 2: .*label name/],
     ['a label without quotes', 'a 1\nb 2\nm{a=b} 1\n', /line 3: .*expected '"'/],
     ['no number', 'm one\n', /line 1: expected float as value, got "one"/],
-    ['a name that is none', '0m 1\n', /line 1: invalid metric name/],
+    ['an invalid name', '0m 1\n', /line 1: invalid metric name/],
     ['no newline at the end', 'm 1', /line 1: unexpected end of input stream/],
     ['CRLF', 'm 1\r\n', /line 1: /],
-    ['a type that is none', '# TYPE m thing\nm 1\n', /line 1: unknown metric type "thing"/],
+    ['an invalid type', '# TYPE m thing\nm 1\n', /line 1: unknown metric type "thing"/],
     ['a second TYPE', '# TYPE m gauge\nm 1\n# TYPE m gauge\n', /line 3: /],
     ['HTML', '<html>\n', /line 1: /],
-    ['bytes that are no UTF-8', Buffer.from('m{a="\xff"} 1\n', 'latin1'), /UTF-8/i],
+    ['bytes that are not UTF-8', Buffer.from('m{a="\xff"} 1\n', 'latin1'), /UTF-8/i],
     ['UTF-16', Buffer.from('m 1\n', 'utf16le'), /line 1: /],
-    ['gzip without saying so', Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b, 0xce]), /./],
+    ['gzip without a Content-Encoding', Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b, 0xce]), /./],
   ] as const)('%s', async ([, body, reason]) => {
     await refused('/metrics/job/bad', { method, body }, 400, reason);
     await refused('/ingest', { method: 'POST', body }, 400, reason);
   });
 });
 
-describe('content that does not fit together', () => {
+describe('inconsistent content', () => {
   test.for([
     ['a timestamp', 'm 1 1600000000000\n', /must not have timestamps/],
     ['the same series twice', 'm{a="1"} 1\nm{a="1"} 2\n', /collected before with the same name and label values/],
@@ -69,7 +69,7 @@ describe('content that does not fit together', () => {
   });
 });
 
-describe('a path that names no group', () => {
+describe('an invalid group path', () => {
   test.for([
     ['/metrics/job@base64/', 404, '404 page not found'],
     ['/metrics/job/%2Fa/b', 400, 'job name is required'],
@@ -91,7 +91,7 @@ describe('a path that names no group', () => {
   });
 });
 
-describe('a TTL that is none', () => {
+describe('an invalid TTL', () => {
   test.for(['soon', '-1s', '5', '', '1d'])('%j', async (ttl) => {
     await refused(`/metrics/job/bad?ttl=${ttl}`, { method: 'PUT', body: 'm 1\n' }, 400, 'ttl');
     await refused('/ingest', { method: 'POST', body: 'm 1\n', headers: { 'pushgateway-ttl': ttl } }, 400, /ttl/i);
@@ -101,7 +101,7 @@ describe('a TTL that is none', () => {
 describe('a body that is too long', () => {
   const long = `m{a="${'x'.repeat(2 * MAX_BODY)}"} 1\n`;
 
-  test('is refused by its announced length, before it is sent', async () => {
+  test('is refused because of its announced length, before it is sent', async () => {
     const head = `PUT /metrics/job/bad HTTP/1.1\r\nHost: h\r\nContent-Length: ${MAX_BODY + 1}\r\n\r\n`;
     const answer = await rawRequest(gateway.port, [head], { until: /bytes/ });
     expect(answer).toMatch(/^HTTP\/1\.1 413 /);
@@ -121,7 +121,7 @@ describe('a body that is too long', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 413 /);
   });
 
-  test('the longest that is allowed is taken', async () => {
+  test('a body of the maximum length is accepted', async () => {
     const body = `next{a="${'x'.repeat(MAX_BODY)}`.slice(0, MAX_BODY - 5) + '"} 1\n';
     expect(Buffer.byteLength(body)).toBe(MAX_BODY);
     expect((await gateway.push('/metrics/job/next', body, applied)).status).toBe(200);
@@ -142,16 +142,16 @@ describe('a body that is cut short', () => {
     });
   }
 
-  test('what it held in memory is given back', async () => {
+  test('its memory is released', async () => {
     for (let i = 0; i < 5; i++) await rawRequest(gateway.port, [cases.length], { ending: 'destroy' });
     await expect.poll(async () => gateway.telemetry()).toMatch(/^pushgateway_inflight_bytes 0$/m);
   });
 });
 
-test('more than --push.max-inflight-bytes under way: 429, and later they are taken', async () => {
+test('more than --push.max-inflight-bytes in flight: 429, and later pushes are accepted', async () => {
   const body = 'x'.repeat(3_000);
   const head = `PUT /metrics/job/bad HTTP/1.1\r\nHost: h\r\nContent-Length: 3001\r\n\r\n`;
-  // What has arrived counts, not what is announced.
+  // Received bytes count, not announced ones.
   const slow = [head, head + body, head + body].map(async (sent) => {
     await rawRequest(gateway.port, [sent], { ending: 'wait', timeoutMs: 300 }).catch(String);
   });
@@ -161,7 +161,7 @@ test('more than --push.max-inflight-bytes under way: 429, and later they are tak
   await expect.poll(async () => gateway.telemetry()).toMatch(/^pushgateway_inflight_bytes 0$/m);
 });
 
-describe('a path or a method that is none of ours', () => {
+describe('an unknown path or method', () => {
   test.for(['/nothing', '/ingest/x', '/-/', '/metrics/job'])('GET %s: 404', async (path) => {
     await refused(path, {}, 404, '404 page not found');
   });
@@ -182,7 +182,7 @@ describe('a path or a method that is none of ours', () => {
     expect((await gateway.request(path, { method })).headers.allow).toBe(allow);
   });
 
-  test('OPTIONS tells the methods', async () => {
+  test('OPTIONS lists the methods', async () => {
     const answer = await gateway.request('/metrics/job/j', { method: 'OPTIONS' });
     expect(answer).toMatchObject({ status: 200, text: '', headers: { allow: 'DELETE, OPTIONS, POST, PUT' } });
   });
@@ -218,7 +218,7 @@ describe('a path or a method that is none of ours', () => {
   });
 });
 
-test('none of it has reached Redis', async () => {
+test('no refused push has reached Redis', async () => {
   const keys = (await redis.cli('KEYS', 'pgw:{*}:group:*')).split('\n').filter((key) => key !== '');
   expect(keys).toHaveLength(2);
 });

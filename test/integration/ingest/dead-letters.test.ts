@@ -6,7 +6,7 @@ import { startRedis, type RedisServer } from '../../support/redis/server.ts';
 import { startCluster } from '../../support/redis/cluster.ts';
 import { applied } from '../../support/http/request.ts';
 
-// A push that cannot be applied is put aside, where it can be seen, replayed and dropped.
+// A push that cannot be applied becomes a dead letter, which can be inspected, replayed and dropped.
 
 interface Letter {
   readonly id: string;
@@ -24,7 +24,7 @@ async function list(gateway: Gateway, query = ''): Promise<Letter[]> {
   return (JSON.parse(answer.text) as { data: Letter[] }).data;
 }
 
-/** Which node has a key, and the key, of the only group whose key ends like that. */
+/** The node and the key of the only group whose key ends like that. */
 async function findGroup(nodes: readonly RedisServer[]): Promise<{ node: RedisServer; key: string }> {
   for (const node of nodes) {
     if ((await node.info('role')) !== 'master') continue;
@@ -43,12 +43,12 @@ describe.for(['a server', 'a Cluster'] as const)('%s', (kind) => {
     return { gateway, nodes };
   }
 
-  test('listed, inspected, replayed, dropped, counted', async () => {
+  test('dead letters are listed, inspected, replayed, dropped and counted', async () => {
     const { gateway, nodes } = await start();
     expect(await list(gateway)).toEqual([]);
     await gateway.push('/metrics/job/j/zone/eu', 'm 1\n', applied);
 
-    // Somebody else's key is in the group's place.
+    // A foreign key is in the place of the group.
     const { node, key } = await findGroup(nodes);
     await node.cli('DEL', key);
     await node.cli('SET', key, 'not a hash');
@@ -97,7 +97,7 @@ describe.for(['a server', 'a Cluster'] as const)('%s', (kind) => {
   });
 });
 
-test('without --web.enable-admin-api there is no such path', async () => {
+test('without --web.enable-admin-api the path does not exist', async () => {
   const gateway = await startGateway({ redis: await startRedis() });
   expect(await gateway.request(PATH)).toMatchObject({ status: 404 });
 });

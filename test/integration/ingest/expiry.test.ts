@@ -11,7 +11,7 @@ import { applied, type RequestOptions } from '../../support/http/request.ts';
 import { temporaryFolder } from '../../support/process/temporary.ts';
 import { Watch } from '../../support/watch.ts';
 
-// `--redis.expiration=2s`: gone from every scrape between 2 s and 3 s after the last push, never earlier.
+// With --redis.expiration=2s, groups disappear from every scrape between 2 s and 3 s after the last push, not earlier.
 
 const LATE_MS = 1_000;
 let redis: RedisServer;
@@ -29,7 +29,7 @@ beforeAll(async () => {
 interface Pushed {
   readonly sentAt: number;
   readonly answeredAt: number;
-  /** Since it was sent, see cpuWaits. */
+  /** Time since the push was sent; see cpuWaits. */
   readonly waited: () => number;
 }
 
@@ -42,7 +42,7 @@ async function push(path: string, body: string, options: RequestOptions = {}): P
   return { sentAt, answeredAt: performance.now(), waited };
 }
 
-/** Waits until the series was seen, then missed; checks that this was `ttlMs` after the push, and for good. */
+/** Waits until the series has appeared and disappeared. Checks that this was `ttlMs` after the push, and permanent. */
 async function expectToLive(
   series: string,
   ttlMs: number,
@@ -63,8 +63,8 @@ async function expectToLive(
 
 const pushTime = (job: string) => `push_time_seconds{instance="",job="${job}"}`;
 
-describe.concurrent('lives', () => {
-  test('groups pushed once, in whatever phase of whatever looks for the expired', async () => {
+describe.concurrent('lifetimes', () => {
+  test('groups that were pushed once, at different phases of the expiry timer', async () => {
     await Promise.all(
       Array.from({ length: 12 }, async (_, i) => {
         await sleep(i * 83);
@@ -75,14 +75,14 @@ describe.concurrent('lives', () => {
     );
   });
 
-  test('a push that was not waited for', async () => {
+  test('a push without Prefer: wait', async () => {
     const waited = cpuWaits();
     const sentAt = performance.now();
     expect((await gateway.push('/metrics/job/quick', 'quick 1\n')).status).toBe(202);
     await expectToLive('quick{instance="",job="quick"}', 2_000, { sentAt, answeredAt: performance.now(), waited });
   });
 
-  test.for(['PUT', 'POST'])('%s again renews', async (method) => {
+  test.for(['PUT', 'POST'])('a second %s renews the group', async (method) => {
     const path = `/metrics/job/renewed-${method}`;
     await push(path, 'renewed 1\n');
     await sleep(500);
@@ -90,7 +90,7 @@ describe.concurrent('lives', () => {
     await expectToLive(`renewed{instance="",job="renewed-${method}"}`, 2_000, last);
   });
 
-  test('a POST of one family renews that one, and keeps the group', async () => {
+  test('a POST of one family renews this family and keeps the group', async () => {
     const first = await push('/metrics/job/half', 'half_a 1\nhalf_b 1\n');
     await sleep(300);
     const last = await push('/metrics/job/half', 'half_b 2\n', { method: 'POST' });
@@ -99,7 +99,7 @@ describe.concurrent('lives', () => {
     await expectToLive(pushTime('half'), 2_000, last);
   });
 
-  test('each series of /ingest lives on its own', async () => {
+  test('each series of /ingest expires separately', async () => {
     const first = await push('/ingest', 'series{a="1"} 1\nseries{a="2"} 1\n', { method: 'POST' });
     await sleep(300);
     const last = await push('/ingest', 'series{a="2"} 2\n', { method: 'POST' });
@@ -107,7 +107,7 @@ describe.concurrent('lives', () => {
     await expectToLive('series{a="2"}', 2_000, last);
   });
 
-  test('a push after the end starts a new life, with none of the old', async () => {
+  test('a push after the expiry starts a new group without old families', async () => {
     const first = await push('/metrics/job/again', 'again_a 1\n', { method: 'POST' });
     expect((await gateway.push('/metrics/job/again', 'bad 1 1\n')).status).toBe(400); // a failure time
     await expectToLive('again_a{instance="",job="again"}', 2_000, first);
@@ -120,20 +120,20 @@ describe.concurrent('lives', () => {
   });
 
   test.for([
-    ['asked in the query', '?ttl=1s', {}],
-    ['asked in the header', '', { 'pushgateway-ttl': '1000ms' }],
-    ['asked in both: the query wins', '?ttl=1s', { 'pushgateway-ttl': '1h' }],
+    ['from the query', '?ttl=1s', {}],
+    ['from the header', '', { 'pushgateway-ttl': '1000ms' }],
+    ['from both: the query takes precedence', '?ttl=1s', { 'pushgateway-ttl': '1h' }],
   ] as const)('a TTL %s', async ([what, query, headers]) => {
     const job = what.replaceAll(/\W/g, '-');
     const pushed = await push(`/metrics/job/${job}${query}`, 'asked 1\n', { headers });
     await expectToLive(`asked{instance="",job="${job}"}`, 1_000, pushed);
   });
 
-  test('a TTL from a rule for its job', async () => {
+  test('a TTL from a rule for the job', async () => {
     await expectToLive('ruled{instance="",job="ci-1"}', 1_000, await push('/metrics/job/ci-1', 'ruled 1\n'));
   });
 
-  test('a TTL for one family: the group lives as long as its longest', async () => {
+  test('a TTL for one family: the group lives until its last family expires', async () => {
     const long = await push('/metrics/job/mixed?ttl=3s', 'mixed_long 1\n');
     const short = await push('/metrics/job/mixed?ttl=1s', 'mixed_short 1\n', { method: 'POST' });
     await expectToLive('mixed_short{instance="",job="mixed"}', 1_000, short);
@@ -167,12 +167,12 @@ describe('0 never expires', () => {
     expect((await indexed(redis)).filter(([, deadline]) => deadline === 'inf')).toHaveLength(2);
   });
 
-  test('a later push with a TTL ends it', async () => {
+  test('a later push with a TTL makes it expire', async () => {
     const last = await push('/metrics/job/kept-once?ttl=1s', 'kept 2\n', { method: 'POST' });
     await expectToLive('kept{instance="",job="kept-once"}', 1_000, last);
   });
 
-  test('the flag alone', async () => {
+  test('with --redis.expiration=0', async () => {
     const own = await startRedis();
     const never = await startGateway({ redis: own, args: ['--redis.expiration=0'] });
     expect((await never.push('/metrics/job/j', 'm 1\n', applied)).status).toBe(200);
@@ -183,7 +183,7 @@ describe('0 never expires', () => {
 });
 
 describe('Redis', () => {
-  test('forgets what has expired: hashes by their own expiry, the index by the sweep', async () => {
+  test('expired groups are removed: hashes by their own expiry, the index by the sweep', async () => {
     await eventually(
       async () => {
         const left = { keys: (await groupKeys(redis)).length, index: (await indexed(redis)).length };
@@ -194,7 +194,7 @@ describe('Redis', () => {
     expect(await gateway.telemetry()).toMatch(/^pushgateway_housekeeping_runs_total\{chore="sweep"\} [1-9]/m);
   });
 
-  test('is not needed for it: a reader that lost its Redis still drops on time', async () => {
+  test('a reader that lost its connection still drops expired groups on time', async () => {
     const own = await startRedis();
     const alone = await startGateway({ redis: own, args: ['--redis.expiration=2s'] });
     const onAlone = new Watch(alone.url);
@@ -208,7 +208,7 @@ describe('Redis', () => {
   });
 });
 
-test('a TTL counts from the arrival of the push, however late it is merged', async () => {
+test('a TTL starts with the arrival of the push, even if it is merged late', async () => {
   const own = await startRedis();
   const ingest = await startGateway({ redis: own, role: 'ingest' });
   const reader = await startGateway({ redis: own, role: 'reader' });

@@ -4,7 +4,7 @@ import { familyTypes, sampleLines, samples } from '../../support/metrics-text.ts
 import { startRedis } from '../../support/redis/server.ts';
 import { applied } from '../../support/http/request.ts';
 
-// POST /ingest: every series of the body is stored, or renewed, on its own.
+// POST /ingest: every series of the body is stored or renewed separately.
 
 let gateway: Gateway;
 
@@ -12,7 +12,7 @@ beforeAll(async () => {
   gateway = await startGateway({ redis: await startRedis() });
 });
 
-/** Pushes the bodies one after the other; the sample lines of the families they name. */
+/** Pushes the bodies one after the other. Returns the sample lines of the families in them. */
 async function stored(name: string, ...bodies: string[]): Promise<string[]> {
   for (const body of bodies) {
     const answer = await gateway.ingest(body.replaceAll('NAME', name), applied);
@@ -26,12 +26,12 @@ describe('series', () => {
     ['no label is added', ['NAME 1\nNAME{a="b"} 2\n'], ['NAME 1', 'NAME{a="b"} 2']],
     ['a second body adds to the first', ['NAME{a="1"} 1\n', 'NAME{a="2"} 2\n'], ['NAME{a="1"} 1', 'NAME{a="2"} 2']],
     [
-      'a series that comes again is renewed, the others stay',
+      'a series that is pushed again is renewed, the others stay',
       ['NAME{a="1"} 1\nNAME{a="2"} 2\n', 'NAME{a="2"} 3\n'],
       ['NAME{a="1"} 1', 'NAME{a="2"} 3'],
     ],
     [
-      'families with the same labels are told apart',
+      'families with the same labels are separate',
       ['NAME_a{x="y"} 1\nNAME_b{x="y"} 2\n', 'NAME_b{x="y"} 3\n'],
       ['NAME_a{x="y"} 1', 'NAME_b{x="y"} 3'],
     ],
@@ -57,18 +57,18 @@ describe('series', () => {
   });
 });
 
-test('the type is shown once, whatever shard a series lives in', async () => {
+test('the type is shown once, even if the series are in different shards', async () => {
   const lines = Array.from({ length: 200 }, (_, i) => `spread_total{i="${String(i).padStart(3, '0')}"} ${i}`);
   expect(await stored('spread_total', `# TYPE spread_total counter\n${lines.join('\n')}\n`)).toEqual(lines);
   expect(familyTypes(await gateway.scrape()).get('spread_total')).toBe('counter');
 });
 
-test('no push times are made', async () => {
+test('groups of /ingest have no push times', async () => {
   await stored('timeless', 'NAME{job="timeless"} 1\n');
   expect(samples(await gateway.scrape()).filter(({ labels }) => labels['job'] === 'timeless')).toHaveLength(1);
 });
 
-test('push times are not taken', async () => {
+test('pushed push times are ignored', async () => {
   const body =
     'push_time_seconds{job="timed"} 1\n# TYPE push_failure_time_seconds counter\npush_failure_time_seconds 2\n';
   expect(await stored('timed', `${body}NAME{job="timed"} 3\n`)).toEqual(['timed{job="timed"} 3']);
@@ -78,7 +78,7 @@ test('push times are not taken', async () => {
   expect(others).toEqual([]);
 });
 
-test('it is 202 when nobody waits', async () => {
+test('without Prefer: wait the answer is 202', async () => {
   expect(await gateway.ingest('quick 1\n')).toMatchObject({ status: 202, text: '' });
   await expect.poll(async () => sampleLines(await gateway.scrape())).toContain('quick 1');
 });

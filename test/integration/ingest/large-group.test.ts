@@ -4,7 +4,7 @@ import { sampleValue, samples } from '../../support/metrics-text.ts';
 import { startRedis, type RedisServer } from '../../support/redis/server.ts';
 import { applied } from '../../support/http/request.ts';
 
-// A group with many families, pushed to by POST, few of them at a time: as a gateway that does everything sees it, and a reader beside it.
+// A group with many families that receives POSTs of few families, with a gateway of all roles and a separate reader.
 
 const FAMILIES = 2_000;
 const PAIRS = 5;
@@ -31,19 +31,19 @@ async function push(job: string, method: 'PUT' | 'POST', body: string): Promise<
   expect(answer, answer.text).toMatchObject({ status: 200 });
 }
 
-/** What the group's samples say, by name. */
+/** Values of the samples of the group, by name. */
 async function scraped(from: Gateway, job: string): Promise<Map<string, number>> {
   const own = samples(await from.scrape()).filter(({ labels }) => labels['job'] === job);
   return new Map(own.map(({ name, value }) => [name, value]));
 }
 
-/** Calls of a command, those of scripts among them. */
+/** Number of calls of a command, including those of scripts. */
 async function calls(command: string): Promise<number> {
   return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await redis.cli('INFO', 'commandstats'))?.[1] ?? 0);
 }
 
 describe('a POST of one family', () => {
-  test('is no occasion for anybody to read the whole group', async () => {
+  test('no process reads the whole group', async () => {
     const count = 50;
     await push('large', 'PUT', filling(0));
     await expect.poll(async () => (await scraped(reader, 'large')).get('filling_0')).toBe(0);
@@ -57,18 +57,18 @@ describe('a POST of one family', () => {
     for (let i = 1; i <= count; i++) expect(sampleValue(text, `filling_${i}`, { job: 'large' })).toBe(i);
     expect((await scraped(reader, 'large')).size).toBe(FAMILIES + count + 2);
     expect((await calls('hgetall')) - before.calls).toBe(0);
-    // The group is fetched in more than that, and not once for each push.
+    // Fetching the whole group takes more calls than that, and it is not fetched for each push.
     const bytes = Number(await redis.info('total_net_output_bytes')) - before.bytes;
     expect(bytes / count).toBeLessThan(0.1 * filling(0).length);
   });
 
-  test('may have a type that another group holds it as, but no other', async () => {
+  test('is accepted with the type that another group has, and refused with another type', async () => {
     await push('typed', 'PUT', filling(0));
     await push('typed', 'POST', '# TYPE typed gauge\ntyped 1\n');
     const other = await all.push('/metrics/job/other', '# TYPE typed counter\ntyped 1\n', applied);
     expect(other.status).toBe(400);
     expect(other.text).toContain('group {job="typed"} holds it as gauge');
-    // Once more, in the large group itself: from then on the other type is refused, and the one from before not.
+    // The same in the large group: from now on the other type is refused, and the type of the group is accepted.
     await push('typed', 'POST', '# TYPE typed counter\ntyped 2\n');
     await push('other', 'PUT', '# TYPE typed counter\ntyped 1\n');
     const back = await all.push('/metrics/job/typed', '# TYPE typed gauge\ntyped 1\n', {
@@ -80,7 +80,7 @@ describe('a POST of one family', () => {
   });
 });
 
-test('no scrape shows half of a push, whatever is pushed at once', async () => {
+test('no scrape shows half of a push during concurrent pushes', async () => {
   const job = 'halves';
   await push(job, 'PUT', filling(0) + pairs(0));
   await expect.poll(async () => (await scraped(reader, job)).size).toBe(FAMILIES + 2 * PAIRS + 2);
@@ -101,13 +101,13 @@ test('no scrape shows half of a push, whatever is pushed at once', async () => {
       for (let i = 0; i < PAIRS; i++) {
         const left = held.get(`left_${i}`);
         expect(left, `of ${i}`).toBe(held.get(`right_${i}`));
-        // Then it is of a PUT, as the filling is.
+        // Then the pair is from a PUT, as the filling is.
         if (left === undefined || left > 100) expect(left).toBe(fillings[0]?.[1]);
       }
     }
   };
   const watching = Promise.all([all, reader].map(watch));
-  // An error is told at once, and not only when all has been pushed.
+  // Fails at the first error instead of after the last push.
   const pushing = Promise.all([...Array.from({ length: PAIRS }, (_, i) => pusher(i)), replacer()]);
   await Promise.race([pushing, watching]).finally(() => over.abort());
   await watching;

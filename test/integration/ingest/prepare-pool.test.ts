@@ -10,14 +10,14 @@ import { makeGroup } from '../../../shared/model/group.ts';
 import type { FamilyContent } from '../../../shared/records/family-record.ts';
 import { hold } from '../../support/process/resources.ts';
 
-// Where a push is prepared makes no difference to what it is. Threads need the built files.
+// Pushes prepared in a thread and in the main thread are equal. Threads need the built files.
 
 const SMALL_BYTES = 64 * 1024;
 const group = makeGroup('push', [['job', 'j']]);
 const PUSH: PrepareOptions = { format: 'text', group, maxSeries: 0, maxFamilies: 0 };
 const INGEST: PrepareOptions = { ...PUSH, group: undefined };
 
-/** As requests from this address. */
+/** As for requests from this address. */
 const from = (remoteAddress: string, inflight = new InflightBytes(Infinity)): Hold => {
   return inflight.open({ socket: { remoteAddress }, headers: {} } as IncomingMessage);
 };
@@ -38,7 +38,7 @@ beforeAll(async () => {
   pool = await startPool(1);
 });
 
-/** The text, and a comment that makes it so long. */
+/** The text, extended by a comment to this length. */
 function padded(text: string, bytes: number): Buffer {
   const rest = bytes - Buffer.byteLength(text) - 3;
   return Buffer.from(`${text}# ${'x'.repeat(rest)}\n`);
@@ -59,7 +59,7 @@ const contents = (groups: readonly PreparedGroup[]) =>
 const isFromThread = (groups: readonly PreparedGroup[]): boolean =>
   groups.some(({ families }) => families.some(({ labelSets }) => labelSets === undefined));
 
-describe('just below the limit and just above, the same content', () => {
+describe('the content is the same just below and just above the limit', () => {
   const HISTOGRAM =
     '# HELP h what\\nit is\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="+Inf"} 2\nh_sum 3\nh_count 2\n';
   test.for<[what: string, text: string, options: PrepareOptions]>([
@@ -79,7 +79,7 @@ describe('just below the limit and just above, the same content', () => {
     expect([isFromThread(below), isFromThread(above)]).toEqual([false, true]);
   });
 
-  test('protobuf, with what only that can say', async () => {
+  test('protobuf with content that text cannot express', async () => {
     const family: HistogramFamily = {
       name: 'h',
       help: '',
@@ -98,7 +98,7 @@ describe('just below the limit and just above, the same content', () => {
   });
 });
 
-describe('just below the limit and just above, the same refusal', () => {
+describe('the refusal is the same just below and just above the limit', () => {
   const refusal = async (body: Buffer, options: PrepareOptions): Promise<object> =>
     await pool.prepare([body], options, client).then(
       () => expect.fail('it was taken'),
@@ -107,7 +107,7 @@ describe('just below the limit and just above, the same refusal', () => {
       },
     );
   test.for<[what: string, text: string, kind: object]>([
-    ['what cannot be read', 'a 1\nb{\n', { name: 'GatewayError', code: 'exposition_invalid' }],
+    ['a syntax error', 'a 1\nb{\n', { name: 'GatewayError', code: 'exposition_invalid' }],
     ['a timestamp', 'a 1 2\n', { name: 'GatewayError', code: 'push_inconsistent' }],
     ['a series twice', 'a{x="1"} 1\na{x="1"} 1\n', { name: 'GatewayError', code: 'push_inconsistent' }],
     ['too many series', 'a{x="1"} 1\nb 1\nc 1\nd 1\n', { name: 'GatewayError', code: 'push_too_large' }],
@@ -122,12 +122,12 @@ describe('just below the limit and just above, the same refusal', () => {
   });
 });
 
-test('more large pushes than may wait: the last ones are told so at once, the others are prepared', async () => {
+test('if too many large pushes wait, the last ones are refused at once, the others are prepared', async () => {
   const busy = await startPool(1);
   const body = padded('a 1\n', SMALL_BYTES);
   const prepare = async () => await busy.prepare([Buffer.from(body)], PUSH, client);
   const all = await Promise.allSettled(Array.from({ length: 300 }, prepare));
-  // Two are in threads, 256 wait for them.
+  // Two are in threads, and 256 wait for a thread.
   expect(all.map(({ status }) => status)).toEqual([
     ...Array.from({ length: 258 }, () => 'fulfilled'),
     ...Array.from({ length: 42 }, () => 'rejected'),
@@ -162,7 +162,7 @@ test('a push that needs more memory than a thread has is refused, and the next o
   expect(await tight.prepare([padded('a 1\n', SMALL_BYTES)], PUSH, client)).toHaveLength(1);
 });
 
-test('a push that waits for a thread gives way to another client', async () => {
+test('a push that waits for a thread can be cancelled for another client', async () => {
   const busy = await startPool(1);
   const inflight = new InflightBytes(4 * SMALL_BYTES);
   const pushes = Array.from({ length: 4 }, async () => {

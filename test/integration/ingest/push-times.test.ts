@@ -30,14 +30,14 @@ test('the last success is shown with the labels of the group', async () => {
   expect((await times('pushed')).failure).toBe(0);
 });
 
-test.for(['PUT', 'POST'])('an empty %s makes a group with nothing but them', async (method) => {
+test.for(['PUT', 'POST'])('an empty %s creates a group with only its push times', async (method) => {
   const job = `empty-${method}`;
   await gateway.push(`/metrics/job/${job}`, '', { ...applied, method });
   const own = samples(await gateway.scrape()).filter(({ labels }) => labels['job'] === job);
   expect(own.map(({ name }) => name)).toEqual(['push_failure_time_seconds', 'push_time_seconds']);
 });
 
-test.for(['PUT', 'POST'])('an empty %s moves the success on', async (method) => {
+test.for(['PUT', 'POST'])('an empty %s updates the time of the last success', async (method) => {
   const path = `/metrics/job/moved-${method}`;
   await gateway.push(path, 'm 1\n', applied);
   const first = await times(`moved-${method}`);
@@ -45,14 +45,14 @@ test.for(['PUT', 'POST'])('an empty %s moves the success on', async (method) => 
   expect((await times(`moved-${method}`)).success).toBeGreaterThan(first.success ?? Infinity);
 });
 
-test('those that were pushed are not taken', async () => {
+test('pushed push times are ignored', async () => {
   await gateway.push('/metrics/job/faked', 'push_time_seconds 1\npush_failure_time_seconds 2\nm 1\n', applied);
   const { success, failure } = await times('faked');
   expect(success).toBeGreaterThan(1e9);
   expect(failure).toBe(0);
 });
 
-test('a push that is refused for its content moves the failure on, and nothing else', async () => {
+test('a push that is refused for its content only updates the failure time', async () => {
   await gateway.push('/metrics/job/refused', 'm 1\n', applied);
   const before = await times('refused');
   const answer = await gateway.push('/metrics/job/refused', 'm 2 1600000000000\n', applied);
@@ -63,13 +63,13 @@ test('a push that is refused for its content moves the failure on, and nothing e
   expect(sampleLines(await gateway.scrape())).toContain('m{instance="",job="refused"} 1');
 });
 
-test('a group that only ever failed has the failure and no success', async () => {
+test('a group without a successful push has a failure time and a success time of 0', async () => {
   expect((await gateway.push('/metrics/job/hapless', 'm 1\nm 2\n')).status).toBe(400);
   await expect.poll(async () => (await times('hapless')).failure).toBeGreaterThan(1e9);
   expect((await times('hapless')).success).toBe(0);
 });
 
-test('they go with the group', async () => {
+test('they are deleted with the group', async () => {
   await gateway.push('/metrics/job/gone', 'm 1\n', applied);
   await gateway.delete('/metrics/job/gone', applied);
   expect(await times('gone')).toEqual({ success: undefined, failure: undefined });

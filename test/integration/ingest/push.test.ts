@@ -4,7 +4,7 @@ import { familyHelps, familyTypes, sampleLines, sampleValue, select } from '../.
 import { startRedis } from '../../support/redis/server.ts';
 import { applied } from '../../support/http/request.ts';
 
-// What pushes do to groups, seen from outside: HTTP in, the next scrape out.
+// The effect of pushes on groups, as the next scrape shows it.
 
 let gateway: Gateway;
 
@@ -20,7 +20,7 @@ async function scraped(job: string): Promise<string[]> {
 
 type Step = readonly [method: 'PUT' | 'POST' | 'DELETE', labels: string, body?: string];
 
-/** Carries out the steps on `/metrics/job/JOB…`, each answered 200 (merged), 202 for DELETE. */
+/** Performs the steps on `/metrics/job/JOB…`, each answered 200 (merged), 202 for DELETE. */
 async function carryOut(job: string, steps: readonly Step[]): Promise<void> {
   for (const [method, labels, body] of steps) {
     const answer = await gateway.push(`/metrics/job/${job}${labels}`, body, { ...applied, method });
@@ -48,7 +48,7 @@ describe('groups', () => {
       ['m{a="1",instance="",job="J"} 1', 'n{a="2",instance="",job="J"} 2'],
     ],
     [
-      'POST replaces families of the same name whole, and keeps the others',
+      'POST replaces whole families of the same name, and keeps the others',
       [
         ['PUT', '', 'm{x="1"} 1\nm{x="2"} 2\nn 3\n'],
         ['POST', '', 'm{x="2"} 4\n'],
@@ -89,7 +89,7 @@ describe('groups', () => {
       ['m{a="b",instance="",job="J"} 2'],
     ],
     [
-      'a push after DELETE starts afresh',
+      'a push after DELETE creates a new group',
       [
         ['PUT', '', 'm 1\nn 1\n'],
         ['DELETE', ''],
@@ -113,13 +113,17 @@ describe('groups', () => {
     ['an instance of the body stays', [['PUT', '', 'm{instance="i"} 1\n']], ['m{instance="i",job="J"} 1']],
     ['an instance of the path wins', [['PUT', '/instance/p', 'm{instance="i"} 1\n']], ['m{instance="p",job="J"} 1']],
     [
-      'base64 says what a path cannot',
+      'base64 encodes values that a path cannot contain',
       [['PUT', '/path@base64/L3Zhci90bXA', 'm 1\n']],
       ['m{instance="",job="J",path="/var/tmp"} 1'],
     ],
-    ['a plus is a plus, %20 a blank', [['PUT', '/a/x+y%20z', 'm 1\n']], ['m{a="x+y z",instance="",job="J"} 1']],
     [
-      'values are written as the official gateway writes them',
+      'a plus stays a plus, and %20 is a space',
+      [['PUT', '/a/x+y%20z', 'm 1\n']],
+      ['m{a="x+y z",instance="",job="J"} 1'],
+    ],
+    [
+      'values are formatted as by the official gateway',
       [['PUT', '', 'm{v="1"} 1000000\nm{v="2"} +Inf\nm{v="3"} 0.00001\nm{v="4"} NaN\n']],
       [
         'm{instance="",job="J",v="1"} 1e+06',
@@ -135,7 +139,7 @@ describe('groups', () => {
     expect(await scraped(job)).toEqual(expected.map((line) => line.replace('"J"', `"${job}"`)).toSorted());
   });
 
-  test('HELP and TYPE are shown once a family', async () => {
+  test('each family has one HELP and one TYPE line', async () => {
     const body = '# HELP typed_total A "help" with \\\\ and \\n in it.\n# TYPE typed_total counter\ntyped_total 1\n';
     await carryOut('typed', [
       ['PUT', '/a/1', body],
@@ -147,7 +151,7 @@ describe('groups', () => {
     expect(select(text, 'typed_total')).toHaveLength(2);
   });
 
-  test('every sample of every type comes back as it went', async () => {
+  test('every sample of every type is served as it was pushed', async () => {
     const body = [
       '# HELP all_seconds h',
       '# TYPE all_seconds histogram',
@@ -185,7 +189,7 @@ describe('answers', () => {
     expect((await gateway.delete('/metrics/job/never-seen')).status).toBe(202);
   });
 
-  test('Prefer: wait is 200, and the very next scrape shows it', async () => {
+  test('Prefer: wait is answered 200, and the next scrape shows the push', async () => {
     for (let i = 1; i <= 20; i++) {
       expect((await gateway.push('/metrics/job/waited', `waited ${i}\n`, applied)).status).toBe(200);
       expect(sampleValue(await gateway.scrape(), 'waited')).toBe(i);

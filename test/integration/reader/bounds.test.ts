@@ -4,10 +4,10 @@ import { startGateway, type Gateway } from '../../support/servers/gateway.ts';
 import { startRedis } from '../../support/redis/server.ts';
 import { applied, type Answer } from '../../support/http/request.ts';
 
-// What queries, pages and scrapes of clients may hold and compute; docs/security.md has the table.
+// Limits on memory and computation of queries, pages and scrapes; docs/security.md has the table.
 
 const SERIES = 100_000;
-/** Repeats what takes an automaton long, in a value below the limit of a request's headers. */
+/** A pattern that an automaton matches slowly, below the size limit of request headers. */
 const VALUE = `${'ab'.repeat(10_000)}x`;
 
 let gateway: Gateway;
@@ -27,7 +27,7 @@ afterAll(() => {
 const get = async (path: string, client: string, headers: Record<string, string> = {}): Promise<Answer> =>
   await gateway.request(path, { headers: { ...headers, 'x-forwarded-for': client } });
 
-/** Requests this, and reads no more of the answer than its beginning. */
+/** Sends a request and reads only the beginning of the answer. */
 async function begin(path: string, client: string): Promise<void> {
   const { hostname, port } = new URL(gateway.url);
   const socket = connect({ host: hostname, port: Number(port) });
@@ -51,7 +51,7 @@ test('regular expressions have 2 s for a query, in which other requests are answ
   expect(JSON.parse(found.text)).toMatchObject({ data: { total: 1 } });
 });
 
-test('who does not read two JSON answers gets no third; others do', async () => {
+test('a client that does not read two JSON answers gets no third; other clients do', async () => {
   await begin('/api/v1/metrics', '192.0.2.1');
   await begin('/api/v1/metrics', '192.0.2.1');
   const refused = get('/api/v1/groups', '192.0.2.1');
@@ -64,7 +64,7 @@ test('who does not read two JSON answers gets no third; others do', async () => 
   expect((await get('/api/v1/groups', '192.0.2.1')).status).toBe(200);
 }, 60_000);
 
-test('so many pages of a client are made and wait; its later requests are refused', async () => {
+test('the number of pages in progress for a client is limited; further requests are refused', async () => {
   const page = async (client: string): Promise<number> => (await get('/?q=large', client)).status;
   const many = Array.from({ length: 200 }, async () => page('192.0.2.1'));
   const other = page('192.0.2.2');
@@ -73,7 +73,7 @@ test('so many pages of a client are made and wait; its later requests are refuse
   expect(new Set(statuses)).toEqual(new Set([200, 503]));
 }, 60_000);
 
-test('so many different renderings of a client are made and wait; its later scrapes are refused', async () => {
+test('the number of different renderings for a client is limited; further scrapes are refused', async () => {
   const scrape = async (n: number, client: string): Promise<number> =>
     (await get(`/metrics?shard=0/${n}`, client, { accept: 'application/openmetrics-text' })).status;
   const many = Array.from({ length: 100 }, async (_, i) => scrape(i + 1, '192.0.2.1'));
@@ -85,7 +85,7 @@ test('so many different renderings of a client are made and wait; its later scra
   expect((await get('/metrics', '192.0.2.1')).status).toBe(200);
 }, 120_000);
 
-test('clients that are gone, before or during their answer, leave their turns to others', async () => {
+test('clients that disconnect before or during their answer release their turns', async () => {
   for (let round = 0; round < 3; round++) {
     const gone = Array.from({ length: 20 }, async () => begin('/api/v1/metrics', '192.0.2.1'));
     await Promise.race(gone);

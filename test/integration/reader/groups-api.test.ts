@@ -194,7 +194,7 @@ test('10,000 groups', async () => {
 }, 60_000);
 
 // The last test, because it stops Redis.
-test('everything is still served while Redis is away', async () => {
+test('everything is still served while Redis is not reachable', async () => {
   const before = names(await list());
   await redis.stop();
   expect(names(await list())).toEqual(before);

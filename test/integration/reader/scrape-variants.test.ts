@@ -5,7 +5,7 @@ import { sampleValue } from '../../support/metrics-text.ts';
 import { startRedis } from '../../support/redis/server.ts';
 import { applied } from '../../support/http/request.ts';
 
-// The same exposition, requested in other ways: partitioned, compressed, only if it has changed.
+// Variants of the exposition: partitioned, compressed, conditional.
 
 const GROUPS = 40;
 let gateway: Gateway;
@@ -62,7 +62,7 @@ describe('partitioned', () => {
   });
 });
 
-test('gzip: the length is known, and the body is right after a change', async () => {
+test('gzip: the answer has a length, and the body is right after a change', async () => {
   const zipped = async () => await gateway.request('/metrics', { headers: { 'accept-encoding': 'gzip' } });
   await zipped();
   const { headers, body } = await zipped();

@@ -12,7 +12,7 @@ import { startCluster, type ClusterTopology } from '../../support/redis/cluster.
 import { startSentinel } from '../../support/redis/sentinel.ts';
 import { applied } from '../../support/http/request.ts';
 
-// How the gateway gets in (passwords, users, TLS, databases) on every kind of Redis, and what it says when it does not.
+// Authentication, TLS and databases on every kind of Redis, and the log lines when the connection fails.
 
 interface Options {
   readonly access?: RedisAccess;
@@ -33,17 +33,17 @@ const kinds: Record<string, (options: Options) => Promise<Started>> = {
   'a Cluster': async ({ access = {} }) => ({ endpoint: (await startCluster({ access })).endpoint, args: [] }),
 };
 
-/** What a gateway logs on a machine that is too busy to connect in time. */
+/** Log lines of a gateway on a machine that is too busy to connect in time. */
 const SLOW_CONNECTION = /^.*reason="(no connection to Redis|Connection is closed\.)".*$/gm;
 
-/** One without passwords, for the tests that leave it as it is. */
+/** A server without passwords, for tests that do not change it. */
 let cluster: ClusterTopology;
 
 beforeAll(async () => {
   cluster = await startCluster();
 });
 
-/** Pushes to every shard, and another process shows it. */
+/** Pushes to every shard, and waits until another process shows the pushes. */
 async function expectWorking(gateway: Gateway, redis: Started, args: readonly string[]): Promise<void> {
   const all = Array.from({ length: 48 }, (_, i) => i);
   const push = async (value: number) =>
@@ -54,7 +54,7 @@ async function expectWorking(gateway: Gateway, redis: Started, args: readonly st
   await expectPushed(0);
   const reader = await startGateway({ redis, args, role: 'reader' });
   await expectPushed(100);
-  // Faster than a poll: notifications get through as well.
+  // Faster than a poll, so notifications arrive as well.
   await eventually(
     async () => {
       const text = await reader.scrape();
@@ -64,14 +64,14 @@ async function expectWorking(gateway: Gateway, redis: Started, args: readonly st
   );
 }
 
-/** It listens, but does not get in. */
+/** Starts a gateway that listens, but cannot connect to Redis. */
 async function startOutside(redis: Started, args: readonly string[]): Promise<Gateway> {
   const gateway = await startGateway({ redis, args: [...redis.args, ...args], waitUntilReady: false });
   await gateway.process.waitForHttp(`${gateway.url}/-/healthy`);
   return gateway;
 }
 
-/** It stays outside, and one line says why, however often it tries. */
+/** Checks that the gateway does not connect, and logs the reason once although it tries repeatedly. */
 async function expectOneLine(redis: Started, args: readonly string[], pattern: RegExp): Promise<void> {
   const gateway = await startOutside(redis, args);
   await gateway.process.waitForLine(/Redis does not answer/, 15_000);
@@ -125,7 +125,7 @@ describe.for(Object.entries(kinds))('%s', ([kind, start]) => {
 });
 
 describe('databases', () => {
-  test('each is a world of its own', async () => {
+  test('each database is separate', async () => {
     const redis = await startRedis();
     const [three, other] = [
       await startGateway({ redis, args: ['--redis.db=3'] }),
@@ -137,7 +137,7 @@ describe('databases', () => {
     expect(await redis.cli('-n', '3', 'EXISTS', 'pgw:layout')).toBe('1');
   });
 
-  test('one that the server does not have stops the start', async () => {
+  test('a database that the server does not have stops the start', async () => {
     const redis = { endpoint: (await startRedis()).endpoint, args: [] };
     await expectRefusal(redis, ['--redis.db=99'], /--redis\.db.*fewer databases/);
   });
@@ -149,7 +149,7 @@ describe('databases', () => {
 });
 
 describe('--redis.mode', () => {
-  test('several endpoints that are no Cluster stop the start', async () => {
+  test('several endpoints that are not a Cluster stop the start', async () => {
     const [a, b] = await Promise.all([startRedis(), startRedis()]);
     const reason = /cluster support is disabled, but several endpoints or --redis\.mode=cluster require it/;
     await Promise.all([
@@ -158,7 +158,7 @@ describe('--redis.mode', () => {
     ]);
   });
 
-  test('one endpoint of a Cluster is a Cluster, unless it is said to be a server', async () => {
+  test('one endpoint of a Cluster is detected as a Cluster, unless --redis.mode says otherwise', async () => {
     const redis = { endpoint: cluster.endpoint.split(',')[0] ?? '', args: [] };
     const [found, forced, denied] = await Promise.all([
       startGateway({ redis }),
@@ -170,7 +170,7 @@ describe('--redis.mode', () => {
     await denied.process.waitForLine(/level=warn.*--redis\.mode is single/);
   });
 
-  test('endpoints that are no Sentinels, and a master that they do not know, are named', async () => {
+  test('endpoints that are not Sentinels, and an unknown master name, are reported', async () => {
     const [server, sentinel] = await Promise.all([startRedis(), startSentinel()]);
     await Promise.all([
       expectOneLine({ endpoint: server.endpoint, args: [] }, ['--redis.master-name=m'], /SENTINEL/i),
@@ -179,7 +179,7 @@ describe('--redis.mode', () => {
   });
 });
 
-describe('a user who may no more than the documentation says', () => {
+describe('a user with only the documented permissions', () => {
   const rule = /^ACL SETUSER gateway .*$/m.exec(readFileSync(join(projectFolder, 'docs/redis.md'), 'utf8'))?.[0] ?? '';
   const user = ['--redis.username=gateway', '--redis.password=PASSWORD'];
 
@@ -201,7 +201,7 @@ describe('a user who may no more than the documentation says', () => {
     expect(gateway.process.log().replaceAll(SLOW_CONNECTION, '')).not.toMatch(/level=(warn|error)/);
   });
 
-  test('Sentinel: nothing is refused, nor by the Sentinels', async () => {
+  test('Sentinel: nothing is refused, also by the Sentinels', async () => {
     const watchRule =
       /^ACL SETUSER watcher .*$/m.exec(readFileSync(join(projectFolder, 'docs/redis.md'), 'utf8'))?.[0] ?? '';
     const sentinel = await startSentinel();
@@ -220,7 +220,7 @@ describe('a user who may no more than the documentation says', () => {
     for (const port of ports) expect(await redisCli(port, ['ACL', 'LOG'])).toBe('');
   });
 
-  test('without INFO it works, says once what is missing, and does not look away from a full Redis for ever', async () => {
+  test('without INFO it works, logs the missing permission once, and still notices a full Redis', async () => {
     const redis = await startRedis();
     await redis.cli(...rule.split(' '), '-info');
     const gateway = await startGateway({ redis, args: user });
@@ -231,7 +231,7 @@ describe('a user who may no more than the documentation says', () => {
     expect((await gateway.push('/metrics/job/j', 'm 1\n')).status).toBe(503);
   });
 
-  test('other keys than its own: the start stops with one line', async () => {
+  test('a user without access to the keys: the start stops with one line', async () => {
     const redis = await startRedis();
     await redis.cli(...rule.split(' '));
     const own = { endpoint: redis.endpoint, args: [...user, '--redis.prefix=other'] };

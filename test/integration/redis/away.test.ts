@@ -8,10 +8,10 @@ import { startRedis } from '../../support/redis/server.ts';
 import { applied } from '../../support/http/request.ts';
 import { Watch } from '../../support/watch.ts';
 
-// Redis comes late, hangs, dies and returns; the gateway lives through it and tells the truth about it.
+// Redis starts late, hangs, dies and returns; the gateway survives it and reports it correctly.
 
 describe('at the start', () => {
-  test('it waits, says what is missing, takes pushes as soon as it can', async () => {
+  test('it waits, logs the reason, and accepts pushes as soon as Redis is available', async () => {
     const port = await freePort();
     const gateway = await startGateway({ redis: { endpoint: `127.0.0.1:${port}` }, waitUntilReady: false });
     await gateway.process.waitForHttp(`${gateway.url}/-/healthy`);
@@ -34,7 +34,7 @@ describe('at the start', () => {
     expect(sampleLines(await gateway.scrape())).toHaveLength(3);
   });
 
-  test('a push that waits too long is 503 with Retry-After, and leaves nothing behind', async () => {
+  test('a push that waits too long is answered 503 with Retry-After, and leaves nothing behind', async () => {
     const port = await freePort();
     const args = ['--push.timeout=500ms'];
     const gateway = await startGateway({ redis: { endpoint: `127.0.0.1:${port}` }, args, waitUntilReady: false });
@@ -54,7 +54,7 @@ describe('at the start', () => {
     expect(sampleLines(await gateway.scrape())).toEqual(['next{instance="",job="next"} 1']);
   });
 
-  test('a push that waits when it is told to stop is 503', async () => {
+  test('a push that waits when the gateway is stopped is answered 503', async () => {
     const redis = { endpoint: `127.0.0.1:${await freePort()}` };
     const gateway = await startGateway({ redis, waitUntilReady: false });
     await gateway.process.waitForHttp(`${gateway.url}/-/healthy`);
@@ -64,7 +64,7 @@ describe('at the start', () => {
     for (const answer of await Promise.all(held)) expect(answer).toMatchObject({ status: 503 });
   });
 
-  test.for(['all', 'ingest', 'worker', 'reader'] as const)('%s stops at once when told to', async (role) => {
+  test.for(['all', 'ingest', 'worker', 'reader'] as const)('%s stops at once on SIGTERM', async (role) => {
     const redis = { endpoint: `127.0.0.1:${await freePort()}` };
     const gateway = await startGateway({ redis, role, waitUntilReady: false });
     await gateway.process.waitForHttp(`${gateway.url}/-/healthy`);
@@ -74,7 +74,7 @@ describe('at the start', () => {
   });
 });
 
-/** Pushes to be under way while Redis is away, each to a group of its own. */
+/** Number of pushes in flight while Redis is not reachable, each to its own group. */
 function pushToMany(gateway: Gateway, name: string): Promise<number[]> {
   const all = Array.from({ length: 20 }, async (_, i) => {
     const options = { headers: { prefer: 'wait=20' } };
@@ -85,7 +85,7 @@ function pushToMany(gateway: Gateway, name: string): Promise<number[]> {
 
 describe('while it runs', () => {
   test.for(['killed', 'stopped', 'hung'] as const)(
-    '%s: held pushes are taken later, the last scrape stays',
+    '%s: held pushes are accepted later, the last exposition is still served',
     async (how) => {
       const redis = await startRedis();
       const gateway = await startGateway({ redis, args: ['--redis.timeout=1s'] });
@@ -120,14 +120,14 @@ describe('while it runs', () => {
       expect(watch.failures).toEqual([]);
       expect(watch.of('before{instance="",job="before"}')?.missingAt).toBeUndefined();
       expect(gateway.process.log().match(/level=error/g)).toBeNull();
-      // What ioredis recommends is not for our users.
+      // Hints of ioredis for programmers are not logged.
       expect(gateway.process.log()).not.toMatch(/maxRetriesPerRequest|enableOfflineQueue/);
       if (how === 'killed')
         expect(gateway.process.log()).toMatch(/cannot merge pushes.*reason="no connection to Redis"/);
     },
   );
 
-  test('a reader that starts while Redis is away has nothing to show, and says so', async () => {
+  test('a reader that starts while Redis is not reachable answers 503', async () => {
     const redis = await startRedis();
     const gateway = await startGateway({ redis });
     await gateway.push('/metrics/job/before', 'before 1\n', applied);
@@ -141,8 +141,8 @@ describe('while it runs', () => {
   });
 });
 
-describe('told to stop, those who wait are answered in half of --shutdown.grace', () => {
-  test('for Redis: 503', async () => {
+describe('on SIGTERM, waiting pushes are answered within half of --shutdown.grace', () => {
+  test('pushes that wait for Redis: 503', async () => {
     const redis = await startRedis();
     const gateway = await startGateway({ redis, args: ['--shutdown.grace=6s'] });
     await redis.kill();
@@ -154,7 +154,7 @@ describe('told to stop, those who wait are answered in half of --shutdown.grace'
     }
   });
 
-  test('for workers: 202, and the push is there', async () => {
+  test('pushes that wait for a worker: 202, and the push is in the log', async () => {
     const redis = await startRedis();
     const ingest = await startGateway({ redis, role: 'ingest', args: ['--shutdown.grace=2s'] });
     const waiting = ingest.push('/metrics/job/j', 'm 1\n', { headers: { prefer: 'wait=600' } });
@@ -164,7 +164,7 @@ describe('told to stop, those who wait are answered in half of --shutdown.grace'
   });
 });
 
-test('a Redis that lost everything is followed: nothing of the past is shown, new pushes are', async () => {
+test('after Redis lost all data, old groups are no longer shown, and new pushes are', async () => {
   const redis = await startRedis({ args: ['--appendonly', 'no'] });
   const gateway = await startGateway({ redis });
   await gateway.push('/metrics/job/lost', 'lost 1\n', applied);

@@ -10,7 +10,7 @@ import { startCluster } from '../../support/redis/cluster.ts';
 import { startSentinel } from '../../support/redis/sentinel.ts';
 import { hold } from '../../support/process/resources.ts';
 
-// Each connection comes back by itself after a failover, whatever it was doing when that happened.
+// Each connection recovers from a failover, in whatever state it was.
 
 async function connect(...flags: string[]): Promise<Connections> {
   const loaded = loadConfig({ argv: ['all', ...flags], env: {} });
@@ -21,7 +21,7 @@ async function connect(...flags: string[]): Promise<Connections> {
   return connections;
 }
 
-/** So many that some meet each of the moments at which a failover can come. */
+/** Enough pushes for each moment at which a failover can happen. */
 function openMany(connections: Connections): RedisClient[] {
   const purposes: readonly Purpose[] = ['commands', 'blocking', 'jobs'];
   return Array.from({ length: 60 }, (_, i) => connections.open(purposes[i % 3] ?? 'commands', `many-${i}`));

@@ -9,7 +9,8 @@ import { startCluster } from '../../support/redis/cluster.ts';
 import { startSentinel } from '../../support/redis/sentinel.ts';
 import { applied, keepAlive, type Answer } from '../../support/http/request.ts';
 
-// --push.durability on every topology: what is acknowledged is where it was promised to be, and what is not says so.
+// --push.durability on every topology: acknowledged pushes are stored as promised; others are answered 503 with the
+// reason.
 
 const newer = await findNewerRedis();
 const older = await findOlderRedis();
@@ -50,7 +51,7 @@ function expectIndeterminate(answer: Answer, reason: RegExp): void {
 const NO_WAITAOF = 'no server with WAITAOF (Redis 7.2, Valkey) is installed';
 
 describe('replica', () => {
-  test('--redis.wait-replicas alone is enough; one WAIT serves a whole flush', async () => {
+  test('--redis.wait-replicas is enough; one WAIT confirms a whole flush', async () => {
     const redis = await startRedis();
     await startReplica(redis);
     const gateway = await startGateway({ redis, args: ['--redis.wait-replicas=1'] });
@@ -61,7 +62,7 @@ describe('replica', () => {
     expect(waits).toBeLessThan(100);
   });
 
-  test('a replica that is missing for a moment costs time; one that stays away, a 503 that says what is known', async () => {
+  test('a short absence of a replica delays pushes; during a long one they are answered 503 with the reason', async () => {
     const redis = await startRedis();
     const replica = await startReplica(redis);
     const gateway = await startGateway({ redis, args: ['--redis.wait-replicas=1', '--push.timeout=4s'] });
@@ -83,7 +84,7 @@ describe('replica', () => {
     expect(took()).toBeLessThan(9_000);
     expect(await behind).toMatchObject({ status: 503, text: expect.stringContaining('nothing was stored') });
     expect((await behind).text).toContain('pushes before it are not durable: 0 of 1 replicas confirmed it');
-    // By now it is no moment any more.
+    // The absence is now longer than the limit.
     const late = await gateway.push('/metrics/job/late', 'late 1\n');
     expectIndeterminate(late, /0 of 1 replicas confirmed it/);
     replica.resume();
@@ -120,7 +121,7 @@ describe('replica', () => {
     }
   });
 
-  test('a failover of Sentinel refuses nothing, and loses nothing', async () => {
+  test('during a Sentinel failover no push is refused or lost', async () => {
     const sentinel = await startSentinel();
     const args = [`--redis.master-name=${sentinel.masterName}`, '--redis.wait-replicas=1'];
     const gateway = await startGateway({ redis: sentinel, args });
@@ -162,7 +163,7 @@ describe('disk', () => {
   });
 
   test.for(['a server', 'Sentinel', 'a Cluster'] as const)(
-    '%s: what is acknowledged outlives kill -9 of every server',
+    '%s: acknowledged pushes survive kill -9 of every server',
     async (kind) => {
       const sentinel = kind === 'Sentinel' ? await startSentinel({ args: ALWAYS }) : undefined;
       const cluster = kind === 'a Cluster' ? await startCluster({ args: ALWAYS }) : undefined;
@@ -181,7 +182,7 @@ describe('disk', () => {
     },
   );
 
-  test('a setting that is changed, and a master with another one: 503 as long as it is so', async () => {
+  test('after CONFIG SET, or on a master with another setting: 503 while the setting is too weak', async () => {
     const sentinel = await startSentinel({ args: ALWAYS });
     const master = await sentinel.master();
     for (const node of sentinel.nodes) if (node !== master) await node.cli('CONFIG', 'SET', 'appendfsync', 'everysec');
@@ -200,7 +201,7 @@ describe('disk', () => {
   });
 
   describe('with WAITAOF', () => {
-    test('a file that is synced each second is waited for, once for many', async ({ skip }) => {
+    test('with appendfsync everysec, one WAITAOF confirms many pushes', async ({ skip }) => {
       skip(newer === undefined, NO_WAITAOF);
       const redis = await startRedis({ args: ['--appendfsync', 'everysec'], ...(newer && { program: newer }) });
       const gateway = await startGateway({ redis, args });
@@ -213,7 +214,7 @@ describe('disk', () => {
       await eventually(async () => select(await gateway.scrape(), 'synced').length === 400, { timeoutMs: 10_000 });
     });
 
-    test('a file that is given up is a 503', async ({ skip }) => {
+    test('503 after the append-only file is switched off', async ({ skip }) => {
       skip(newer === undefined, NO_WAITAOF);
       const redis = await startRedis({ args: ALWAYS, ...(newer && { program: newer }) });
       const gateway = await startGateway({ redis, args });

@@ -15,7 +15,7 @@ import { run } from '../../support/process/run.ts';
 import { temporaryFolder } from '../../support/process/temporary.ts';
 import { findTool } from '../../support/process/tools.ts';
 
-// Another user of the machine can neither read what the embedded Redis keeps nor pose as it.
+// Another user of the machine can neither read the data of the embedded Redis nor impersonate it.
 
 const NOBODY = 65534;
 const AS_NOBODY = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
@@ -38,7 +38,7 @@ async function asNobody(command: string, ...args: string[]): Promise<string> {
   return (await run('setpriv', [...AS_NOBODY, command, ...args], { cwd: '/' })).output;
 }
 
-/** A server that answers like Redis and reports who talks to it. */
+/** A server that answers like Redis and records its clients. */
 const IMPOSTOR = `
   const [path] = process.argv.slice(-1);
   require('node:net').createServer((socket) => {
@@ -56,7 +56,7 @@ async function startImpostor(path: string): Promise<TestProcess> {
   return impostor;
 }
 
-/** The socket, by a path that is short and open to everybody as far as the data folder. */
+/** The socket, by a short path that every user can follow up to the data folder. */
 function socketOf({ dataFolder }: Gateway): string {
   const folder = temporaryFolder();
   fs.chmodSync(folder, 0o755);
@@ -64,7 +64,7 @@ function socketOf({ dataFolder }: Gateway): string {
   return join(folder, 'data', 'redis.sock');
 }
 
-/** Modes, without the socket's. */
+/** Modes of the files, except for the socket. */
 function modesIn(folder: string): Record<string, string> {
   const names = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' });
   const modeOf = (path: string) => (fs.lstatSync(path).mode & 0o7777).toString(8);
@@ -145,7 +145,7 @@ test('a link that another user has put into the data folder is not followed', as
   expect(fs.statSync(precious).mode & 0o777).toBe(0o644);
 });
 
-test('a folder that is put in the place of the data folder is not used', async ({ skip }) => {
+test('a folder that replaces the data folder is not used', async ({ skip }) => {
   skip(...needsAnotherUser);
   const folder = temporaryFolder();
   fs.chmodSync(folder, 0o777);
@@ -179,7 +179,7 @@ test('files that others could read are made private, and nothing else', async ()
   await expectWorks(gateway);
   await gateway.stop();
 
-  // A folder that holds other files too is somebody's, such as a home.
+  // A folder with other files, such as a home folder, keeps its mode.
   fs.writeFileSync(join(dataFolder, 'letter'), '');
   fs.chmodSync(join(dataFolder, 'letter'), 0o644);
   fs.chmodSync(join(dataFolder, 'redis.log'), 0o644);

@@ -7,9 +7,10 @@ import { sampleValue } from '../../support/metrics-text.ts';
 import { freePort } from '../../support/process/ports.ts';
 import { redisCli } from '../../support/redis/cli.ts';
 
-// The embedded Redis keeps what was acknowledged, however the machine ends. `kill -9` again and again: test/faults/kill-tree.test.ts.
+// The embedded Redis keeps acknowledged pushes when the machine fails. Repeated `kill -9`:
+// test/faults/kill-tree.test.ts.
 
-test('its file is synced before each answer, also while it is rewritten', async () => {
+test('the append-only file is synced before each answer, also while it is rewritten', async () => {
   const gateway = await startGateway();
   const socket = join(gateway.dataFolder, 'redis.sock');
   for (const [name, value] of [
@@ -20,7 +21,7 @@ test('its file is synced before each answer, also while it is rewritten', async 
   ] as const) {
     expect((await redisCli(socket, ['CONFIG', 'GET', name])).split('\n')).toEqual([name, value]);
   }
-  // Not only said: nothing waits to be written or synced once a push is acknowledged.
+  // Checks the effect: nothing waits to be written or synced once a push is acknowledged.
   expect((await gateway.push('/metrics/job/j', 'm 1\n')).status).toBe(202);
   const persistence = await redisCli(socket, ['INFO', 'persistence']);
   for (const field of ['aof_buffer_length', 'aof_pending_bio_fsync']) {
@@ -28,7 +29,7 @@ test('its file is synced before each answer, also while it is rewritten', async 
   }
 });
 
-test('a power cut in the middle of a write: what was acknowledged before is there', async () => {
+test('after a power cut in the middle of a write, pushes acknowledged before it are there', async () => {
   const gateway = await startGateway({ port: await freePort() });
   for (let i = 0; i < 20; i++) {
     expect((await gateway.push(`/metrics/job/cut/n/${i}`, `cut ${i}\n`)).status).toBe(202);
@@ -38,7 +39,7 @@ test('a power cut in the middle of a write: what was acknowledged before is ther
   const file = readdirSync(folder).find((name) => name.endsWith('.incr.aof')) ?? '';
   appendFileSync(join(folder, file), '*5\r\n$4\r\nXADD\r\n$14\r\npgw:{0}:pus');
   await gateway.restart();
-  // The last ones may not have been merged before.
+  // The last pushes may not be merged yet.
   await eventually(async () => {
     const text = await gateway.scrape();
     for (let i = 0; i < 20; i++) expect(sampleValue(text, 'cut', { n: String(i) })).toBe(i);

@@ -7,7 +7,7 @@ import { freePort } from '../../support/process/ports.ts';
 import { startRedis, type RedisServer } from '../../support/redis/server.ts';
 import { applied } from '../../support/http/request.ts';
 
-// maxmemory is reached, and nothing may be evicted: pushes are refused, and nothing that was acknowledged is lost.
+// maxmemory is reached, with noeviction: pushes are refused, and no acknowledged push is lost.
 
 const fill = async (redis: RedisServer) => redis.cli('CONFIG', 'SET', 'maxmemory', '1');
 const free = async (redis: RedisServer) => redis.cli('CONFIG', 'SET', 'maxmemory', '0');
@@ -24,14 +24,14 @@ async function expectRefused(gateway: Gateway): Promise<void> {
   }
 }
 
-/** Soon: how full Redis is, the gateway asks each second. */
+/** The gateway reads the memory usage of Redis each second. */
 async function expectTaken(gateway: Gateway): Promise<void> {
   await eventually(async () => (await gateway.push('/metrics/job/next', 'next 1\n', applied)).status === 200);
   expect(sampleValue(await gateway.scrape(), 'next')).toBe(1);
 }
 
 describe('while it runs', () => {
-  test('pushes are 503 at once, scrapes go on, and it recovers by itself', async () => {
+  test('pushes are answered 503 at once, scrapes continue, and the gateway recovers by itself', async () => {
     const redis = await startRedis();
     const gateway = await startGateway({ redis });
     await gateway.push('/metrics/job/kept', 'kept 1\n', applied);
@@ -49,7 +49,7 @@ describe('while it runs', () => {
     expect(select(text, 'refused')).toEqual([]);
   });
 
-  test('what expires meanwhile is gone on time, and is swept once there is room', async () => {
+  test('groups that expire disappear on time, and are swept once there is memory', async () => {
     const redis = await startRedis();
     const gateway = await startGateway({ redis });
     await gateway.push('/metrics/job/short?ttl=1s', 'short 1\n', applied);
@@ -64,7 +64,7 @@ describe('while it runs', () => {
   });
 });
 
-test('what was acknowledged before is merged all the same', async () => {
+test('pushes that were acknowledged before are still merged', async () => {
   const redis = await startRedis();
   const ingest = await startGateway({ redis, role: 'ingest' });
   const reader = await startGateway({ redis, role: 'reader' });
@@ -83,7 +83,7 @@ test('what was acknowledged before is merged all the same', async () => {
   await eventually(async () => sampleValue(await reader.telemetry(), 'pushgateway_stream_length') === 0);
 });
 
-test('a gateway that starts then still serves what is stored, drains the log, and takes pushes once there is room', async () => {
+test('a gateway that starts now serves the stored groups, drains the log, and accepts pushes once there is memory', async () => {
   const redis = await startRedis();
   const gateway = await startGateway({ redis, port: await freePort() });
   await gateway.push('/metrics/job/kept', 'kept 1\n', applied);

@@ -7,7 +7,7 @@ import { startRedis } from '../../support/redis/server.ts';
 import { startCluster } from '../../support/redis/cluster.ts';
 import { applied, type Answer } from '../../support/http/request.ts';
 
-// Redis answers, but not now: pushes are held until it does, and none of them is refused or lost.
+// Redis answers with temporary errors: pushes are held until it works again, and none is refused or lost.
 
 const patient = { headers: { prefer: 'wait=25' }, timeoutMs: 40_000 };
 
@@ -22,7 +22,7 @@ async function expectTaken(gateway: Gateway, name: string, held: Promise<Answer[
   expect(sampleValue(await gateway.telemetry(), 'pushgateway_dead_letters')).toBe(0);
 }
 
-test('NOSCRIPT: scripts are forgotten again and again', async () => {
+test('NOSCRIPT: the script cache is flushed repeatedly', async () => {
   const redis = await startRedis();
   const gateway = await startGateway({ redis });
   const held = pushMany(gateway, 'forgotten');
@@ -30,7 +30,7 @@ test('NOSCRIPT: scripts are forgotten again and again', async () => {
   await expectTaken(gateway, 'forgotten', held);
 });
 
-test('READONLY: the server is a replica for a while', async () => {
+test('READONLY: the server is temporarily a replica', async () => {
   const redis = await startRedis();
   const gateway = await startGateway({ redis });
   await gateway.push('/metrics/job/before', 'before 1\n', applied);
@@ -43,7 +43,7 @@ test('READONLY: the server is a replica for a while', async () => {
   await expectTaken(gateway, 'demoted', held);
 });
 
-test('LOADING: it reads a large file at its start', async () => {
+test('LOADING: the server loads a large file at its start', async () => {
   const redis = await startRedis({
     args: ['--key-load-delay', '2000', '--loading-process-events-interval-bytes', '1024'],
   });
@@ -62,7 +62,7 @@ test('LOADING: it reads a large file at its start', async () => {
   await expectTaken(gateway, 'loading', held);
 });
 
-test('CLUSTERDOWN: a part of the Cluster is gone', async () => {
+test('CLUSTERDOWN: some slots of the Cluster are not served', async () => {
   const cluster = await startCluster();
   const gateway = await startGateway({ redis: cluster });
   expect((await pushMany(gateway, 'before')).map(({ status }) => status)).not.toContain(503);

@@ -9,18 +9,18 @@ import { keepAlive, request, type Answer } from '../../support/http/request.ts';
 import { hold } from '../../support/process/resources.ts';
 import { Watch } from '../../support/watch.ts';
 
-// A shard's slot moves to another master while pushes go on: nothing is refused, nothing is lost, nothing is missing from
-// any scrape, and whatever changes after it is found as fast as before.
+// The slot of a shard moves to another master during pushes: nothing is refused, nothing is lost, nothing is missing
+// from any scrape, and later changes are visible as fast as before.
 
 /** With one shard, every group is in the slot that moves. */
 const args = ['--redis.shards=1'];
 const KEY = 'pgw:{0}:pushes';
 const GROUPS = 40;
 
-/** Pushes all the time, to one group after the other, each time a higher value; at most one is under way. */
+/** Pushes increasing values to one group after the other, with at most one push in flight. */
 class Pushing {
   readonly answers: Answer[] = [];
-  /** By group: the value last acknowledged. */
+  /** The last acknowledged value, by group. */
   readonly acknowledged = new Map<number, number>();
   #stopped = false;
   readonly #running: Promise<void>;
@@ -99,7 +99,7 @@ describe.for([
     const keys = await migration.keys();
     await migration.move(keys.slice(0, keys.length / 2));
 
-    // Half way it stays for a while.
+    // The migration pauses half way.
     const before = pushing.acknowledged.get(0) ?? 0;
     await eventually(() => (pushing.acknowledged.get(0) ?? 0) > before, {
       timeoutMs: 20_000,
@@ -107,7 +107,7 @@ describe.for([
     });
     const late = await startGateway({ redis: cluster, args, role: 'reader' });
     expect(select(await late.scrape(), 'moving')).toHaveLength(GROUPS);
-    // A reader is ready when it has the groups; its first look at the log is apart from that.
+    // A reader is ready when it has the groups, possibly before it has read the log for the first time.
     await eventually(async () => sampleValue(await late.telemetry(), 'pushgateway_redis_up') === 1);
     for (const one of [gateway, reader, late]) {
       expect(await one.request('/-/ready')).toMatchObject({ status: 200 });

@@ -8,12 +8,12 @@ import { startCluster } from '../../support/redis/cluster.ts';
 import { startSentinel } from '../../support/redis/sentinel.ts';
 import { applied } from '../../support/http/request.ts';
 
-// The same on every kind of Redis: push, wait, scrape, delete, expire, follow from another process, survive the loss of a master.
+// Runs on every kind of Redis: push, wait, scrape, delete, expire, follow from another process, loss of a master.
 
 interface Topology {
   readonly endpoint: string;
   readonly args: readonly string[];
-  /** Takes a master away, and returns when Redis is whole again. */
+  /** Kills a master, and returns when another one has replaced it. */
   readonly loseMaster?: () => Promise<unknown>;
 }
 
@@ -61,7 +61,7 @@ describe.for(Object.entries(topologies))('%s', ([name, start]) => {
     for (const answer of answers) expect(answer, answer.text).toMatchObject({ status: 200 });
   }
 
-  test('a push that was waited for is in the next scrape, its DELETE too', async () => {
+  test('a push with Prefer: wait is in the next scrape, and so is its DELETE', async () => {
     await gateway.push('/metrics/job/one', 'one{a="b"} 1\n', applied);
     await gateway.ingest('series{a="1"} 1\nseries{a="2"} 2\n', applied);
     expect(sampleLines(await gateway.scrape())).toEqual([
@@ -73,25 +73,25 @@ describe.for(Object.entries(topologies))('%s', ([name, start]) => {
     expect(select(await gateway.scrape(), 'one')).toEqual([]);
   });
 
-  test('all shards work, and another process sees the same within a moment', async () => {
+  test('all shards work, and another process shows the same shortly after', async () => {
     await pushMany(100);
     const reader = await startGateway({ redis: topology, args: topology.args, role: 'reader' });
     expect(await reader.scrape()).toBe(await gateway.scrape());
     await pushMany(200);
     const text = await gateway.scrape();
     for (const i of many) expect(sampleValue(text, 'many', { n: String(i) })).toBe(200 + i);
-    // Faster than any poll: the notifications of every node get through.
+    // Faster than any poll, so the notifications of every node arrive.
     await eventually(async () => expect(await reader.scrape()).toBe(await gateway.scrape()), { timeoutMs: 900 });
   });
 
-  test('what expires is gone', async () => {
+  test('expired groups disappear', async () => {
     await gateway.push('/metrics/job/short?ttl=3s', 'short 1\n', applied);
     expect(sampleValue(await gateway.scrape(), 'short')).toBe(1);
     await eventually(async () => select(await gateway.scrape(), 'short').length === 0, { timeoutMs: 4_000 });
   });
 
   if (replicated.includes(name)) {
-    test('while a master is lost, pushes are held; afterwards nothing is missing', async () => {
+    test('pushes are held during the loss of a master, and none is lost', async () => {
       await pushMany(300);
       const lost = topology.loseMaster?.();
       // One after the other, so that some fall into every phase of the failover.
@@ -110,12 +110,12 @@ describe.for(Object.entries(topologies))('%s', ([name, start]) => {
     });
   }
 
-  test('it stops in an orderly way', async () => {
+  test('the gateway stops gracefully', async () => {
     expect(await gateway.stop()).toEqual({ code: 0, signal: null });
   });
 });
 
-test('a Cluster that dies whole does not keep it from stopping', async () => {
+test('the gateway stops although all nodes of the Cluster have died', async () => {
   const { endpoint, nodes } = await startCluster();
   const gateway = await startGateway({ redis: { endpoint } });
   await Promise.all(nodes.map(async (node: RedisServer) => node.kill()));

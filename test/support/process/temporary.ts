@@ -5,7 +5,7 @@ import { fileTag } from './process-tags.ts';
 import { hold } from './resources.ts';
 
 /**
- * A new folder, deleted after the test (or the file) that made it; TEST_KEEP=1 keeps it, to look at logs.
+ * A new folder, deleted after the test (or the file) that created it; TEST_KEEP=1 keeps it, to read its logs.
  * Its path is short: a unix socket's may have 104 bytes at most.
  */
 export function temporaryFolder(): string {

@@ -53,7 +53,7 @@ describe('turns', () => {
     expect(seen.begun.map(([client]) => client).join('')).toBe('aabcaba');
   });
 
-  test('ending one twice is ending it once', async () => {
+  test('ending a turn twice has no further effect', async () => {
     const { seen, end } = take(new Turns({ ...LIMITS, atOnce: 1 }), 'abc');
     await vi.advanceTimersByTimeAsync(0);
     await end('a0');
@@ -63,17 +63,17 @@ describe('turns', () => {
     await end('c2');
   });
 
-  test('when too many wait, the newest of the longest lane is refused', async () => {
+  test('when too many requests wait, the newest of the longest queue is refused', async () => {
     const turns = new Turns({ ...LIMITS, atOnce: 1 });
     const { seen, end } = take(turns, `a${'a'.repeat(6)}bab`);
     await vi.advanceTimersByTimeAsync(0);
-    // b takes the place of a6; a8 would be the newest of the longest lane itself; b takes that of a5.
+    // b takes the place of a6; a8 would itself be the newest of the longest queue; b takes the place of a5.
     expect(seen.refused).toEqual(['a6', 'a8', 'a5']);
     for (let i = 0; i < 7; i++) await end(seen.begun.at(-1) ?? '');
     expect(seen.begun.length).toBe(7);
   });
 
-  test('who waits for too long is refused', async () => {
+  test('a client that waits for too long is refused', async () => {
     const { seen, end } = take(new Turns({ ...LIMITS, atOnce: 1 }), 'ab');
     await vi.advanceTimersByTimeAsync(99);
     expect(seen.refused).toEqual([]);
@@ -89,7 +89,7 @@ describe('slices', () => {
     for (const startedMs = performance.now(); performance.now() - startedMs < ms;);
   };
 
-  test('one of them runs in each turn of the event loop, however much work is under way', async () => {
+  test('one slice runs in each turn of the event loop, with any amount of work', async () => {
     let turns = 0;
     let isDone = false;
     const count = (): void => {
@@ -112,7 +112,7 @@ describe('slices', () => {
     expect(Math.max(...perTurn.values())).toBe(1);
   });
 
-  test('add up', async () => {
+  test('a slice is over after its time, and the next one starts', async () => {
     const slices = new Slices(1);
     spin(3);
     expect(slices.isOver).toBe(true);

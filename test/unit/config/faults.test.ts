@@ -102,7 +102,7 @@ describe('flags', () => {
     expectFaults(faultsOf(argv), beginnings);
   });
 
-  test('of flags, variables and file are reported at once', () => {
+  test('faults of flags, variables and file are reported together', () => {
     const faults = faultsOf(
       ['--prot=1', '--log.level=x', 'bogus', '--config.file=f'],
       { PUSHGATEWAY_PROT: '1', PUSHGATEWAY_REDIS_SHARDS: '-1', OTHER: 'x' },
@@ -200,7 +200,7 @@ describe('secrets stay secret', () => {
     expect(faults.join('\n')).not.toContain('hunter2');
   });
 
-  test('in the described configuration', () => {
+  test('a described configuration hides secrets', () => {
     const argv = ['--redis.endpoint=redis://u:hunter2@h', '--redis.sentinel-password=hunter2'];
     const loaded = loadConfig({ argv, env: {} });
     if (loaded.kind !== 'config') throw new Error(loaded.kind);

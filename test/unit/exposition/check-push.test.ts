@@ -48,7 +48,7 @@ describe('applyGroupingLabels', () => {
       ]),
     ).toBe('a{instance="",job="J"} 1\n');
   });
-  it('sorts many labels, too', () => {
+  it('sorts many labels', () => {
     const labels = Array.from({ length: 50 }, (_, i) => `l${99 - i}="x"`);
     expect(grouped(`a{${labels.join(',')}} 1\n`, [['job', 'J']])).toBe(
       `a{instance="",job="J",${labels.toReversed().join(',')}} 1\n`,
@@ -111,7 +111,7 @@ describe('checkPush', () => {
       ]),
     ).toMatch(new RegExp(`must not have an explicit "${label}" label$`));
   });
-  it('refuses a label that is there twice, as protobuf can have it', () => {
+  it('refuses a duplicate label, which protobuf can contain', () => {
     const labels: Labels = [
       ['b', '1'],
       ['b', '2'],

@@ -21,7 +21,7 @@ function refusal(act: () => unknown): string {
   throw new Error('it was taken');
 }
 
-describe('taken', () => {
+describe('valid bodies', () => {
   it.each<[body: string, meaning: string]>([
     ['', ''],
     ['\n \t\n  ', ''],
@@ -87,21 +87,21 @@ describe('summaries and histograms', () => {
   ])('histogram %j', (body, meaning) => {
     expect(roundTrip(histogram + body)).toBe(histogram + meaning);
   });
-  it('without a TYPE line first, the parts are families of their own', () => {
+  it('without a TYPE line before them, _sum, _count and _bucket are separate families', () => {
     expect([...parseText('h_bucket{le="1"} 1\nh_sum 1\n# TYPE h histogram\nh_sum 2\nh_count 1\n').keys()]).toEqual([
       'h_bucket',
       'h_sum',
       'h',
     ]);
   });
-  it('shows a gauge histogram as a histogram, and remembers what it is', () => {
+  it('shows a gauge histogram as a histogram, and keeps its real type', () => {
     const families = parseText('# TYPE g gaugehistogram\ng_bucket{le="1"} 1\n');
     expect(families.get('g')?.type).toBe('gauge_histogram');
     expect(renderHeader('g', '', 'gauge_histogram')).toBe('# TYPE g histogram\n');
   });
 });
 
-describe('refused', () => {
+describe('invalid bodies', () => {
   it.each<[body: string, reason: string]>([
     ['a 1', 'line 1: unexpected end of input stream'],
     ['a 1\n#', 'line 2: unexpected end of input stream'],
@@ -155,7 +155,7 @@ describe('refused', () => {
   ])('%j', (body, reason) => {
     expect(refusal(() => parseText(body))).toBe(reason);
   });
-  it('quotes only the beginning of something long', () => {
+  it('quotes only the beginning of a long text', () => {
     expect(refusal(() => parseText(`a ${'x'.repeat(1e6)}\n`)).length).toBeLessThan(200);
   });
 });

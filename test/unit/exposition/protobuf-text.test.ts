@@ -7,7 +7,7 @@ import {
   protobufText,
 } from '../../../shared/exposition/protobuf/protobuf-text.ts';
 
-// What Go makes of the same is compared in test/differential/scrape.test.ts.
+// test/differential/scrape.test.ts compares the same with Go.
 
 const FAMILY: Family = {
   name: 'h',
@@ -37,7 +37,7 @@ const FAMILY: Family = {
 const wire = (family: Family): Buffer =>
   Buffer.concat([encodeFamilyHeader(family.name, family.help, family.type), encodeFamilyMetrics(family)]);
 
-test('many lines', () => {
+test('on several lines', () => {
   expect(protobufText(wire(FAMILY), PROTOBUF_TEXT)).toBe(String.raw`name: "h"
 help: "a \"b\"\n\\\x01é"
 type: HISTOGRAM
@@ -72,12 +72,12 @@ metric: {
 }`);
 });
 
-test('one line', () => {
+test('on one line', () => {
   const gauge: Family = { name: 'g', help: '', type: 'gauge', metrics: [{ labels: [], value: 1e6 }] };
   expect(protobufText(wire(gauge), PROTOBUF_COMPACT_TEXT)).toBe('name:"g" type:GAUGE metric:{gauge:{value:1e+06}}');
 });
 
-test('what is empty, and what is not known', () => {
+test('empty and unknown values', () => {
   const nothing = Buffer.from('\x0a\x01g\x18\x01\x22\x02\x12\x00\x2a\x01s\x30\x05', 'latin1');
   expect(protobufText(nothing, PROTOBUF_COMPACT_TEXT)).toBe('name:"g" type:GAUGE metric:{gauge:{}}');
   expect(protobufText(nothing, PROTOBUF_TEXT)).toBe('name: "g"\ntype: GAUGE\nmetric: {\n  gauge: {}\n}');

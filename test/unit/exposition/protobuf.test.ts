@@ -165,7 +165,7 @@ describe('encode and decode', () => {
   it.each(FAMILIES)('$name', (family) => {
     expect([...decodeProtobuf(encodeFamily(family)).values()]).toEqual([family]);
   });
-  it('many of them', () => {
+  it('many families', () => {
     expect([...decodeProtobuf(Buffer.concat(FAMILIES.map(encodeFamily))).values()]).toEqual(FAMILIES);
   });
   it('texts of any length', () => {
@@ -190,7 +190,7 @@ describe('encode and decode', () => {
       ...family.metrics,
     ]);
   });
-  it('the last of two families with the same name, and none in nothing', () => {
+  it('the last of two families with the same name, and no family of an empty body', () => {
     const families = decodeProtobuf(
       stream(encodeFamilyHeader('a', '1', 'gauge'), encodeFamilyHeader('a', '2', 'counter')),
     );
@@ -213,19 +213,19 @@ describe('encode and decode', () => {
       expect.objectContaining({ sampleCount: 5, native: expect.objectContaining({ positiveDeltas: [1, -1] }) }),
     ]);
   });
-  it('a family that is replaced is not looked at', () => {
+  it('a replaced family is not validated', () => {
     const replaced = bytes('0a 01', 'x', '18 09', '22 02 1a 00');
     expect(decodeProtobuf(stream(replaced, bytes('0a 01', 'x'))).get('x')?.metrics).toEqual([]);
   });
   it('a help that is not UTF-8', () => {
     expect(decodeProtobuf(stream(bytes('0a 01', 'x', '12 02 ff', 'a'))).get('x')?.help).toBe('\ufffda');
   });
-  it('is a counter when no type is given', () => {
+  it('a family without a type is a counter', () => {
     expect(decodeProtobuf(stream(bytes('0a 01', 'x'))).get('x')?.type).toBe('counter');
   });
 });
 
-describe('refused', () => {
+describe('invalid bodies', () => {
   it.each<[what: string, body: Buffer, reason: string]>([
     ['no message after a length', bytes('05'), '1: 5 bytes are announced, but only 0 follow'],
     ['a length of 4 GB', bytes('ff ff ff ff 0f', 'x'), '1: 4294967295 bytes are announced, but only 1 follow'],
@@ -262,17 +262,17 @@ describe('refused', () => {
   ])('%s', (_, body, reason) => {
     expect(refusal(() => decodeProtobuf(body))).toBe(reason);
   });
-  it('a metric of another type, as inconsistent', () => {
+  it('a metric of another type is inconsistent', () => {
     const body = stream(bytes('0a 01', 'x', '18 01 22 09 0a 05 0a 01 61 12 00 1a 00'));
     expect(refusal(() => decodeProtobuf(body), 'push_inconsistent')).toBe(
       'collected metric "x" { label:{name:"a" value:""} } is not a GAUGE',
     );
   });
-  it('takes any UTF-8 for a name if told to', () => {
+  it('accepts any UTF-8 name if UTF-8 names are enabled', () => {
     const body = stream(bytes('0a 03', 'a.b', '22 07', '0a 03 0a 01', '-', '1a 00'));
     expect(decodeProtobuf(body, { utf8Names: true }).get('a.b')?.metrics).toEqual([{ labels: [['-', '']], value: 0 }]);
   });
-  it('is not stopped by groups in groups', () => {
+  it('nested groups do not overflow the stack', () => {
     const deep = Buffer.alloc(100_000, 0x0b);
     expect(refusal(() => decodeProtobuf(stream(Buffer.concat([bytes('0a 01', 'x'), deep]))))).toBe(
       '1 ("x"): invalid wire type',

@@ -54,7 +54,7 @@ describe('renderSamples', () => {
     ];
     expect(renderSamples({ name: 'm', help: '', type: 'gauge', metrics })).toBe('m 0\nm{a="b"} 1e+06 5\n');
   });
-  it('puts the bound behind the labels, and a name that needs quotes into the braces', () => {
+  it('writes the bound after the labels, and a name that needs quotes in the braces', () => {
     const metrics = [
       { labels: [['z', '\\"\n'] as const], buckets: [[Infinity, 2] as const], sampleCount: 2, sampleSum: 1 },
     ];

@@ -26,13 +26,13 @@ function push(group: string, body: string, verb: CataloguedPush['verb'] = 'PUT',
   return { id: `p${count++}`, verb, kind: 'push', labels, groupId: made.id, families, deadlineMs };
 }
 
-/** As one that was prepared in a thread: the label sets of its series are in its content only. */
+/** As a push that was prepared in a thread: the label sets of its series are only in its content. */
 function fromThread(one: CataloguedPush): CataloguedPush {
   const families = [...one.families].map(([name, { content }]) => [name, { name, content }] as const);
   return { ...one, families: new Map(families) };
 }
 
-/** Admits what passes; the reason why not, or 'ok', or the suspects by family. */
+/** Adds a push that passes the check. Returns the reason of a refusal, 'ok', or the suspects by family. */
 function admit(catalogue: Catalogue, one: CataloguedPush, nowMs = NOW): string {
   try {
     const suspects = checkConsistency(catalogue, one, nowMs);
@@ -124,8 +124,8 @@ describe('check', () => {
   });
 });
 
-describe('what this node appended', () => {
-  test('counts until it is settled, whatever the feed says', () => {
+describe('a push that this node appended', () => {
+  test('counts until it is settled, independent of other changes in the feed', () => {
     const catalogue = new Catalogue();
     const one = push('job=a', gauge('m'));
     catalogue.expect([one]);
@@ -136,7 +136,7 @@ describe('what this node appended', () => {
     expect(admit(catalogue, push('job=b', counter('m')))).toBe('ok');
   });
 
-  test('is forgotten when the state it counted on may be lost', () => {
+  test('is dropped when the state that it relied on may be lost', () => {
     const catalogue = new Catalogue();
     const one = push('job=a', gauge('m'));
     catalogue.expect([one]);

@@ -16,7 +16,7 @@ const INGEST: PrepareOptions = { ...PUSH, group: undefined };
 const prepare = (body: string, options: PrepareOptions = PUSH) => preparePush(Buffer.from(body), options);
 
 describe('a push to a group', () => {
-  test('has the group of its path, and each family as it will be served', () => {
+  test('has the group of its path, and the families as they are served', () => {
     const body = [
       '# HELP a what \\\\ it is\\nindeed',
       '# TYPE a gauge',
@@ -53,7 +53,7 @@ describe('a push to a group', () => {
     ]);
   });
 
-  test('an empty body brings no family, and is a push all the same', () => {
+  test('an empty body is a push without families', () => {
     expect(prepare('')).toEqual([{ groupId: GROUP.id, labels: GROUPING, families: [] }]);
   });
 
@@ -90,7 +90,7 @@ describe('a push of series', () => {
     ]);
   });
 
-  test('push times are not taken, whatever they are', () => {
+  test('pushed push times of any type are ignored', () => {
     const groups = prepare('push_time_seconds{a="b"} 1 5\npush_failure_time_seconds 2\na{a="b"} 1\n', INGEST);
     expect(groups.map(({ families }) => families.map(({ name }) => name))).toEqual([['a']]);
   });
@@ -100,7 +100,7 @@ describe('a push of series', () => {
   });
 });
 
-describe('what text does not say whole is kept as protobuf beside it', () => {
+describe('families that text cannot express are also kept as protobuf', () => {
   const native: NativeBuckets = {
     schema: 3,
     zeroThreshold: 0.001,
@@ -138,10 +138,10 @@ describe('what text does not say whole is kept as protobuf beside it', () => {
 
 describe('is refused', () => {
   test.for<[what: string, body: string, fault: object]>([
-    ['what cannot be read', 'a 1\nb\n', { code: 'exposition_invalid', message: expect.stringContaining('line 2') }],
+    ['a syntax error', 'a 1\nb\n', { code: 'exposition_invalid', message: expect.stringContaining('line 2') }],
     ['a timestamp', 'a 1 2\n', { code: 'push_inconsistent' }],
     ['a series twice', 'a{x="1"} 1\na{x="1"} 2\n', { code: 'push_inconsistent' }],
-    ['bytes that are no UTF-8', 'a{x="\xff"} 1\n', { code: 'exposition_invalid' }],
+    ['bytes that are not UTF-8', 'a{x="\xff"} 1\n', { code: 'exposition_invalid' }],
     ['more series than a push may have', 'a{x="1"} 1\na{x="2"} 1\nb 1\nc 1\n', { code: 'push_too_large' }],
   ])('%s', ([, body, fault]) => {
     for (const options of [PUSH, INGEST]) {
@@ -151,11 +151,11 @@ describe('is refused', () => {
     }
   });
 
-  test('as many series as are allowed are taken', () => {
+  test('the maximum number of series is accepted', () => {
     expect(prepare('a{x="1"} 1\na{x="2"} 1\nb 1\n', { ...PUSH, maxSeries: 3 })[0]?.families).toHaveLength(2);
   });
 
-  test('more families than a push may have; where each label set is a group, those of each are counted', () => {
+  test('too many families; with one group for each label set, the families of every group are counted', () => {
     const limited = { ...PUSH, maxFamilies: 3 };
     const series = 'a{x="1"} 1\na{x="2"} 1\nb{x="1"} 1\n';
     expect(prepare(`${series}c 1\n`, limited)[0]?.families).toHaveLength(3);
@@ -195,7 +195,7 @@ describe('is refused', () => {
     expect(() => preparePush(body, { ...protobuf, maxSeries: 2 })).toThrow('more than the 2 series allowed');
   });
 
-  test('a series that the grouping labels make one of two', () => {
+  test('two series that grouping labels make equal', () => {
     expect(() => prepare('a{job="1"} 1\na{job="2"} 1\n')).toThrow(/collected before/);
     expect(prepare('a{job="1"} 1\na{job="2"} 1\n', INGEST)).toHaveLength(2);
   });

@@ -1,4 +1,4 @@
-/** Each limit on what a push may contain: as much is taken, one more is refused. */
+/** Each limit on the content of a push: the maximum is accepted, one more is refused. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { preparePush, type PrepareOptions } from '../../../services/ingest/prepare/prepare-push.ts';
@@ -33,7 +33,7 @@ const HISTOGRAM = 4;
 const filler = (bytes: number): Buffer => field(15, Buffer.alloc(bytes));
 const histogram = (...parts: Uint8Array[]): Buffer => message(HISTOGRAM, field(4, field(7, ...parts), filler(200_000)));
 
-describe('as much is taken, one more is refused', () => {
+describe('the maximum is accepted, one more is refused', () => {
   test.for<[what: string, max: number, body: (count: number) => string | Uint8Array, reason: string]>([
     ['text: labels', 1_000, (n) => `m{${list(n, (i) => `l${i}="",`)}} 1\n`, 'more than the 1000 labels'],
     ['text: name of a metric', 65_536, (n) => `${'n'.repeat(n)} 1\n`, 'metric name "nnn'],
@@ -126,7 +126,7 @@ test('the text of a push, before it is written', () => {
   const body = (series: number): Buffer => Buffer.from(list(series, (i) => `m{l="${i}"} 1\n`));
   expect(preparePush(body(20), limited)).toHaveLength(1);
   expect(() => preparePush(body(40), limited)).toThrow('takes more than 1000 characters as text');
-  // The grouping labels alone are too much: they are not even copied, which comes before the check for timestamps.
+  // The grouping labels alone are too long. They are not copied, because the limit is checked before timestamps.
   const long = makeGroup('push', [['job', 'J'.repeat(600)]]);
   expect(() => preparePush(Buffer.from('a 1\nb 1 2\n'), { ...limited, group: long })).toThrow(
     '1000 characters as text',
@@ -158,7 +158,7 @@ describe('snappy', () => {
   const push = (chunks: Buffer) =>
     preparePush(Buffer.concat([identifier, chunks]), { ...TEXT, encoding: 'snappy', maxBytes: 100_000 });
 
-  test('chunks of nothing: 1,000, and one for each 32 bytes', () => {
+  test('empty chunks: 1,000, and one for each 32 bytes', () => {
     expect(push(times(1_100, () => plain(Buffer.alloc(0))))).toHaveLength(1);
     for (const nothing of [plain(Buffer.alloc(0)), chunk(0xfe, Buffer.alloc(0)), identifier]) {
       expect(() => push(times(2_000, () => nothing))).toThrow('less than 32 bytes on average');

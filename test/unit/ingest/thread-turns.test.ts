@@ -42,7 +42,7 @@ function start(threads = 2) {
     ends.get(name)?.();
     await settle();
   };
-  /** Until none is left. */
+  /** Runs all waiting pushes. */
   const endAll = async (): Promise<void> => {
     for (const name of begun) await end(name);
   };
@@ -50,20 +50,20 @@ function start(threads = 2) {
 }
 
 describe('a thread', () => {
-  test('goes to the client that has used least', async () => {
+  test('is given to the client that has used the least time', async () => {
     const { begun, take, end, endAll } = start();
     for (const name of ['a1', 'a2', 'a3', 'b1']) await take(name, LONG);
     expect(begun).toEqual(['a1']);
     await end('a1', 1_000);
     expect(begun).toEqual(['a1', 'b1']);
     await end('b1', 100);
-    // What a has used is more, but b does not wait.
+    // Client a has used more, but b does not wait.
     expect(begun).toEqual(['a1', 'b1', 'a2']);
     await endAll();
     expect(begun).toEqual(['a1', 'b1', 'a2', 'a3']);
   });
 
-  test('is kept for pushes that take little time, unless their client takes much in all', async () => {
+  test('is reserved for short pushes, unless their client has used much time in total', async () => {
     const { begun, take, end, endAll } = start();
     for (const name of ['a1', 'a2']) await take(name, LONG);
     await take('b1', SHORT);
@@ -78,7 +78,7 @@ describe('a thread', () => {
     expect(begun).toHaveLength(5);
   });
 
-  test('goes to a large push at last, however many clients come with smaller ones', async () => {
+  test('is finally given to a large push, even if many clients send smaller ones', async () => {
     const { begun, take, end, endAll } = start();
     await take('a1', LONG);
     await take('b1', 2 * LONG);
@@ -93,7 +93,7 @@ describe('a thread', () => {
 });
 
 describe('is refused', () => {
-  test('who has waited too long', async () => {
+  test('a push that has waited too long', async () => {
     const { refused, take, settle, endAll } = start();
     for (const name of ['a1', 'a2']) await take(name, LONG);
     await settle(MAX_MS - 1);
@@ -103,7 +103,7 @@ describe('is refused', () => {
     await endAll();
   });
 
-  test('the last of the client with most, if too many wait', async () => {
+  test('the newest push of the client with the most, if too many wait', async () => {
     const { refused, take, endAll } = start();
     for (let i = 0; i <= 256; i++) await take(`a${i}`, LONG);
     expect(refused).toEqual([]);
@@ -114,7 +114,7 @@ describe('is refused', () => {
     await endAll();
   });
 
-  test('who gives way while it waits', async () => {
+  test('a push that is cancelled while it waits', async () => {
     const { begun, refused, refusals, take, endAll } = start();
     for (const name of ['a1', 'a2', 'a3']) await take(name, LONG);
     refusals.get('a2')?.(new GatewayError('overloaded', 'others need the room'));

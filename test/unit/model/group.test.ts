@@ -19,7 +19,7 @@ describe('makeGroup', () => {
       id: 'ziThS3doX0bx0xCXC4GSDg',
     });
   });
-  it('does not look at the order of labels', () => {
+  it('ignores the order of labels', () => {
     expect(
       makeGroup('push', [
         ['b', '1'],
@@ -32,7 +32,7 @@ describe('makeGroup', () => {
       ]).id,
     );
   });
-  it('tells apart what only looks alike', () => {
+  it('distinguishes groups that look alike', () => {
     const ids = [
       makeGroup('push', [['job', 'a']]),
       makeGroup('ingest', [['job', 'a']]),

@@ -11,7 +11,7 @@ function refusal(path: string): string {
   throw new Error('it was taken');
 }
 
-// Each as a running official gateway took it.
+// Verified with a running official gateway.
 describe('parseGroupingPath takes', () => {
   it.each<[path: string, labels: Record<string, string>]>([
     ['/job/a', { job: 'a' }],

@@ -62,7 +62,7 @@ describe('an answer is made of short pieces', () => {
     expect(read(metricsJson(snapshot)).data).toMatchObject([{ [LONG]: { help: LONG, type: 'GAUGE' } }]);
   });
 
-  test('whatever the number of series', () => {
+  test('with any number of series', () => {
     const text = Array.from({ length: 20_000 }, (_, i) => `m{i="${i}",job="j"} ${i}\n`).join('');
     const id = put(snapshot, { labels: job('j'), families: [gauge('m', text)] });
     const metrics = Array.from({ length: 20_000 }, (_, i) => ({

@@ -84,7 +84,7 @@ describe('the order', () => {
 });
 
 describe('pages', () => {
-  test.for([1, 2, 3, 9, 10, 11])('of %i show every group once', async (limit) => {
+  test.for([1, 2, 3, 9, 10, 11])('pages of %i groups show every group once', async (limit) => {
     const jobs = Array.from({ length: 10 }, (_, i) => `job-${i}`);
     for (const job of jobs) add(job);
     expect(await walk(limit)).toEqual(jobs);
@@ -96,7 +96,7 @@ describe('pages', () => {
     expect(takePage([], 1, undefined)).toEqual({ groups: [], isLast: true });
   });
 
-  test('continue at the same place when the group of the cursor was removed', async () => {
+  test('the next page continues at the same place when the group of the cursor was removed', async () => {
     const ids = Array.from({ length: 6 }, (_, i) => add(`job-${i}`));
     const seen = await walk(2, (at) => {
       for (const id of ids.slice(0, 2 * (at + 1))) snapshot.set(id, undefined, 0);
@@ -117,7 +117,7 @@ describe('pages', () => {
     ]);
   });
 
-  test('any labels', async () => {
+  test('cursors work with any labels', async () => {
     const long = '🚀'.repeat(400);
     const jobs = ['é'.repeat(399), ' \0\n"', `${long}1`, `${long}2`, `x${long}1`, `x${long}2`, 'ß'];
     for (const job of jobs) add(job);

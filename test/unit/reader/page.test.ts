@@ -165,7 +165,7 @@ describe('the list of groups', () => {
       expect(await groupsHtml(context, `page=${first}`)).toContain('Page 1 of 3');
   });
 
-  test('10,000 groups are less than 100 kB', async () => {
+  test('the page of 10,000 groups is smaller than 100 kB', async () => {
     const context = contextOf();
     for (let i = 0; i < 10_000; i++) {
       put(context.snapshot, {
@@ -193,7 +193,7 @@ describe('the list of groups', () => {
     expect(Buffer.byteLength(await statusHtml(context))).toBeLessThan(100_000);
   });
 
-  test('groups with large labels are less than 100 kB', async () => {
+  test('the page of groups with large labels is smaller than 100 kB', async () => {
     const context = contextOf();
     for (let i = 0; i < 60; i++) {
       const labels: Labels = Array.from({ length: 300 }, (_, l) => [`label_${l}`, `${i}${'x'.repeat(5_000)}`]);
@@ -259,7 +259,7 @@ describe('one group', () => {
     expect(alone).toContain(`<a href="./api/v1/groups/${id}">view all as JSON</a>`);
   });
 
-  test('whatever the size of its texts, the page is not large', async () => {
+  test('the page is small even if a group has large texts', async () => {
     const context = contextOf();
     const long = 'x'.repeat(65_536);
     const id = put(context.snapshot, {

@@ -15,7 +15,7 @@ function* oneText(): Iterable<HoldingText> {
 
 const headerOf = () => ({ help: '', type: 'gauge' }) as const;
 
-test('a set of partitions gets what changes while it is built', async () => {
+test('a set of partitions contains changes that happen while it is built', async () => {
   const texts = function* (): Iterable<HoldingText> {
     for (let n = 0; n < 3; n++) {
       // Longer than a slice, so that building yields to the event loop.
@@ -39,7 +39,7 @@ test('a set of partitions gets what changes while it is built', async () => {
 });
 
 describe('a client that requests every number of partitions', () => {
-  test('has one set built at a time', async () => {
+  test('has at most one set in construction', async () => {
     let built = 0;
     const texts = function* (): Iterable<HoldingText> {
       built++;
@@ -51,7 +51,7 @@ describe('a client that requests every number of partitions', () => {
     expect([built, kept.length]).toEqual([1, 1]);
   });
 
-  test('has two sets kept, and displaces none that is in use', async () => {
+  test('has at most two sets, and does not displace a set in use', async () => {
     const partitioned = new PartitionedText(headerOf, oneText);
     const isKept = async (n: number, nowMs: number): Promise<boolean> =>
       (await partitioned.partition(0, n, nowMs)) !== undefined;

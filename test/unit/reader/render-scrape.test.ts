@@ -46,7 +46,7 @@ beforeEach(() => {
 const render = (rendering: Rendering): Buffer => Buffer.concat([...renderScrape(snapshot, rendering, new Set())]);
 const kept = (): string => Buffer.concat(snapshot.text.chunks().buffers).toString();
 
-test('text is as it is kept', () => {
+test('text is served from the kept text', () => {
   expect(render(TEXT).toString()).toBe(kept());
 });
 
@@ -60,7 +60,7 @@ test('partitions have each group once', () => {
   expect(samples(lines)).toEqual(samples(kept().split('\n')));
 });
 
-test('protobuf has the gauge histograms that the text does not have', () => {
+test('protobuf contains gauge histograms, which the text cannot express', () => {
   const families = decodeProtobuf(render({ ...TEXT, format: 'protobuf' }), { utf8Names: true });
   expect([...families.keys()]).toEqual(['a', 'a.b', 'h', 'push_failure_time_seconds', 'push_time_seconds']);
   expect(families.get('a')).toMatchObject({ help: 'x\n\\y', type: 'gauge' });
@@ -79,7 +79,7 @@ test('a family whose escaped name is taken is left out', () => {
 });
 
 describe.for(['protobuf', 'openmetrics', 'text'] as const)('%s', (format) => {
-  test('shows the moment in which it began, whatever changes between its steps', () => {
+  test('shows the state at its start, even if groups change between its steps', () => {
     const rendering: Rendering = { ...TEXT, format };
     const before = render(rendering);
     const steps = renderScrape(snapshot, rendering, new Set());
@@ -107,7 +107,7 @@ describe.for(['protobuf', 'openmetrics', 'text'] as const)('%s', (format) => {
 describe('renderings', () => {
   const text = (pushed: Pushed | undefined): string => Buffer.concat(pushed?.chunks.buffers ?? []).toString();
 
-  test('one is made for all who request the same', async () => {
+  test('identical requests share one rendering', async () => {
     const derived = new DerivedScrapes();
     const requests = ['a', 'a', 'b', 'c'].map(async (client) => await derived.render(client, snapshot, TEXT));
     const [first, ...others] = await Promise.all(requests);
@@ -119,13 +119,13 @@ describe('renderings', () => {
     expect(text(second)).toBe(kept());
   });
 
-  test('so many different ones are made and wait, not more', async () => {
+  test('the number of different renderings in progress and waiting is limited', async () => {
     const derived = new DerivedScrapes();
     const requests = Array.from({ length: 1_000 }, async (_, i) => {
       return await derived.render(`client-${i}`, snapshot, { ...TEXT, partition: { i: 0, n: i + 2 } });
     });
     const made = (await Promise.all(requests)).filter((one) => one !== undefined);
-    // Those that are made and wait, and a few more that come when the first are made.
+    // Renderings in progress and waiting, and a few more that arrive when the first ones are complete.
     expect(made.length).toBeGreaterThanOrEqual(2 + 32);
     expect(made.length).toBeLessThan(50);
   });

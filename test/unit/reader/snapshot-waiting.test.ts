@@ -3,7 +3,7 @@ import { Snapshot } from '../../../services/reader/snapshot/snapshot.ts';
 import { applyPending } from '../../../services/reader/text/apply-pending.ts';
 import { put } from '../../support/snapshots.ts';
 
-// What the snapshot holds of changes while nobody scrapes.
+// Changes that the snapshot keeps until the next scrape.
 
 const MIB = 1024 * 1024;
 
@@ -23,7 +23,7 @@ function pushAndDelete(names: readonly string[]): void {
 const distinct = (from: number, count: number): string[] =>
   Array.from({ length: count }, (_, i) => `family_${from + i}`);
 
-test('deleted families count as waiting, until they are applied', async () => {
+test('deleted families count as pending until they are applied', async () => {
   for (let from = 0; from < 100_000; from += 1_000) pushAndDelete(distinct(from, 1_000));
   expect(snapshot.lateTexts(50 * MIB)).toEqual([]);
   expect(snapshot.lateTexts(20 * MIB)).toEqual([snapshot.text]);
@@ -41,7 +41,7 @@ test('their headers are removed in slices, not by the scrape at once', () => {
   expect(calls).toBeGreaterThan(50_000);
 });
 
-test('changes of the same text count, even if each replaces the one before; new text does not', () => {
+test('changes to existing text count, even if each replaces the previous one; new text does not', () => {
   const push = (value: string): void => {
     put(snapshot, { labels: [['job', 'j']], families: [{ name: 'm', text: `m{job="j"} ${value}\n` }] });
   };
@@ -51,7 +51,7 @@ test('changes of the same text count, even if each replaces the one before; new 
   expect(snapshot.lateTexts(100 * 100)).toEqual([snapshot.text]);
 });
 
-test('partitions that are kept are applied, too', async () => {
+test('changes are applied to partitions, too', async () => {
   const partition = await snapshot.partition(0, 1, 0);
   expect(partition).toBe(snapshot.text);
   const partitions = [await snapshot.partition(0, 2, 0), await snapshot.partition(1, 2, 0)];
@@ -60,7 +60,7 @@ test('partitions that are kept are applied, too', async () => {
 });
 
 describe('expiry', () => {
-  test('removes what is due in slices', () => {
+  test('removes expired families in slices', () => {
     for (let i = 0; i < 100; i++) put(snapshot, { labels: [['job', `j${i}`]], untilMs: 1_000 });
     expect(snapshot.expire(999, () => true)).toBe(true);
     let calls = 0;

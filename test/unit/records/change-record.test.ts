@@ -3,10 +3,10 @@ import { decodeChanges, type ChangeEntry } from '../../../shared/records/change-
 import { packStrings, unpackStrings } from '../../../shared/records/packed-strings.ts';
 
 let count = 0;
-type Told = Readonly<Record<string, readonly string[]>>;
+type FamiliesByGroup = Readonly<Record<string, readonly string[]>>;
 
-/** `families` as merge.lua tells them, or a text that is none. */
-function entry(groups: string, families?: Told | string, pushes = 'p:a'): ChangeEntry {
+/** `families`: as merge.lua writes them, or an invalid text. */
+function entry(groups: string, families?: FamiliesByGroup | string, pushes = 'p:a'): ChangeEntry {
   const fields = new Map([
     ['pushes', pushes],
     ['groups', groups],
@@ -17,7 +17,7 @@ function entry(groups: string, families?: Told | string, pushes = 'p:a'): Change
   return { id: `1-${count++}`, fields: fields.set('families', packed) };
 }
 
-/** Groups with what may have changed of them. */
+/** For each changed group, the families that may have changed. */
 function changedIn(...entries: ChangeEntry[]): Record<string, readonly string[] | 'all'> {
   const { groupIds, families } = decodeChanges(entries);
   return Object.fromEntries([
@@ -30,34 +30,34 @@ const ODD = ['a b', 'größer', 'x\n1 2\n', '', '3'];
 
 test.for<[what: string, entries: ChangeEntry[], changed: ReturnType<typeof changedIn>]>([
   ['nothing', [entry('')], {}],
-  ['no families told, as by an older worker', [entry('g h')], { g: 'all', h: 'all' }],
-  ['some of one group', [entry('g h', { h: ['a'] })], { g: 'all', h: ['a'] }],
-  ['none of it: only what is known about the group', [entry('g', { g: [] })], { g: [] }],
+  ['no list of families, as written by an older worker', [entry('g h')], { g: 'all', h: 'all' }],
+  ['some families of one group', [entry('g h', { h: ['a'] })], { g: 'all', h: ['a'] }],
+  ['no family: only the metadata of the group', [entry('g', { g: [] })], { g: [] }],
   ['any characters', [entry('g h i', { g: ODD, i: ODD })], { g: ODD, h: 'all', i: ODD }],
   ['several entries', [entry('g', { g: ['a', 'b'] }), entry('g', { g: ['b', 'c'] })], { g: ['a', 'b', 'c'] }],
-  ['all, then some', [entry('g'), entry('g', { g: ['a'] })], { g: 'all' }],
-  ['some, then all', [entry('g', { g: ['a'] }), entry('g')], { g: 'all' }],
-  ['a group that is not told of', [entry('h', { g: ['a'] })], { h: 'all' }],
+  ['all families, then some', [entry('g'), entry('g', { g: ['a'] })], { g: 'all' }],
+  ['some families, then all', [entry('g', { g: ['a'] }), entry('g')], { g: 'all' }],
+  ['families of a group that the entry does not name', [entry('h', { g: ['a'] })], { h: 'all' }],
   ['no lengths', [entry('g', 'x')], { g: 'all' }],
   ['cut short', [entry('g', '1 1 5\ng1a')], { g: 'all' }],
 ])('%s', ([, entries, changed]) => {
   expect(changedIn(...entries)).toEqual(changed);
 });
 
-test('outcomes of pushes, among them one of another version, and the last entry', () => {
+test('outcomes of pushes, one of them unknown to this version, and the last entry', () => {
   const { outcomes, unknownOutcomes, newest } = decodeChanges([
     entry('', undefined, 'a:a b:s'),
     entry('', undefined, 'c:d d:x e:?'),
   ]);
   const known = { a: 'applied', b: 'superseded', c: 'duplicate', d: 'dead-lettered' };
-  // Known to be settled, but not how.
+  // The push is settled, but the outcome is unknown.
   expect(Object.fromEntries(outcomes)).toStrictEqual({ ...known, e: undefined });
   expect([...unknownOutcomes]).toEqual(['?']);
   expect(newest).toBe(`1-${count - 1}`);
   expect(decodeChanges([])).toMatchObject({ newest: '' });
 });
 
-test('strings are packed and come back, bytes and text', () => {
+test('packed strings are unpacked as bytes or text', () => {
   const packed = packStrings(ODD);
   expect(packed).toBe(`3 8 6 0 1\n${ODD.join('')}`);
   expect(unpackStrings(Buffer.from(packed)).map(String)).toEqual(ODD);

@@ -20,9 +20,9 @@ group('a ratio is worse', () => {
     ['a rate down by 15 %', higher(0.8), higher(0.68), false],
     ['a rate down by 16 %', higher(0.8), higher(0.672), true],
     ['a rate up by half', higher(0.8), higher(1.2), false],
-    ['a cost that is no number', lower(2), lower(Number.NaN), true],
-    ['a rate without end', higher(0.8), higher(Number.POSITIVE_INFINITY), false],
-    ['a baseline of nothing', lower(0), lower(1), true],
+    ['a cost that is not a number', lower(2), lower(Number.NaN), true],
+    ['an infinite rate', higher(0.8), higher(Number.POSITIVE_INFINITY), false],
+    ['a baseline of 0', lower(0), lower(1), true],
   ])('%s', ([, baseline, now, worse]) => {
     expect(only(judge([baseline], [now])).isWorse).toBe(worse);
   });
@@ -38,11 +38,11 @@ test('a ratio without a baseline is not judged', () => {
   expect(judge([], [lower(2)])).toEqual([]);
 });
 
-test('the limit is the caller’s', () => {
+test('the caller can set the limit', () => {
   expect(only(judge([lower(2)], [lower(2.3)], 0.1)).isWorse).toBe(true);
 });
 
-test('a line says what, from what, to what, and by how much', () => {
+test('a line names the ratio, its baseline, its new value and the change', () => {
   expect(describe(only(judge([lower(2)], [lower(2.5)])))).toBe(
     'push.cost (cost of a push): baseline 2.000, now 2.500, 25.0 % worse',
   );
@@ -52,7 +52,7 @@ test('a line says what, from what, to what, and by how much', () => {
   expect(describe(only(judge([higher(0.8)], [higher(1)])))).toContain('now 1.000, 25.0 % better');
 });
 
-test('sections to measure again are those with something worse, each once', () => {
+test('sections with a worse ratio are measured again, each once', () => {
   const baseline = ['push.a', 'push.b', 'scrape.a', 'memory.a'].map((id) => lower(1, id));
   const now = [lower(2, 'push.a'), lower(2, 'push.b'), lower(1, 'scrape.a')];
   expect(sectionsOf(judge(baseline, now))).toEqual(['push', 'memory']);

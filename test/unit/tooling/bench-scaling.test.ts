@@ -18,8 +18,8 @@ import {
 
 const fileUrl = new URL('../../../docs/scaling.md', import.meta.url);
 
-// Stale? `make scaling` writes it anew.
-test('docs/scaling.md has the tables of the figures as they are', async () => {
+// `make scaling` updates the document.
+test('docs/scaling.md has the tables of the current figures', async () => {
   await expect(withScalingTables(readFileSync(fileUrl, 'utf8'), results())).toMatchFileSnapshot(fileUrl.pathname);
 });
 
@@ -60,7 +60,7 @@ const assumed: Assumptions = {
 const limits = limitsOf(costs, assumed);
 
 describe('one gateway', () => {
-  test('a small load takes the least of each role, and one Redis', () => {
+  test('a small load needs the minimum of each role, and one Redis', () => {
     expect(sizeOf({ groups: 100, pushesPerSecond: 10 }, costs, assumed)).toEqual({
       ingests: 2,
       workers: 2,
@@ -70,8 +70,9 @@ describe('one gateway', () => {
     });
   });
 
-  test('ingest processes have what following leaves them, and each is one more follower of Redis', () => {
-    // Following takes 400,000 of the 500,000 µs of a reader, 320,000 of an ingest process: 800,000 µs of pushes in parts of 180,000.
+  test('following takes time of each ingest process, and each is one more follower of Redis', () => {
+    // Following takes 400,000 of the 500,000 µs of a reader, 320,000 of an ingest process: 800,000 µs of pushes in
+    // parts of 180,000.
     const sized = sizeOf({ groups: 100, pushesPerSecond: 8_000 }, costs, assumed);
     expect(sized).toMatchObject({ ingests: 5, readers: 2 });
     // 8,000 × (40 + 7 × 10) µs is more than one Redis has; on a Cluster half as much again, in three.
@@ -89,19 +90,19 @@ describe('one gateway', () => {
     expect(sizeOf({ groups: 100, pushesPerSecond: 10_000 }, costs, assumed)).toBeUndefined();
   });
 
-  test('nor for groups that one reader cannot hold', () => {
+  test('no number of processes is enough for groups that do not fit into one reader', () => {
     expect(sizeOf({ groups: 1_000_000, pushesPerSecond: 10 }, costs, assumed)).toBeDefined();
     expect(sizeOf({ groups: 1_000_001, pushesPerSecond: 10 }, costs, assumed)).toBeUndefined();
   });
 
-  test('scrapes ask for readers, groups for masters', () => {
+  test('more scrapes need more readers, more groups need more masters', () => {
     // Two scrapes of 1,000,000 × 0.5 µs each 10 s; 2 GB in 1 GB each.
     const tight = { ...assumed, redisBytes: 1e9, utilisation: 0.04 };
     expect(sizeOf({ groups: 1_000_000, pushesPerSecond: 10 }, costs, tight)).toMatchObject({ readers: 3, masters: 3 });
   });
 });
 
-test('the first limit is the one a load has most of', () => {
+test('the first limit is the one that the load uses most of', () => {
   expect(firstLimit(limits, { groups: 1_000, pushesPerSecond: 5_000 }).what).toBe('each reader follows every push');
   expect(firstLimit(limits, { groups: 900_000, pushesPerSecond: 5_000 }).what).toBe('each reader holds every group');
   expect(
@@ -112,7 +113,7 @@ test('the first limit is the one a load has most of', () => {
 describe('a scrape', () => {
   const load = { groups: 100_000, pushesPerSecond: 1_000 };
 
-  test('few changes fall on parts of their own, many leave no part as it was', () => {
+  test('few changes each change one part, many changes change every part', () => {
     expect(changedParts({ ...load, pushesPerSecond: 1 }, 1, costs)).toBeCloseTo(3, 2);
     // 30,000 changes in 10,000 parts.
     expect(changedParts(load, 10, costs)).toBeCloseTo(10_000 * (1 - Math.exp(-3)), 6);
@@ -120,24 +121,25 @@ describe('a scrape', () => {
     expect(changedParts({ ...load, pushesPerSecond: 0 }, 10, costs)).toBe(0);
   });
 
-  test('costs what is sent and what changed since this reader was scraped last', () => {
+  test('the cost depends on the size and on the changes since the last scrape of this reader', () => {
     const changedUs = 10_000 * (1 - Math.exp(-3)) * costs.partUs;
     expect(scrapeOf(load, 2, costs, assumed)).toEqual({ us: 50_000 + changedUs, everySeconds: 10 });
-    // One reader is asked by both Prometheus servers, four every other time.
+    // One reader is scraped by both Prometheus servers, each of four by one, every second time.
     expect(scrapeOf(load, 1, costs, assumed).everySeconds).toBe(5);
     expect(scrapeOf(load, 4, costs, assumed).everySeconds).toBe(20);
   });
 
-  test('what changes asks for readers where what is sent does not', () => {
+  test('changes can require more readers even if the size does not', () => {
     const rate = { groups: 1_000_000, pushesPerSecond: 4_000 };
-    // Following leaves 300 ms of each second. Of 100,000 parts 83,500 change in 15 s: 4.7 s with what is sent. In 20 s it is 5.1 s.
+    // Following leaves 300 ms of each second. Of 100,000 parts 83,500 change in 15 s: 4.7 s with what is sent. In 20 s
+    // it is 5.1 s.
     expect(sizeOf(rate, { ...costs, partUs: 0 }, assumed)).toMatchObject({ readers: 2 });
     expect(sizeOf(rate, costs, assumed)).toMatchObject({ readers: 4 });
   });
 });
 
-describe('what decides', () => {
-  test('is what a gateway has most of', () => {
+describe('the bottleneck', () => {
+  test('is the resource with the highest utilisation', () => {
     const gateway = { ingests: 2, workers: 2, readers: 2, masters: 1, shards: 1 };
     const tight = tightest({ groups: 100, pushesPerSecond: 5_000 }, gateway, costs, assumed);
     // 5,000 × (100 / 2 + 40) µs of an ingest process, 5,000 × (40 + 4 × 10) µs of Redis: 450 and 400 ms of 500.
@@ -150,7 +152,7 @@ describe('what decides', () => {
     expect(tightest({ groups: 900_000, pushesPerSecond: 1 }, gateway, costs, assumed).what).toBe('memory of a reader');
   });
 
-  test('one master takes what its time is enough for, three what a Cluster leaves of theirs', () => {
+  test('the rate of one master, and of three in a Cluster, is limited by their CPU time', () => {
     const dear = { ...costs, redisPushUs: 110, clusterRedis: 2 };
     // 500,000 / (110 + 4 × 10); 3 × 500,000 / (2 × (110 + 4 × 10)).
     expect(mostWith(1, 0.01, dear, assumed)?.pushesPerSecond).toBeCloseTo(3_333, -1);
@@ -160,11 +162,11 @@ describe('what decides', () => {
 });
 
 describe('several gateways', () => {
-  test('a small load takes one', () => {
+  test('a small load needs one gateway', () => {
     expect(planOf({ groups: 100, pushesPerSecond: 10 }, costs, assumed)).toMatchObject({ gateways: 1, processes: 7 });
   });
 
-  test('a load past the limits of one is divided, and no division takes fewer processes', () => {
+  test('a load above the limits of one gateway is divided so that it needs the fewest processes', () => {
     const load = { groups: 10_000_000, pushesPerSecond: 100_000 };
     const { gateways, processes } = planOf(load, costs, assumed);
     expect(gateways).toBeGreaterThan(10);

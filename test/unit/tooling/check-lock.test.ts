@@ -58,7 +58,7 @@ test.for(cases)('%s is a fault', async ([, change, fault]) => {
   expect(await check('node_modules/yaml', change)).toMatchObject({ code: 1, output: expect.stringMatching(fault) });
 });
 
-test('what npm has left out for this platform is named, with the remedy', async () => {
+test('packages that npm left out for this platform are named, with the remedy', async () => {
   const { code, output } = await check('', () => {}, ['installed']);
   expect(code).toBe(0);
   expect(output).toMatch(/^npm left out @typescript\/typescript-\S+ [\d.]+, .* remedy: npm ci --registry=/m);

@@ -3,7 +3,7 @@ import { check, type Evidence } from '../../faults/harness/checker.ts';
 import type { Content, Fate, GroupView, Observation, Push, Verb } from '../../faults/harness/history.ts';
 import { bodyOf, readScrape } from '../../faults/harness/read-scrape.ts';
 
-// The judge is judged: a history for each thing it has to find, and those it must let pass.
+// Tests of the checker: histories with a violation that it has to find, and valid ones.
 
 /** `PUT 1 ok 10-20`: value 1, sent at 10, answered at 20. */
 function push(text: string): Push {
@@ -42,30 +42,38 @@ function judge(pushTexts: string[], scrapes: string[], more: Partial<Evidence> =
   return { ...verdict, kinds: verdict.violations.map(({ kind }) => kind) };
 }
 
-describe('lets pass', () => {
+describe('accepts', () => {
   test.for<[what: string, pushes: string[], scrapes: string[]]>([
-    ['what was pushed', ['PUT 1 ok 10-20', 'POST 2 ok 30-40'], ['21 1 1 1', '41 1 2 1']],
-    ['what is seen before its answer', ['PUT 1 ok 10-20'], ['15 1 1 1']],
+    ['the pushed values', ['PUT 1 ok 10-20', 'POST 2 ok 30-40'], ['21 1 1 1', '41 1 2 1']],
+    ['a value that is visible before the answer', ['PUT 1 ok 10-20'], ['15 1 1 1']],
     [
-      'a reader that is late, and skips',
+      'a reader that lags behind and skips a value',
       ['PUT 1 ok 10-20', 'PUT 2 ok 30-40', 'PUT 3 ok 50-60'],
       ['70 1 1 1', '80 3 3 3'],
     ],
     ['a DELETE', ['PUT 1 ok 10-20', 'DELETE 2 ok 30-40'], ['25 1 1 1', '50']],
     ['a POST after a DELETE', ['PUT 1 ok 10-20', 'DELETE 2 ok 30-40', 'POST 3 ok 50-60'], ['25 1 1 1', '70 0 3 0']],
-    ['an unknown one that came', ['PUT 1 ok 10-20', 'PUT 2 indeterminate 30-40'], ['25 1 1 1', '45 2 2 2']],
-    ['an unknown one that never came', ['PUT 1 ok 10-20', 'PUT 2 indeterminate 30-40'], ['25 1 1 1', '45 1 1 1']],
     [
-      'an unknown one that came late',
+      'an indeterminate push that took effect',
+      ['PUT 1 ok 10-20', 'PUT 2 indeterminate 30-40'],
+      ['25 1 1 1', '45 2 2 2'],
+    ],
+    [
+      'an indeterminate push that never took effect',
+      ['PUT 1 ok 10-20', 'PUT 2 indeterminate 30-40'],
+      ['25 1 1 1', '45 1 1 1'],
+    ],
+    [
+      'an indeterminate push that took effect late',
       ['PUT 1 ok 10-20', 'PUT 2 indeterminate 30-40', 'PUT 3 ok 50-60'],
       ['65 3 3 3', '70 2 2 2'],
     ],
     [
-      'unknown ones in any order',
+      'indeterminate pushes in any order',
       ['PUT 1 indeterminate 10-20', 'POST 2 indeterminate 30-40', 'DELETE 3 indeterminate 50-60'],
       ['70 0 2 0', '80', '90 1 1 1'],
     ],
-    ['a refused one', ['PUT 1 ok 10-20', 'PUT 2 refused 30-40'], ['50 1 1 1']],
+    ['a refused push', ['PUT 1 ok 10-20', 'PUT 2 refused 30-40'], ['50 1 1 1']],
   ])('%s', ([, pushes, scrapes]) => {
     expect(judge(pushes, scrapes).violations).toEqual([]);
   });
@@ -89,7 +97,7 @@ describe('finds', () => {
     ['resurrected', 'a deleted group', ['PUT 1 ok 10-20', 'DELETE 2 ok 30-40'], ['25 1 1 1', '45', '50 1 1 1', '60']],
     [
       'resurrected',
-      'an unknown push twice',
+      'an indeterminate push that took effect twice',
       ['PUT 1 indeterminate 10-20', 'PUT 2 ok 30-40'],
       ['25 1 1 1', '45 2 2 2', '50 1 1 1', '60 2 2 2'],
     ],
@@ -119,17 +127,17 @@ describe('finds', () => {
     ],
     [
       'backwards',
-      'a value that is acknowledged just when the reader loses it',
+      'a value that is acknowledged at the moment the reader loses it',
       ['PUT 1 ok 10-20', 'PUT 2 ok 30-45'],
       ['40 2 2 2', '50 1 1 1', '70 2 2 2'],
     ],
     [
       'backwards',
-      'an unknown one that was seen and then lost, when the next one comes',
+      'an indeterminate push that was visible and then lost, when the next push takes effect',
       ['PUT 1 ok 10-20', 'PUT 2 ok 30-40', 'PUT 3 indeterminate 50-60', 'POST 4 ok 70-80'],
       ['25 1 1 1', '65 3 3 3', '85 2 4 2'],
     ],
-    ['unpushed', 'a value of nobody', ['PUT 1 ok 10-20'], ['15 9 9 9', '25 1 1 1']],
+    ['unpushed', 'a value that was never pushed', ['PUT 1 ok 10-20'], ['15 9 9 9', '25 1 1 1']],
     ['unpushed', 'a value from the future', ['PUT 1 ok 10-20', 'PUT 2 ok 30-40'], ['25 2 2 2', '45 2 2 2']],
     ['refused', 'a refused push', ['PUT 1 ok 10-20', 'PUT 2 refused 30-40'], ['45 2 2 2', '50 1 1 1']],
   ])('%s: %s', ([kind, , pushes, scrapes]) => {
@@ -157,14 +165,14 @@ describe('finds', () => {
     expect(judge([], [], { observations: [observation], final: [] }).kinds).toEqual(['invalid']);
   });
 
-  test('unpushed: a group of nobody', () => {
+  test('unpushed: a group that was never pushed', () => {
     const groups = new Map([['stranger', { content: [1, 1, 1] as Content, pushedMs: 1 }]]);
     const { kinds } = judge([], [], { observations: [{ reader: 'r1', askedMs: 1, answeredMs: 2, groups }], final: [] });
     expect(kinds).toEqual(['unpushed']);
   });
 });
 
-test('how many are lost', () => {
+test('counts the lost pushes', () => {
   const { violations } = judge(['PUT 1 ok 10-20', 'PUT 2 ok 30-40', 'PUT 3 ok 50-60'], ['70 1 1 1']);
   expect(violations.map(({ kind, count }) => [kind, count])).toEqual([['lost', 2]]);
 });
@@ -174,22 +182,22 @@ describe('a flush', () => {
   const run = (pushTexts: string[], scrapes: string[]) =>
     judge(pushTexts, scrapes, { history: { pushes: pushTexts.map(push), flushes } }).kinds;
 
-  test('takes what was before it', () => {
+  test('removes earlier pushes', () => {
     expect(run(['PUT 1 ok 10-20', 'POST 2 ok 120-130'], ['25 1 1 1', '115', '140 0 2 0'])).toEqual([]);
     expect(run(['PUT 1 ok 10-20'], ['25 1 1 1', '115', '120 1 1 1', '130'])).toEqual(['resurrected']);
   });
 
-  test('may spare what is under way', () => {
+  test('may leave pushes in flight', () => {
     expect(run(['PUT 1 ok 90-120'], ['95 1 1 1', '130'])).toEqual([]);
     expect(run(['PUT 1 ok 90-120'], ['130 1 1 1'])).toEqual([]);
   });
 
-  test('takes nothing that came after it', () => {
+  test('removes no later push', () => {
     expect(run(['PUT 1 ok 120-130'], ['140 1 1 1', '150'])).toContain('lost');
   });
 });
 
-test('the time until a reader shows all that was acknowledged before the end of the fault', () => {
+test('measures the time until a reader shows all pushes that were acknowledged before the end of the fault', () => {
   const pushes = ['PUT 1 ok 10-20', 'PUT 2 ok 30-40', 'PUT 3 ok 510-520'];
   expect(judge(pushes, ['21 1 1 1', '550 1 1 1', '700 2 2 2', '800 3 3 3']).convergedMs).toEqual(
     new Map([['r1', 200]]),
@@ -223,7 +231,7 @@ describe('reading a scrape', () => {
     expect(readScrape(text).invalid).toBeDefined();
   });
 
-  test('what is pushed', () => {
+  test('renders the pushed families', () => {
     expect(bodyOf('POST', 3)).toBe('fault_b{x="1"} 3\nfault_b{x="2"} 3\n');
     expect(bodyOf('PUT', 3).match(/fault_\w/g)).toHaveLength(6);
   });

@@ -5,7 +5,7 @@ import { swarm } from '../../client/swarm.ts';
 const FAMILIES = 10_000;
 
 export const deletedFamilies: Attack = {
-  what: 'families with names that occur once, pushed and deleted, while nobody scrapes',
+  what: 'families with names that occur once, pushed and deleted, without scrapes',
   against: 'plain',
   clients: 3,
   scrapes: false,

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import type { Attack, Target } from '../../attack.ts';
 import { type Client, closed, pause, readAndCount, swarm } from '../../client/swarm.ts';
 
-/** Connections that never come as far as a request. */
+/** Connections that never send a request. */
 async function slowHeaders(client: Client): Promise<void> {
   const socket = await client.connect();
   readAndCount(client, socket);

@@ -22,7 +22,7 @@ const FLOODS: readonly (readonly [first: Buffer, repeated: Buffer])[] = [
     h2.frame(h2.CONTINUATION, 0, 1, h2.headerBlock([['x', 'y'.repeat(60)]])),
   ],
   [Buffer.concat([h2.settings(), h2.frame(h2.HEADERS, 0, 1)]), h2.frame(h2.CONTINUATION, 0, 1)],
-  // An unknown type of frame, and acknowledgements that nobody waits for.
+  // An unknown type of frame, and acknowledgements that were not requested.
   [h2.settings(), h2.frame(0xee, 0, 0, Buffer.alloc(16))],
   [h2.settings(), h2.frame(h2.PING, h2.ACK, 0, Buffer.alloc(8))],
 ];

@@ -35,7 +35,7 @@ describe('pushes in flight', () => {
   };
   const overloaded = expect.objectContaining({ code: 'overloaded' }) as Error;
 
-  test('of the client that holds most, the oldest uploads give way to a client that would hold less', () => {
+  test('the oldest uploads of the client that holds most are cancelled for a client that would hold less', () => {
     const { inflight, evicted, open, upload } = start();
     for (const name of ['a1', 'a2', 'a3']) upload('192.0.2.1', name, 30);
     upload('192.0.2.2', 'b1', 10);
@@ -55,14 +55,14 @@ describe('pushes in flight', () => {
     expect(evicted).toEqual(['a1']);
   });
 
-  test('what is complete does not give way', () => {
+  test('a complete body is never cancelled', () => {
     const { evicted, open, upload } = start();
     for (const name of ['a1', 'a2']) upload('192.0.2.1', name, 50).keep();
     expect(() => open('192.0.2.2').resize(1)).toThrow(overloaded);
     expect(evicted).toEqual([]);
   });
 
-  test('an upload gives way to its own client after 5 s', () => {
+  test('an upload can be cancelled for its own client after 5 s', () => {
     const { evicted, open, upload } = start();
     for (const name of ['a1', 'a2']) upload('192.0.2.1', name, 50);
     expect(() => open('192.0.2.1').resize(10)).toThrow(overloaded);
@@ -71,7 +71,7 @@ describe('pushes in flight', () => {
     expect(evicted).toEqual(['a1']);
   });
 
-  test('one counts as half at most', () => {
+  test('one upload counts as at most half', () => {
     const { inflight, open } = start();
     const hold = open('192.0.2.1');
     hold.resize(1_000);
@@ -82,7 +82,7 @@ describe('pushes in flight', () => {
 });
 
 describe('pieces of a body', () => {
-  test('many at once are refused, slow ones are not', () => {
+  test('many small pieces at once are refused, slow ones are not', () => {
     const add = (count: number, bytes: number, eachMs = 0): BodyChunks => {
       const chunks = new BodyChunks();
       for (let i = 0; i < count; i++) {
@@ -97,7 +97,7 @@ describe('pieces of a body', () => {
     expect(add(3_000, 1, 1).length).toBe(3_000);
   });
 
-  test('take little more memory than they hold, and are what was sent', () => {
+  test('need little more memory than their content, and keep it unchanged', () => {
     const chunks = new BodyChunks();
     const sent = Array.from({ length: 30_000 }, (_, i) => Buffer.alloc(i % 5_000 === 0 ? 20_000 : 17, i));
     for (const chunk of sent) chunks.add(chunk);
@@ -144,7 +144,7 @@ describe('a body that is discarded', () => {
     request.emit('close');
   });
 
-  test('is cut off after 30 s, whatever arrives', () => {
+  test('is cut off after 30 s, even if data still arrives', () => {
     const { request, destroy } = discard();
     for (let i = 0; i < 15; i++) {
       vi.advanceTimersByTime(2_000);

@@ -68,7 +68,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'])('%s', (protocol) => {
     };
   }
 
-  test('small, empty, large', async () => {
+  test('small, empty and large bodies', async () => {
     const sink = await startSink();
     const { send, end } = await connection(sink);
     for (const length of [5, 0, MAX_BYTES, 1]) {
@@ -78,7 +78,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'])('%s', (protocol) => {
     end();
   });
 
-  test('a body so large that the client is cut off', async () => {
+  test('a client that sends a very large body is cut off', async () => {
     const sink = await startSink();
     const { send, end } = await connection(sink);
     // The answer was sent first, but whether the client sees it depends on how it reads.
@@ -105,7 +105,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'])('%s', (protocol) => {
 });
 
 // As the Python client does: after a broken pipe it could not read the answer.
-test('a client that sends everything before it reads, and closes the connection', async () => {
+test('a client that sends everything before it reads, and then closes the connection', async () => {
   const { web } = await startSink(true);
   const socket = connect({ port: web.port, host: '127.0.0.1', allowHalfOpen: true });
   const length = 8 * MiB;

@@ -70,7 +70,7 @@ describe('basic authentication', () => {
     'Bearer ZGVhcjp4',
     `Basic ${Buffer.from('no colon').toString('base64')}`,
     'xBasic ZGVhcjp4',
-  ])('%j is refused unasked', (header) => {
+  ])('%j is refused without a password check', (header) => {
     const { auth, checks } = start();
     expect(auth.check(header, 'a')).toBe('refused');
     expect(checks.asked).toEqual([]);
@@ -93,7 +93,7 @@ describe('basic authentication', () => {
     expect([await right, await wrong]).toEqual(['accepted', 'refused']);
     expect([check('dear:right'), check('dear:wrong')]).toEqual(['accepted', 'refused']);
     expect(checks.asked).toHaveLength(2);
-    // Neither for another user nor for the same text divided otherwise.
+    // Not for another user, and not for the same text with the colon in another place.
     for (const other of ['cheap:right', 'dear:right:', 'dear:', ':dear:right']) {
       expect(check(other)).toBeInstanceOf(Promise);
     }
@@ -116,7 +116,7 @@ describe('basic authentication', () => {
     expect(check('nobody:x')).toBe('refused');
   });
 
-  test('a check that is dropped is an overload', async () => {
+  test('a dropped check counts as an overload', async () => {
     const { check, checks } = start();
     const verdict = check('dear:right');
     checks.asked[0]?.settle(undefined);
@@ -184,7 +184,7 @@ describe('password checks', () => {
       checker.check('right', HASH, 'c'),
     ];
     expect(await all(checks)).toEqual([false, false, false, false, false, false, true]);
-    // Whoever comes last is next, as long as nothing is known against it.
+    // The newest address is next if it has sent no wrong password.
     expect(order).toEqual(['a1', 'right', 'b1', 'a2', 'b2', 'a3', 'a4']);
     expect(await checker.check('right', HASH, 'a')).toBe(true);
   });
@@ -205,14 +205,14 @@ describe('password checks', () => {
     expect(countOf(first)).toBe(17); // one is being checked
     const others = Array.from({ length: 100 }, (_, index) => ask(checker, `other ${index}`, 1)).flat();
     const results = await all([...first, ...others]);
-    // Those that waited longest make room: the longest queue first, then whoever is furthest back.
+    // The longest waiting checks are dropped: first from the longest queue, then those of the last address in turn.
     expect(countOf(results)).toBe(65);
     expect(order).toContain('other 99-0');
     expect(order.filter((one) => one.startsWith('first'))).toEqual(['first-0']);
     expect(await checker.check('right', HASH, 'first')).toBe(true);
   });
 
-  test('five addresses that guess do not keep another from logging in', async () => {
+  test('five addresses that guess passwords do not block the login of another', async () => {
     const { checker, order } = startChecker();
     const guesses = Array.from({ length: 5 }, (_, index) => ask(checker, `guesser ${index}`, 20)).flat();
     expect(await checker.check('right', HASH, 'somebody')).toBe(true);
@@ -220,12 +220,12 @@ describe('password checks', () => {
     expect(order).toHaveLength(2);
     const results = await all(guesses);
     expect(countOf(results)).toBe(64);
-    // Each has lost about as many as the others.
+    // The checks were dropped evenly.
     const left = [0, 1, 2, 3, 4].map((index) => order.filter((one) => one.startsWith(`guesser ${index}`)).length);
     expect(Math.min(...left)).toBeGreaterThanOrEqual(12);
   });
 
-  test('nor do a thousand addresses, each of which guesses without a pause', async () => {
+  test('a thousand addresses that guess without a pause do not block it either', async () => {
     const { checker, order } = startChecker();
     const over = new AbortController();
     const guess = async (from: string) => {
@@ -238,7 +238,7 @@ describe('password checks', () => {
     for (let index = 0; index < 20; index++) {
       const before = order.length;
       expect(await checker.check('right', HASH, `somebody ${index}`)).toBe(true);
-      // A guesser that was not known yet may come first.
+      // A guessing address without a failed check may come first.
       expect(order.length - before).toBeLessThan(4);
     }
     over.abort();

@@ -20,7 +20,7 @@ describe('the key of a peer', () => {
     expect(clientKey({ socket: from(address), headers: {} })).toBe(key);
   });
 
-  test('a connection that has ended is no Unix socket', () => {
+  test('a closed connection is not taken for a Unix socket', () => {
     expect(peerKey(from(undefined, true))).toBe('gone');
   });
 });
@@ -37,9 +37,9 @@ describe('behind proxies', () => {
     ['a Unix socket', undefined, '198.51.100.7', '198.51.100.7'],
     ['two proxies', '10.1.2.3', '198.51.100.7, 10.9.9.9', '198.51.100.7'],
     ['several headers', '10.1.2.3', ['198.51.100.7', '10.9.9.9'], '198.51.100.7'],
-    ['what the client wrote itself', '10.1.2.3', '203.0.113.1, 198.51.100.7', '198.51.100.7'],
-    ['nonsense that the client wrote', '10.1.2.3', 'x, 198.51.100.7', '198.51.100.7'],
-    ['nonsense of the proxy', '10.1.2.3', 'unknown', '10.1.2.3'],
+    ['a header forged by the client', '10.1.2.3', '203.0.113.1, 198.51.100.7', '198.51.100.7'],
+    ['an invalid value from the client', '10.1.2.3', 'x, 198.51.100.7', '198.51.100.7'],
+    ['an invalid value from the proxy', '10.1.2.3', 'unknown', '10.1.2.3'],
     ['only proxies', '10.1.2.3', '10.7.7.7, 10.8.8.8', '10.7.7.7'],
     ['a port', '10.1.2.3', '198.51.100.7:1234', '198.51.100.7'],
     ['a port of IPv6', '10.1.2.3', '[2001:db8::7]:1234', '2001:db8:0:0::/64'],

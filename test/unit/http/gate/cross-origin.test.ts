@@ -31,7 +31,7 @@ describe('the origin of a request', () => {
     ],
     ['another name', { host, origin: 'http://evil.example:9753' }, 'http://evil.example:9753'],
     ['another port', { host, origin: 'http://gateway.example' }, 'http://gateway.example'],
-    ['a name that begins alike', { host, origin: `${own}.evil.example` }, `${own}.evil.example`],
+    ['a name with the same prefix', { host, origin: `${own}.evil.example` }, `${own}.evil.example`],
     [
       'the host as a user',
       { host, origin: 'http://gateway.example:9753@evil.example' },
@@ -42,12 +42,12 @@ describe('the origin of a request', () => {
     ['no host', { origin: own }, own],
     ['an empty host', { host: '', origin: own }, own],
     [
-      'another port, as the browser says it',
+      'another port, as reported by the browser',
       { host, origin: 'http://gateway.example:1', 'sec-fetch-site': 'same-site' },
       'http://gateway.example:1',
     ],
     ['an image', { host, 'sec-fetch-site': 'cross-site' }, 'cross-site'],
-    ['a word of the future', { host, origin: own, 'sec-fetch-site': 'near-site' }, own],
+    ['an unknown value of Sec-Fetch-Site', { host, origin: own, 'sec-fetch-site': 'near-site' }, own],
     ['two origins', { host, origin: `${own}, ${own}` }, `${own}, ${own}`],
   ])('%s', (_, headers, expected) => {
     expect(otherOrigin(headers, 'https://external.example')).toBe(expected);
@@ -97,7 +97,7 @@ function routes(app: FastifyInstance): void {
   app.get('/costly', { config: { crossOrigin: 'refuse' } }, answer);
 }
 
-test('a route decides about other origins, and by default only answers what reads', async () => {
+test('a route decides about other origins; by default only requests that read are answered', async () => {
   const web = await startWeb({ routes });
   const ask = async (method: string, path: string, options = evil) =>
     (await request(web.url, path, { method, ...options })).status;

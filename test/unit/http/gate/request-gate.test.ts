@@ -55,7 +55,7 @@ describe('response headers', () => {
     expect(allowed.text).toContain('pushgateway_http_turned_away_total{reason="unauthorized"} 1\n');
   });
 
-  test('browsers never guess what an answer is', async () => {
+  test('answers forbid content sniffing', async () => {
     const yaml = `${tls}basic_auth_users: {a: ${hashOf('b')}}`;
     const [plain, secure] = [await startWeb(), await startWeb({ yaml, files })];
     const session = await openHttp2(secure.port);
@@ -117,7 +117,7 @@ describe('basic authentication', () => {
     expect(bodies).toEqual([]);
   });
 
-  test('answers 503 to new logins when there are too many, and known ones as usual', async () => {
+  test('answers 503 to new logins when there are too many, and accepts known ones', async () => {
     let release: (() => void) | undefined;
     const blocked = new Promise<void>((resolve) => (release = resolve));
     const compare = async (password: string) => {
@@ -141,7 +141,7 @@ describe('basic authentication', () => {
     expect(await turnedAway(web)).toMatchObject({ rate_limit: 0, unauthorized: 17, too_many_logins: 23 });
   });
 
-  test('clients behind a trusted proxy are told apart', async () => {
+  test('clients behind a trusted proxy are distinguished', async () => {
     let release: (() => void) | undefined;
     const blocked = new Promise<void>((resolve) => (release = resolve));
     const compare = async (password: string) => {

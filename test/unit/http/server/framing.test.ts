@@ -45,7 +45,7 @@ test.each([
   expect(answer.toLowerCase()).toContain('connection: close\r\n');
 });
 
-test('chunked is accepted however it is written, and what follows is the next request', async () => {
+test('all spellings of chunked are accepted, and the next request follows', async () => {
   const { port } = await startWeb({ routes });
   const text = post('Transfer-Encoding: Chunked \r\n', CHUNKS).replace('/body', '/body?x') + NEXT;
   const answer = await rawRequest(port, [text], { until: /OK$/ });

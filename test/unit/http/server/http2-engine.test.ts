@@ -1,4 +1,4 @@
-/** Sessions that end without the client's doing: with short limits, on a TLS server of the test. */
+/** Sessions that the server ends: with short limits, on a TLS server of the test. */
 import { once } from 'node:events';
 import type { RequestListener, ServerResponse } from 'node:http';
 import { constants } from 'node:http2';
@@ -44,7 +44,7 @@ const ok: RequestListener = (_request, response) => void response.end('ok');
 const unanswered: RequestListener = (request, response) => void (request.url === '/ok' && response.end('ok'));
 const late: RequestListener = (_request, response) => void setTimeout(() => response.end('late'), 500);
 
-test('a silent session ends, one with requests stays', async () => {
+test('an idle session is closed, one with requests stays open', async () => {
   const { port } = await start(ok, { keepAliveMs: 300, quietMs: 100, pingMs: 100 });
   const busy = await openHttp2(port);
   const quiet = await openHttp2(port);
@@ -57,7 +57,7 @@ test('a silent session ends, one with requests stays', async () => {
   await once(busy, 'close');
 });
 
-test('a request that takes longer than the limit of silence finishes', async () => {
+test('a request that takes longer than the idle timeout finishes', async () => {
   const { port } = await start(late, { keepAliveMs: 100, quietMs: 50, pingMs: 100 });
   const session = await openHttp2(port);
   expect(await askHttp2(session, '/')).toMatchObject({ status: 200, text: 'late' });
@@ -77,7 +77,7 @@ test('a client that does not answer pings is cut off', async () => {
   expect(took()).toBeLessThan(2_000);
 });
 
-test('close() does not wait for a client that is gone, but for one that is not', async () => {
+test('close() waits for a client that still responds, but not for one that is gone', async () => {
   let asked: ServerResponse | undefined;
   const slow: RequestListener = (_request, response) => void (asked = response);
   const { engine, port } = await start(slow, { pingMs: 100 });
@@ -112,7 +112,7 @@ test.each([
   expect(took()).toBeLessThan(12_000);
 });
 
-test('a session whose client resets one stream after the other is ended, others are not', async () => {
+test('a session whose client resets many streams is closed, others are not', async () => {
   const { port, cuts } = await start(unanswered, {});
   const other = await openHttp2(port);
   const session = await openHttp2(port);
@@ -121,7 +121,7 @@ test('a session whose client resets one stream after the other is ended, others 
     const stream = session.request({ ':path': '/' });
     stream.on('error', () => {});
     const isOver = once(stream, 'close');
-    // Until then the request may not be sent, and never would be.
+    // Before that event the request might never be sent.
     await new Promise((resolve) => session.ping(resolve));
     stream.close(constants.NGHTTP2_CANCEL);
     await isOver;

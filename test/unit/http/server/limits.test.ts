@@ -63,7 +63,7 @@ function uploads(beginsMs = 0) {
 describe('bodies', () => {
   const args = ['--web.body-timeout=1s'];
 
-  test('a slow one that makes progress is read to its end', async () => {
+  test('a slow body that makes progress is read to its end', async () => {
     const { port } = await startWeb({ args, routes: uploads() });
     const socket = await open(port, post('/upload', 20));
     for (let i = 0; i < 20; i++) {
@@ -74,7 +74,7 @@ describe('bodies', () => {
     expect(answer.toString()).toContain('HTTP/1.1 200 OK\r\n');
   });
 
-  test('one without progress is answered 408', async () => {
+  test('a body without progress is answered 408', async () => {
     const web = await startWeb({ args, routes: uploads() });
     const took = stopwatch();
     const answer = await readText(await open(web.port, `${post('/upload', 20)}some`));
@@ -84,7 +84,7 @@ describe('bodies', () => {
     expect(await cuts(web)).toEqual({ body_timeout: 1 });
   });
 
-  test('one that the gateway does not read yet has time', async () => {
+  test('the timeout does not run while the gateway does not read', async () => {
     const { port } = await startWeb({ args, routes: uploads(3_500) });
     const socket = await open(port, post('/upload', 3e6));
     Readable.from([Buffer.alloc(1e6), Buffer.alloc(1e6), Buffer.alloc(1e6)]).pipe(socket, { end: false });
@@ -92,7 +92,7 @@ describe('bodies', () => {
     expect(answer.toString()).toMatch(/200 OK[^]*3000000$/);
   });
 
-  test('one of a request that waits for an earlier one has time', async () => {
+  test('the timeout does not run while the request waits for an earlier one', async () => {
     const { port } = await startWeb({ args, routes: uploads(3_500) });
     const socket = await open(port, `${post('/upload', 1)}x${post('/upload', 4)}x`);
     let answers = '';
@@ -102,7 +102,7 @@ describe('bodies', () => {
     await eventually(() => /200 OK[^]*200 OK[^]*4$/.test(answers));
   });
 
-  test('one over HTTP/2, slow, without progress, or not read yet', async () => {
+  test('the same over HTTP/2: slow, without progress, or not read yet', async () => {
     const routes = (app: FastifyInstance): void => {
       uploads()(app);
       app.post('/later', { config: { readsBody: true } }, async (incoming) => {
@@ -144,7 +144,7 @@ describe('bodies', () => {
   });
 });
 
-test('headers that do not end are cut off, however they progress', async () => {
+test('headers that never end are cut off, even if they make progress', async () => {
   const logger = createLogger({ level: 'error', format: 'logfmt' });
   const connections = newConnections({ headersMs: 1_000 });
   const listener = new Listener((_request, response) => response.end(), undefined, false, connections, logger);
@@ -185,7 +185,7 @@ const PATHS = ['/download?size=50000000', '/text', '/stream'];
 describe('answers', () => {
   const args = ['--web.answer-timeout=1s'];
 
-  test.each(PATHS)('one that nobody reads ends the connection: %s', async (path) => {
+  test.each(PATHS)('an answer that is not read ends the connection: %s', async (path) => {
     const web = await startWeb({ args, routes: downloads });
     const socket = await open(web.port, get(path));
     await eventually(async () => expect(await cuts(web)).toEqual({ answer_timeout: 1 }));
@@ -195,7 +195,7 @@ describe('answers', () => {
     expect(length).toBeLessThan(50e6);
   });
 
-  test.each(PATHS)('one that nobody reads ends the stream of HTTP/2, others continue: %s', async (path) => {
+  test.each(PATHS)('an answer that is not read ends its HTTP/2 stream, others continue: %s', async (path) => {
     const web = await startWeb({ args, ...tls, routes: downloads });
     const session = await openHttp2(web.port);
     const stream = session.request({ ':path': path });
@@ -208,7 +208,7 @@ describe('answers', () => {
     expect(stream.rstCode).toBe(8);
   });
 
-  test('one that is read slowly is sent to its end', async () => {
+  test('an answer that is read slowly is sent to its end', async () => {
     const web = await startWeb({ args: ['--web.answer-timeout=2s'], routes: downloads });
     const socket = await open(web.port, get('/download?size=20000000').replace('1.1', '1.0'));
     let length = 0;
@@ -222,7 +222,7 @@ describe('answers', () => {
     expect(await cuts(web)).toEqual({});
   });
 
-  test('above the limit on memory, those of the client that holds most are ended, the oldest first', async () => {
+  test('above the memory limit, answers of the client that holds most are ended, the oldest first', async () => {
     const web = await startWeb({ args: ['--web.max-buffered-bytes=30MB'], routes: downloads });
     const sockets: Socket[] = [];
     for (let i = 0; i < 4; i++) {
@@ -251,7 +251,7 @@ describe('answers', () => {
 });
 
 describe('connections', () => {
-  test('when there are too many, one that is idle makes room, the longest first', async () => {
+  test('when there are too many, the longest idle connection is closed', async () => {
     const web = await startWeb({ args: ['--web.max-connections=3'] });
     const idle: Socket[] = [];
     for (let i = 0; i < 3; i++) {
@@ -266,7 +266,7 @@ describe('connections', () => {
     expect(await cuts(web)).toEqual({ evicted: 1 });
   });
 
-  test('when all have requests that are worked on, new ones are refused', async () => {
+  test('when all have requests in progress, new connections are refused', async () => {
     let arrived = 0;
     let finish = (): void => undefined;
     const finished = new Promise<void>((resolve) => (finish = resolve));
@@ -287,7 +287,7 @@ describe('connections', () => {
     expect((await request(web.url, '/-/healthy')).status).toBe(200);
   });
 
-  test('uploads and answers that are not complete make room if nothing is idle', async () => {
+  test('if no connection is idle, one with an incomplete upload or answer is closed', async () => {
     const web = await startWeb({ args: ['--web.max-connections=3'], routes: uploads() });
     const stalled: Socket[] = [];
     for (let i = 0; i < 3; i++) stalled.push(await open(web.port, post('/upload', 20)));
@@ -306,7 +306,7 @@ describe('connections', () => {
     expect(await web.registry.metrics()).toContain('\npushgateway_http_connections 3\n');
   });
 
-  test('one whose client keeps it open after the end of its session is closed', async () => {
+  test('a connection that the client keeps open after the end of its session is closed', async () => {
     const web = await startWeb(tls);
     // The type definitions do not have it.
     const halfOpen: object = { allowHalfOpen: true };

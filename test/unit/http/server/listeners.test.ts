@@ -112,7 +112,7 @@ describe('a unix socket', () => {
     expect(await getBySocket(path, '/-/healthy')).toBe(200);
   });
 
-  test('replaces neither a socket in use nor a file', async () => {
+  test('does not replace a socket in use or a file', async () => {
     const web = await startWeb({ args });
     const path = join(web.folder, 's');
     await expect(startWeb({ args: [`--web.listen-address=unix:${path}`] })).rejects.toThrow(
@@ -269,7 +269,7 @@ describe('close', () => {
     await closed;
   });
 
-  test('an idle connection ends some time after the announced one', async () => {
+  test('an idle connection ends some time after the announced timeout', async () => {
     const web = await startWeb({ args: ['--web.keep-alive-timeout=1s'] });
     const socket = connect(web.port, '127.0.0.1');
     const askOnce = async (): Promise<string> => {
@@ -289,7 +289,7 @@ describe('close', () => {
     expect(performance.now() - answeredMs).toBeGreaterThan(2_900);
   });
 
-  test('by default idle connections stay for longer than those of Google, which it keeps for 600 s', async () => {
+  test('by default idle connections are kept longer than the 600 s of Google load balancers', async () => {
     const web = await startWeb();
     const agent = keepAlive(1);
     const { headers } = await request(web.url, '/-/healthy', { agent });
@@ -297,7 +297,7 @@ describe('close', () => {
     expect(headers['keep-alive']).toBe('timeout=620');
   });
 
-  test('serves a request that is being sent', async () => {
+  test('a request that is being sent is served', async () => {
     const web = await startWeb({ routes: pushRoute });
     const outgoing = httpRequest({ port: web.port, host: '127.0.0.1', path: '/push', method: 'POST', agent: false });
     outgoing.write('one');
@@ -313,7 +313,7 @@ describe('close', () => {
     await closed;
   });
 
-  test('of a server that never listened', async () => {
+  test('a server that never listened can be closed', async () => {
     await expect(startWeb({ yaml: 'x: 1' })).rejects.toThrow('unknown key x');
   });
 });

@@ -13,7 +13,7 @@ import { rawRequest } from '../../../support/http/raw-request.ts';
 import { hold } from '../../../support/process/resources.ts';
 import { startWeb } from '../../../support/http/web-server.ts';
 
-// Bytes that the parser refuses: answered once, never in the place of another answer, and never to be guessed at.
+// Bytes that the parser refuses are answered once, in order, and end the connection.
 
 const HEAD = 'Host: g\r\nContent-Length: 4\r\n\r\na 1\n';
 
@@ -44,25 +44,25 @@ describe('what is not HTTP', () => {
   test.each<[string, readonly string[], readonly string[]]>([
     ['nonsense', ['nonsense\r\n\r\n'], ['400']],
     ['a header line without a name', ['GET /-/healthy HTTP/1.1\r\nHost: g\r\n: x\r\n\r\n'], ['400']],
-    ['too long a header', [`GET / HTTP/1.1\r\nHost: g\r\nX: ${'x'.repeat(200_000)}\r\n\r\n`], ['431']],
+    ['a header that is too long', [`GET / HTTP/1.1\r\nHost: g\r\nX: ${'x'.repeat(200_000)}\r\n\r\n`], ['431']],
     [
       'an unknown expectation',
       [`PUT /whole HTTP/1.1\r\nExpect: nothing\r\n${HEAD}`],
       ['417 unsupported Expect: expected 100-continue'],
     ],
-    ['behind a request that waits', [`PUT /slow HTTP/1.1\r\n${HEAD}get / HTTP/1.1\r\n\r\n`], ['200 stored', '400']],
+    ['after a request in progress', [`PUT /slow HTTP/1.1\r\n${HEAD}get / HTTP/1.1\r\n\r\n`], ['200 stored', '400']],
     [
-      'behind two that wait',
+      'after two requests in progress',
       [`PUT /slow HTTP/1.1\r\n${HEAD}PUT /slow HTTP/1.1\r\n${HEAD}nonsense\r\n\r\n`],
       ['200 stored', '200 stored', '400'],
     ],
     [
-      'in a body that is read',
+      'in a body that is being read',
       ['PUT /whole HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n'],
       ['400'],
     ],
     [
-      'in a body behind a request that waits',
+      'in a body after a request in progress',
       [`PUT /slow HTTP/1.1\r\n${HEAD}PUT /whole HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: g\r\n\r\n1\r\nabc\r\n`],
       ['200 stored', '400'],
     ],
@@ -71,7 +71,7 @@ describe('what is not HTTP', () => {
     expect(answersIn(await rawRequest(web.port, parts))).toEqual(answers);
   });
 
-  test('in a body whose request is answered already', async () => {
+  test('in a body whose request was already answered', async () => {
     const web = await startWeb({ routes });
     const head = 'PUT /quick HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n';
     for (const parts of [[`${head}1\r\nabc\r\n0\r\n\r\n`], [head, '1\r\nabc\r\n0\r\n\r\n']])
@@ -79,7 +79,7 @@ describe('what is not HTTP', () => {
   });
 });
 
-test('CONNECT behind a request that waits is answered, and nothing after it', async () => {
+test('CONNECT after a request in progress is answered, and nothing after it', async () => {
   const web = await startWeb({ routes });
   const parts = [`PUT /slow HTTP/1.1\r\n${HEAD}CONNECT g:80 HTTP/1.1\r\nHost: g\r\n\r\nGET / HTTP/1.1\r\n\r\n`];
   expect(answersIn(await rawRequest(web.port, parts))).toEqual([
@@ -88,7 +88,7 @@ test('CONNECT behind a request that waits is answered, and nothing after it', as
   ]);
 });
 
-test('who goes on sending can read the answers, and is cut off soon', async () => {
+test('a client that continues to send can read the answers, and is cut off soon', async () => {
   const web = await startWeb({ routes });
   const socket = connect({ port: web.port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
   const startedMs = performance.now();
@@ -101,7 +101,7 @@ test('who goes on sending can read the answers, and is cut off soon', async () =
   expect(performance.now() - startedMs).toBeGreaterThan(400);
 });
 
-test('what follows on such a connection takes no memory', async () => {
+test('data that follows on such a connection takes no memory', async () => {
   let answer = (): void => {};
   const answered = new Promise<void>((resolve) => {
     answer = resolve;
@@ -130,7 +130,7 @@ test('what follows on such a connection takes no memory', async () => {
   await once(socket.resume(), 'close');
 });
 
-test('a handshake of TLS that took too long is not answered, and cannot end any more', async () => {
+test('a TLS handshake that took too long is not answered and cannot complete later', async () => {
   const { cert, key } = makeCertificate('server');
   let secured = 0;
   const server = createHttps({ cert, key, handshakeTimeout: 50 }, (_request, response) => response.end());

@@ -62,7 +62,7 @@ async function hasBegun(...paths: string[]): Promise<void> {
   expect(begun).toEqual(paths);
 }
 
-test('each request begins when the previous one is answered; other connections do not wait', async () => {
+test('each request starts when the previous one is answered; other connections do not wait', async () => {
   const one = await open();
   let received = '';
   one.setEncoding('utf8').on('data', (text: string) => (received += text));
@@ -82,7 +82,7 @@ test('each request begins when the previous one is answered; other connections d
   await hasBegun('/1', '/other', '/2', '/3', '/4');
 });
 
-test('requests of a client that has disconnected are not begun', async () => {
+test('requests of a client that has disconnected are not started', async () => {
   const socket = await open();
   socket.write(requests('/1', '/2'));
   await hasBegun('/1');
@@ -93,7 +93,7 @@ test('requests of a client that has disconnected are not begun', async () => {
   await hasBegun('/1');
 });
 
-test('a request that arrives after an answer with Connection: close is not begun', async () => {
+test('a request that arrives after an answer with Connection: close is not started', async () => {
   const socket = await open();
   socket.write(requests('/1', '/2'));
   await hasBegun('/1');
@@ -103,7 +103,7 @@ test('a request that arrives after an answer with Connection: close is not begun
   await hasBegun('/1');
 });
 
-test('what a client sends while many of its requests wait is not read', async () => {
+test('data that a client sends while many of its requests wait is not read', async () => {
   const socket = await open();
   const some = requests(...numbered(500));
   let isAccepted = true;
@@ -141,7 +141,7 @@ test('a client that does not wait gets all its answers, in order', async () => {
   expect(connections.waiting).toBe(0);
 });
 
-test('connections that have a few requests waiting stay when all together have too many, others are cut', async () => {
+test('when too many requests wait in total, connections with a few of them stay open, others are cut', async () => {
   const sockets: Socket[] = [];
   for (let i = 0; i < 4; i++) {
     const socket = await open();

@@ -92,7 +92,7 @@ basic_auth_users:
     'basic_auth_users: {}',
     'rate_limit: {interval: 0, burst: 0}',
     '---\nhttp_server_config: {headers: {}}\n',
-  ])('%j says nothing', (content) => {
+  ])('%j sets nothing', (content) => {
     const { file, faults } = readWebConfig(content, 'f');
     expect(faults).toEqual([]);
     expect(file).toEqual({ tls: undefined, http2: true, headers: [], users: new Map(), rateLimit: undefined });

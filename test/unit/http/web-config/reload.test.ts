@@ -214,6 +214,6 @@ describe('the file', () => {
   });
 });
 
-test('the certificates of these tests are as named', () => {
+test('the certificates of these tests match their names', () => {
   expect(new X509Certificate(first.cert).verify(new X509Certificate(authority.cert).publicKey)).toBe(true);
 });
