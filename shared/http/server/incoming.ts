@@ -9,6 +9,11 @@ import { IncomingMessage } from 'node:http';
  */
 export class Incoming extends IncomingMessage {
   declare private switches: boolean | null;
+  /**
+   * It asks for another protocol, which Node ignores; but it drops what followed in the same chunk, and would read the
+   * next chunk from the middle of a request. So nothing else may be answered on the connection.
+   */
+  declare readonly isLast: boolean | undefined;
 
   get upgrade(): boolean | null {
     return this.socket.destroyed || this.switches;
@@ -16,6 +21,7 @@ export class Incoming extends IncomingMessage {
 
   /** CONNECT switches too, but Node closes the connection then, before earlier requests on it are answered. */
   set upgrade(switches: boolean | null) {
+    if (switches === true) Object.assign(this, { isLast: true });
     this.switches = this.method === 'CONNECT' ? false : switches;
   }
 }

@@ -74,7 +74,8 @@ export class Listener {
     const http1Handler: RequestListener = (request, response) => {
       const fault = framingFault(request);
       if (fault !== undefined) return refuse(response, fault);
-      if (this.#state === 'draining') response.setHeader('Connection', 'close');
+      const isLast = request instanceof Incoming && request.isLast === true;
+      if (isLast || this.#state === 'draining') response.setHeader('Connection', 'close');
       return handler(request, response);
     };
     const take: RequestListener = (request, response) => {

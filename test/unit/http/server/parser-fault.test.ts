@@ -149,3 +149,20 @@ test('a TLS handshake that took too long is not answered and cannot complete lat
   await closed;
   expect(secured).toBe(0);
 });
+
+test('a request that asks for another protocol is answered as the last one', async () => {
+  const web = await startWeb({ routes });
+  const hidden = 'GET /hidden HTTP/1.1\r\nHost: g\r\n\r\n';
+  const socket = connect(web.port, '127.0.0.1').on('error', () => {});
+  const closed = new Promise((resolve) => void socket.on('close', resolve));
+  let received = '';
+  socket.on('data', (chunk) => (received += chunk.toString()));
+  const upgrade = 'GET /none HTTP/1.1\r\nHost: g\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n';
+  // Node drops what follows the first request in the same chunk, and would take the body for a request.
+  socket.write(`${upgrade}PUT /whole HTTP/1.1\r\nHost: g\r\nContent-Length: ${hidden.length}\r\n\r\n`);
+  await eventually(() => expect(received).toContain('\r\n\r\n'));
+  socket.write(hidden);
+  await closed;
+  expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 404']);
+  expect(received.toLowerCase()).toContain('\r\nconnection: close\r\n');
+});
