@@ -133,7 +133,8 @@ export class Http2Connection implements Connection {
 
   cut(reason: CutReason): void {
     this.#connections.count(reason);
-    this.#socket.destroy();
+    // Not while Node reads from it: a stream may have been reset in the middle of that.
+    setImmediate(() => this.#socket.destroy());
   }
 }
 

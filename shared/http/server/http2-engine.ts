@@ -119,7 +119,8 @@ export class Http2Engine {
     // Also called, with an error, when the session ends first.
     session.ping((error) => {
       clearTimeout(timer);
-      if (error !== null) socket.destroy();
+      // Not while Node reads from it.
+      if (error !== null) setImmediate(() => socket.destroy());
     });
   }
 }
