@@ -133,8 +133,7 @@ export class Http2Connection implements Connection {
 
   cut(reason: CutReason): void {
     this.#connections.count(reason);
-    // Not while Node reads from it: a stream may have been reset in the middle of that.
-    setImmediate(() => this.#socket.destroy());
+    this.#socket.destroy();
   }
 }
 

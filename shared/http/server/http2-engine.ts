@@ -119,8 +119,7 @@ export class Http2Engine {
     // Also called, with an error, when the session ends first.
     session.ping((error) => {
       clearTimeout(timer);
-      // Not while Node reads from it.
-      if (error !== null) setImmediate(() => socket.destroy());
+      if (error !== null) socket.destroy();
     });
   }
 }

@@ -116,13 +116,11 @@ test('a session whose client resets many streams is closed, others are not', asy
   const { port, cuts } = await start(unanswered, {});
   const other = await openHttp2(port);
   const session = await openHttp2(port);
-  // Not `once`, because the reset of the connection is an error for the client.
-  session.on('error', () => {});
-  const isClosed = new Promise((resolve) => void session.on('close', resolve));
+  const isClosed = once(session, 'close');
   for (let i = 0; i < 600 && !session.destroyed; i++) {
     const stream = session.request({ ':path': '/' });
     stream.on('error', () => {});
-    const isOver = new Promise((resolve) => void stream.on('close', resolve));
+    const isOver = once(stream, 'close');
     // Before that event the request might never be sent.
     await new Promise((resolve) => session.ping(resolve));
     stream.close(constants.NGHTTP2_CANCEL);
