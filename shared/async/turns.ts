@@ -1,5 +1,5 @@
 /**
- * Bounds costly work, in total and per client: so much at once, and so much that waits. Clients take turns, so that one
+ * Bounds costly work, in total and per client: the work at once and the work that waits. Clients take turns, so that one
  * with many requests does not keep others waiting:
  *
  *     take() ──▶ waiting, in the lane of its client ──▶ at work ──▶ ended by the function that take() returned

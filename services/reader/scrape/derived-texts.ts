@@ -1,7 +1,7 @@
 /**
  * Texts that are made from the exposition when somebody requests them: in other formats, or compressed as a stream. One
- * is made for all who request the same version. So many are made at once, and kept, that clients cannot exhaust CPU or
- * memory with them:
+ * is made for all who request the same version. The number made at once and the number kept are limited, so that clients
+ * cannot exhaust CPU or memory:
  *
  *     get() ──the same is made or kept──▶ shared
  *           └─▶ waits for a turn (turns.ts) ──▶ made in slices ──▶ kept until others are made, or for UNUSED_MS

@@ -9,7 +9,7 @@ import { splitFamily } from '../../../shared/exposition/protobuf/codec.ts';
 import type { Family } from '../../../shared/model/metric-family.ts';
 import type { FamilyHead } from './groups.ts';
 
-/** Parsing so much takes a millisecond or two. */
+/** Size of a piece in bytes: parsing it takes a millisecond or two. */
 const PIECE_BYTES = 8 * 1024;
 
 /** Each piece is the family with some of its metrics, and without its help. `text` are its sample lines. */

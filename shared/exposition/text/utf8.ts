@@ -27,7 +27,7 @@ export function decodeUtf8(body: Uint8Array): string {
   return bytes.toString('utf8');
 }
 
-/** Where free text has begun if the line has any, because longer names are refused (push-limits.ts). */
+/** Bytes within which free text begins, if the line has any: longer names are refused (push-limits.ts). */
 const MAX_PREFIX_BYTES = 1024 * 1024;
 
 /** Whether all bytes that are not UTF-8 are in the free text of the line. */

@@ -13,7 +13,7 @@ import { shedLoad } from './shed-load.ts';
 
 /** Requests of all connections that wait for the answer to an earlier one, and streams of HTTP/2 (1.6 kB each). */
 const MAX_WAITING = 2_048;
-/** So many a connection may always have. */
+/** Number of waiting requests that a connection may always have. */
 const ALWAYS_WAITING = 8;
 /** Share of the connections that is closed at once when there are too many, because searching takes time. */
 const EVICTED_SHARE = 0.01;

@@ -19,7 +19,7 @@ const MANY_HEADERS: Fault = { status: 431, line: `too many header lines: expecte
 const OLD_CHUNKS: Fault = { status: 400, line: 'cannot use Transfer-Encoding in a request of HTTP/1.0' };
 /** The status that Go has for it. */
 const CODING: Fault = { status: 501, line: 'unsupported transfer encoding: expected chunked' };
-/** What follows it is no HTTP. */
+/** What follows it is not HTTP. */
 const TUNNEL: Fault = { status: 405, line: 'cannot use CONNECT: this is no proxy' };
 /** For the event `checkExpectation`. */
 export const EXPECTATION: Fault = { status: 417, line: 'unsupported Expect: expected 100-continue' };
